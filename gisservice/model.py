@@ -1,0 +1,300 @@
+"""The nouns: frozen, without input or output, shared by all rooms.
+
+Reference systems are named here by authority code (``"EPSG:2283"``); :mod:`gisservice.crs` turns a code into a
+``pyproj.CRS``. Every ``bbox`` is ``(minx, miny, maxx, maxy)`` in the stated CRS, x before y always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BBox = tuple[float, float, float, float]
+"""``(minx, miny, maxx, maxy)``, for example ``(-77.15, 38.78, -77.03, 38.85)`` in CRS84."""
+
+Starts = npt.NDArray[np.int64]
+"""Offsets of a ragged array: row ``i`` is the slice ``starts[i]:starts[i + 1]``."""
+
+
+class GeometryKind(StrEnum):
+    """What a layer's geometries are; one kind a layer, single and multi together."""
+
+    POINT = "point"
+    LINE = "line"
+    POLYGON = "polygon"
+    RASTER = "raster"
+
+
+class ColumnType(StrEnum):
+    """The types a published column can have."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+
+
+class Visibility(StrEnum):
+    """Who may see a column: everybody, the office, or nobody (it is dropped when read)."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a layer as declared. ``source`` is its name in the source file, any case."""
+
+    name: str
+    type: ColumnType
+    meaning: str = ""
+    unit: str | None = None
+    visibility: Visibility = Visibility.PUBLIC
+    source: str = ""
+    codes: tuple[tuple[str, str], ...] = ()
+    """Code list as (code, meaning); values are matched to it without regard to case and outer blanks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file or address an office gave us.
+
+    ``location`` is a path (relative paths start at the registry's folder) or the https address of an ArcGIS REST
+    layer; ``layer`` picks one of several inside; ``crs`` declares what the file does not say; ``x`` and ``y``
+    name the coordinate columns of a CSV.
+    """
+
+    location: str
+    layer: str | None = None
+    crs: str | None = None
+    x: str | None = None
+    y: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StyleClass:
+    """One class of a categorical style: features whose ``by`` column equals ``value``."""
+
+    value: str
+    label: str
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a layer is drawn; colours are ``#rrggbb``, widths and radii in CSS pixels, opacity from 0 to 1."""
+
+    color: str = "#3b6ea5"
+    opacity: float = 0.5
+    outline: str = "#33475b"
+    width: float = 1.0
+    radius: float = 4.0
+    label: str | None = None
+    """Column whose text is drawn beside the feature."""
+    by: str | None = None
+    """Column that the classes divide; None for one look for all."""
+    classes: tuple[StyleClass, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One declaration of the registry: all that is said about a layer before any data is read."""
+
+    id: str
+    title: str
+    geometry: GeometryKind | None
+    """None: taken from the source (only for a source ingested without a declaration)."""
+    description: str = ""
+    sources: tuple[Source, ...] = ()
+    licence: str = ""
+    attribution: str = ""
+    storage_crs: str | None = None
+    """Authority code; None: the source's own."""
+    id_column: str | None = None
+    """Published name of the column that identifies a feature for good; None: found or counted at ingest."""
+    columns: tuple[Column, ...] | None = None
+    """None: every column of the source is published as it is (only without a declaration)."""
+    coverage: bool = False
+    """Polygons that share borders and do not overlap (parcels, zoning): generalised together."""
+    minzoom: int = 8
+    maxzoom: int = 16
+    style: Style = Style()
+    cadence: str = ""
+    steward: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MapDeclaration:
+    """One public map: which layers, bottom first, and the words around them."""
+
+    id: str
+    title: str
+    description: str
+    layers: tuple[str, ...]
+    center: tuple[float, float] | None = None
+    """Longitude, latitude; None: the middle of the layers."""
+    zoom: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """Whose data this is; ``notice`` is shown on every page (the sample city says that it is one)."""
+
+    name: str
+    notice: str = ""
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A whole registry file, validated. ``folder`` is where its relative paths start."""
+
+    city: City
+    layers: tuple[Layer, ...]
+    maps: tuple[MapDeclaration, ...]
+    folder: str
+
+    def layer(self, layer_id: str) -> Layer | None:
+        """Return the declaration of this id, or None."""
+        return next((layer for layer in self.layers if layer.id == layer_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The coordinate operation that was used, as PROJ names it."""
+
+    source_crs: str
+    target_crs: str
+    name: str
+    definition: str
+    """PROJ pipeline; the empty string for no operation at all."""
+    accuracy_m: float | None
+    """Metres; 0 for an exact conversion, None where the authority states none."""
+    missing_grids: tuple[str, ...] = ()
+    """Grids that a more accurate operation would need and this installation lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing seen, repaired or refused in a source: what, how often, and which records (the first few)."""
+
+    code: str
+    """Short and stable, for example ``invalid-geometry``."""
+    message: str
+    count: int
+    records: tuple[str, ...] = ()
+    """Ids (or 1-based positions) of the records concerned, at most 100."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What ingest did with the records of a source: ``read == published + refused``, always."""
+
+    read: int
+    published: int
+    refused: tuple[Finding, ...] = ()
+    repaired: tuple[Finding, ...] = ()
+    noted: tuple[Finding, ...] = ()
+    """Seen and left alone: stacked geometries, values outside a code list, source columns not declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a version's data came from."""
+
+    source: str
+    """File name or address; never a path of the machine that ingested it."""
+    format: str
+    sha256: str
+    size_bytes: int
+    modified: datetime | None
+    crs: str
+    """Authority code or name, as the source states it."""
+    crs_declared: bool = False
+    """True when the source did not say and the office declared it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where (CRS84) and, where a layer has dates, when."""
+
+    bbox: BBox
+    interval: tuple[datetime | None, datetime | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One published state of a collection, and when it became current."""
+
+    collection: str
+    id: str
+    """``v-`` and 16 hexadecimal digits of the sha256 of its content: the same content has the same id."""
+    published: datetime
+    """UTC."""
+    action: str
+    """``publish`` or ``rollback``."""
+    count: int
+    current: bool
+
+
+@dataclass(frozen=True)
+class Geometries:
+    """Distinct geometries of one kind as flat arrays, always as multi-geometries.
+
+    ``coordinates`` has shape (c, 2), x then y. ``rings`` cuts it into rings (for lines: lines; for points: single
+    positions), ``parts`` cuts rings into parts (a polygon with its holes; a line; a point), ``starts`` cuts
+    parts into geometries. All three are offsets with a closing entry: geometry ``g`` has parts
+    ``starts[g]:starts[g + 1]``. Rings are closed: last position equals first. Exterior first, then its holes.
+    """
+
+    kind: GeometryKind
+    coordinates: npt.NDArray[Any]
+    rings: Starts
+    parts: Starts
+    starts: Starts
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a request for items asks, parsed and checked. ``bbox`` is in CRS84."""
+
+    limit: int
+    offset: int = 0
+    bbox: BBox | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """The answer to a query: row numbers of the items on this page, and how many match in all."""
+
+    query: Query
+    rows: npt.NDArray[np.int64] = field(repr=False)
+    number_matched: int
+
+    @property
+    def number_returned(self) -> int:
+        """How many items are on this page."""
+        return len(self.rows)
+
+    @property
+    def next_offset(self) -> int | None:
+        """Where the next page begins, or None after the last."""
+        after = self.query.offset + len(self.rows)
+        return after if len(self.rows) and after < self.number_matched else None
+
+    @property
+    def previous_offset(self) -> int | None:
+        """Where the page before begins, or None on the first."""
+        return max(0, self.query.offset - self.query.limit) if self.query.offset else None
