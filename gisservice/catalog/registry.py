@@ -1,0 +1,474 @@
+"""The layer registry: one TOML file that declares a city's layers, read into a checked :class:`Registry`.
+
+Everything is checked before any data is touched, and every mistake is a :class:`RegistryError` that names the
+file, the line, the key, what came and what is expected. Unknown keys are mistakes: a misspelt ``visibility``
+must not publish a column.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from gisservice import crs
+from gisservice.catalog.positions import KeyPath, key_lines
+from gisservice.errors import RegistryError, ReprojectionError
+from gisservice.model import (
+    City,
+    Column,
+    ColumnType,
+    GeometryKind,
+    Layer,
+    MapDeclaration,
+    Registry,
+    Source,
+    Style,
+    StyleClass,
+    Visibility,
+)
+
+__all__ = ["COLLECTION_ID", "load_registry"]
+
+COLLECTION_ID = re.compile(r"[a-z0-9_-]{1,64}")
+"""What a collection or a map may be called; it becomes a folder name and a part of addresses."""
+
+ZOOM_MAX = 22
+"""The deepest zoom a tileset may have: about 3.7 cm a pixel at the equator."""
+
+_COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_RESERVED = ("geometry", "bbox")  # columns that GeoParquet itself adds
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_ARCGIS_LAYER = re.compile(r".*/(?:FeatureServer|MapServer)/[0-9]{1,6}")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def load_registry(path: Path) -> Registry:
+    """Read and check a registry file, and the file of maps it names.
+
+    Raises :class:`RegistryError` for the first mistake found, in the order of the file's sections.
+    """
+    top = _open(path)
+    top.only("maps", "city", "layers")
+    city = _city(top.table("city"))
+    layers = tuple(_layer(table) for table in top.tables("layers", "[layers.parcels]"))
+    maps = _maps(top, path, {layer.id for layer in layers}) if "maps" in top.values else ()
+    return Registry(city, layers, maps, str(path.parent))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One table of a document, with what is needed to point at a mistake in it."""
+
+    file: str
+    lines: Mapping[KeyPath, int]
+    path: KeyPath
+    values: Mapping[str, Any]
+
+    def fail(self, key: str | int | None, problem: str) -> NoReturn:
+        """Raise the error for ``key`` of this table, or for the table itself."""
+        path = self.path if key is None else (*self.path, key)
+        known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in self.lines), ())
+        raise RegistryError(self.file, self.lines.get(known, 0), _dotted(path), problem)
+
+    def only(self, *known: str) -> None:
+        """Refuse every key that is not one of ``known``, and name the nearest."""
+        for key in self.values:
+            if key not in known:
+                near = get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}."
+                self.fail(key, f"unknown key; {hint}")
+
+    def need(self, key: str, expected: str) -> Any:
+        """Return a value that has to be there."""
+        if key not in self.values:
+            self.fail(None, f"has no {key!r}; expected {expected}.")
+        return self.values[key]
+
+    def wrong(self, key: str, expected: str) -> NoReturn:
+        """Raise the error for a value of the wrong type or range."""
+        self.fail(key, f"was {_shown(self.values[key])}; expected {expected}.")
+
+    def text(self, key: str, default: str | None = "", expected: str = "text in quotes") -> str:
+        """Return a text without control characters; ``default=None`` makes the key obligatory."""
+        value = self.need(key, expected) if default is None else self.values.get(key, default)
+        if not isinstance(value, str) or any(ord(c) < 32 and c not in "\n\t" for c in value):
+            self.wrong(key, expected)
+        if default is None and not value.strip():
+            self.wrong(key, expected)
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        """Return a text, or None where the key is absent."""
+        return self.text(key, None) if key in self.values else None
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return a true or false."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            self.wrong(key, "true or false")
+        return value
+
+    def number(self, key: str, default: float, low: float, high: float) -> float:
+        """Return a finite number from ``low`` to ``high``."""
+        value = self.values.get(key, default)
+        if not _is_number(value) or not low <= value <= high:
+            self.wrong(key, f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    def choice(self, key: str, kinds: type[_E], default: _E | None = None) -> _E:
+        """Return a member of an enumeration; without a default the key is obligatory."""
+        valid = [kind.value for kind in kinds]
+        expected = "one of " + ", ".join(valid)
+        value = self.need(key, expected) if default is None else self.values.get(key, default)
+        if not isinstance(value, str) or value not in valid:
+            near = get_close_matches(value.lower(), valid, n=1, cutoff=0.5) if isinstance(value, str) else []
+            self.wrong(key, f"{expected}; did you mean {near[0]!r}?" if near else expected)
+        return kinds(value)
+
+    def reference_system(self, key: str) -> str | None:
+        """Return the code of a horizontal reference system, or None where the key is absent."""
+        value = self.optional_text(key)
+        if value is None:
+            return None
+        try:
+            system = crs.parse(value)
+        except ReprojectionError as exc:
+            self.fail(key, str(exc))
+        if not (system.is_projected or system.is_geographic):
+            self.wrong(key, "a projected or geographic reference system, such as 'EPSG:2283'")
+        return crs.code(system)
+
+    def table(self, key: str, example: str | None = None) -> _Table:
+        """Return the table at ``key``."""
+        value = self.need(key, f"a table such as {example or f'[{_dotted((*self.path, key))}]'}")
+        if not isinstance(value, dict):
+            self.wrong(key, f"a table such as {example or f'[{_dotted((*self.path, key))}]'}")
+        return _Table(self.file, self.lines, (*self.path, key), value)
+
+    def tables(self, key: str, example: str) -> list[_Table]:
+        """Return the tables inside the table at ``key``, in the order of the file."""
+        inner = self.table(key, example)
+        if not inner.values:
+            self.fail(key, f"is empty; expected at least one table such as {example}.")
+        return [inner.table(name, example) for name in inner.values]
+
+    def list_of_tables(self, key: str, example: str) -> list[_Table]:
+        """Return the tables of a list, for example ``sources = [{path = "…"}]``."""
+        value = self.need(key, f"a list such as {example}")
+        if not isinstance(value, list) or not value or not all(isinstance(entry, dict) for entry in value):
+            self.wrong(key, f"a list such as {example}")
+        return [_Table(self.file, self.lines, (*self.path, key, n), entry) for n, entry in enumerate(value)]
+
+
+def _open(path: Path) -> _Table:
+    """Parse a TOML file into its top table."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as exc:
+        raise RegistryError(str(path), 0, "", "there is no such file; expected a registry in TOML.") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise RegistryError(str(path), 0, "", f"cannot be read ({reason}); expected a registry in TOML.") from exc
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        found = re.search(r"\(at line (\d+), column \d+\)", str(exc))
+        line = int(found[1]) if found else text.count("\n") + 1
+        problem = re.sub(r"\s*\(at [^)]*\)$", "", str(exc))
+        raise RegistryError(str(path), line, "", f"is not valid TOML: {problem}.") from exc
+    return _Table(str(path), key_lines(text), (), values)
+
+
+def _city(table: _Table) -> City:
+    table.only("name", "notice", "contact")
+    return City(table.text("name", None), table.text("notice"), table.text("contact"))
+
+
+def _layer(table: _Table) -> Layer:
+    table.only(
+        "title", "description", "sources", "licence", "attribution", "storage_crs", "geometry", "id_column",
+        "coverage", "zoom", "cadence", "steward", "enabled", "columns", "style",
+    )  # fmt: skip
+    name = _identifier(table, "a collection id")
+    geometry = table.choice("geometry", GeometryKind)
+    columns = _columns(table, geometry)
+    minzoom, maxzoom = _zoom(table)
+    return Layer(
+        id=name,
+        title=table.text("title", None),
+        geometry=geometry,
+        description=table.text("description"),
+        sources=_sources(table),
+        licence=table.text("licence"),
+        attribution=table.text("attribution"),
+        storage_crs=table.reference_system("storage_crs"),
+        id_column=_id_column(table, columns),
+        columns=columns,
+        coverage=_coverage(table, geometry),
+        minzoom=minzoom,
+        maxzoom=maxzoom,
+        style=_style(table, columns),
+        cadence=table.text("cadence"),
+        steward=table.text("steward"),
+        enabled=table.flag("enabled", True),
+    )
+
+
+def _identifier(table: _Table, what: str) -> str:
+    name = str(table.path[-1])
+    if not COLLECTION_ID.fullmatch(name):
+        table.fail(None, f"{name[:80]!r} cannot be {what}; expected 1 to 64 of the characters a-z, 0-9, _ and -.")
+    return name
+
+
+def _sources(layer: _Table) -> tuple[Source, ...]:
+    return tuple(_source(table) for table in layer.list_of_tables("sources", 'sources = [{path = "parcels.gpkg"}]'))
+
+
+def _source(table: _Table) -> Source:
+    table.only("path", "url", "layer", "crs", "x", "y")
+    if ("path" in table.values) == ("url" in table.values):
+        came = "both" if "path" in table.values else "neither"
+        table.fail(None, f"has {came} of 'path' and 'url'; expected exactly one.")
+    if ("x" in table.values) != ("y" in table.values):
+        table.fail(None, "names one coordinate column; expected both 'x' and 'y', or neither.")
+    location = table.text("path", None) if "path" in table.values else _url(table)
+    return Source(
+        location,
+        layer=table.optional_text("layer"),
+        crs=table.reference_system("crs"),
+        x=table.optional_text("x"),
+        y=table.optional_text("y"),
+    )
+
+
+def _url(table: _Table) -> str:
+    expected = "the https address of an ArcGIS REST layer, ending in /FeatureServer/0 or /MapServer/0"
+    address = table.text("url", None, expected)
+    try:
+        url = urlsplit(address)
+        host = url.hostname
+    except ValueError:
+        table.wrong("url", expected)
+    secure = url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)
+    plain = not (url.query or url.fragment or url.username or url.password)
+    if not (host and secure and plain and _ARCGIS_LAYER.fullmatch(url.path)):
+        table.wrong("url", expected)
+    return address
+
+
+def _columns(layer: _Table, geometry: GeometryKind) -> tuple[Column, ...] | None:
+    if geometry is GeometryKind.RASTER:
+        if "columns" in layer.values:
+            layer.fail("columns", "a raster has no columns; leave this table out.")
+        return None
+    columns = tuple(_column(table) for table in layer.tables("columns", "columns.pid = {type = 'string'}"))
+    _distinct(layer, columns)
+    if all(column.visibility is not Visibility.PUBLIC for column in columns):
+        layer.fail("columns", "has no public column; expected at least one.")
+    return columns
+
+
+def _column(table: _Table) -> Column:
+    table.only("source", "type", "meaning", "unit", "visibility", "codes")
+    name = str(table.path[-1])
+    if not _COLUMN_NAME.fullmatch(name) or name.lower() in _RESERVED:
+        table.fail(
+            None,
+            f"{name[:80]!r} cannot be a column; expected a letter, then up to 62 letters, digits or _, "
+            f"and none of {', '.join(_RESERVED)}.",
+        )
+    return Column(
+        name,
+        type=table.choice("type", ColumnType),
+        meaning=table.text("meaning"),
+        unit=table.optional_text("unit"),
+        visibility=table.choice("visibility", Visibility, Visibility.PUBLIC),
+        source=table.optional_text("source") or name,
+        codes=_codes(table),
+    )
+
+
+def _codes(column: _Table) -> tuple[tuple[str, str], ...]:
+    if "codes" not in column.values:
+        return ()
+    codes = column.table("codes", "codes = {RB = 'Townhouse zone'}")
+    if column.values.get("type") != ColumnType.STRING:
+        column.fail("codes", f"a code list needs type = 'string'; it is {_shown(column.values.get('type'))}.")
+    _unique(codes, codes.values, "code")
+    return tuple((code, codes.text(code)) for code in codes.values)
+
+
+def _distinct(layer: _Table, columns: tuple[Column, ...]) -> None:
+    """Refuse two columns that differ in case only, and two that come from the same source column."""
+    tables = layer.table("columns")
+    _unique(tables, (column.name for column in columns), "column")
+    seen: dict[str, str] = {}
+    for column in columns:
+        other = seen.setdefault(column.source.casefold(), column.name)
+        if other != column.name:
+            tables.fail(
+                column.name,
+                f"source column {column.source!r} is already column {other!r}; "
+                "expected each source column to be declared once.",
+            )
+
+
+def _unique(table: _Table, names: Iterable[str], what: str) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.strip().casefold(), name)
+        if other != name:
+            table.fail(name, f"differs from {what} {other!r} in case or blanks only; expected one of the two.")
+
+
+def _id_column(layer: _Table, columns: tuple[Column, ...] | None) -> str | None:
+    if "id_column" not in layer.values or layer.values["id_column"] == "auto":
+        return None
+    return _public_column(layer, "id_column", columns, " or 'auto'")
+
+
+def _public_column(table: _Table, key: str, columns: tuple[Column, ...] | None, other: str = "") -> str:
+    """Return the name at ``key``, which has to be one of a declared public column."""
+    name = table.text(key, None)
+    public = [column.name for column in columns or () if column.visibility is Visibility.PUBLIC]
+    if name not in public:
+        near = get_close_matches(name, public, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else f": {', '.join(public) or 'this layer has none'}."
+        table.fail(key, f"was {name!r}; expected a declared public column{other}{hint}")
+    return name
+
+
+def _coverage(layer: _Table, geometry: GeometryKind) -> bool:
+    coverage = layer.flag("coverage", False)
+    if coverage and geometry is not GeometryKind.POLYGON:
+        layer.fail("coverage", f"was true for geometry {geometry.value!r}; only polygons can be a coverage.")
+    return coverage
+
+
+def _zoom(layer: _Table) -> tuple[int, int]:
+    expected = f"two whole numbers from 0 to {ZOOM_MAX}, the smaller first, such as [11, 16]"
+    value = layer.values.get("zoom", [8, 16])
+    pair = isinstance(value, list) and len(value) == 2 and all(_is_zoom(zoom) for zoom in value)
+    if not pair or value[0] > value[1]:
+        layer.wrong("zoom", expected)
+    return value[0], value[1]
+
+
+def _style(layer: _Table, columns: tuple[Column, ...] | None) -> Style:
+    if "style" not in layer.values:
+        return Style()
+    table = layer.table("style")
+    table.only("color", "opacity", "outline", "width", "radius", "label", "by", "classes")
+    plain = Style()
+    by = _public_column(table, "by", columns) if "by" in table.values else None
+    return Style(
+        color=_color(table, "color", plain.color),
+        opacity=table.number("opacity", plain.opacity, 0, 1),
+        outline=_color(table, "outline", plain.outline),
+        width=table.number("width", plain.width, 0, 20),
+        radius=table.number("radius", plain.radius, 0, 50),
+        label=_public_column(table, "label", columns) if "label" in table.values else None,
+        by=by,
+        classes=_classes(table, next((column for column in columns or () if column.name == by), None)),
+    )
+
+
+def _classes(style: _Table, by: Column | None) -> tuple[StyleClass, ...]:
+    if "classes" not in style.values:
+        return ()
+    if by is None:
+        style.fail("classes", "there is no 'by'; expected by = '…', the column these classes divide.")
+    tables = style.list_of_tables("classes", 'classes = [{value = "RB", label = "Townhouse", color = "#c8a04b"}]')
+    codes = {code for code, _ in by.codes}
+    seen: set[str] = set()
+    for table in tables:
+        table.only("value", "label", "color")
+        value = table.text("value", None)
+        if value in seen:
+            table.fail("value", f"{value!r} has a class already; expected each value once.")
+        if codes and value not in codes:
+            near = get_close_matches(value, codes, n=1, cutoff=0.5)
+            table.wrong("value", f"a code of column {by.name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        seen.add(value)
+    return tuple(StyleClass(t.text("value"), t.text("label", t.text("value")), _color(t, "color")) for t in tables)
+
+
+def _color(table: _Table, key: str, default: str | None = None) -> str:
+    value = table.text(key, default, "a colour such as '#3b6ea5'")
+    if not _COLOR.fullmatch(value):
+        table.wrong(key, "a colour such as '#3b6ea5'")
+    return value.lower()
+
+
+def _maps(top: _Table, path: Path, layers: set[str]) -> tuple[MapDeclaration, ...]:
+    document = _open(path.parent / top.text("maps", None, "the name of a file of maps, such as 'maps.toml'"))
+    document.only("maps")
+    return tuple(_map(table, layers) for table in document.tables("maps", "[maps.property]"))
+
+
+def _map(table: _Table, layers: set[str]) -> MapDeclaration:
+    table.only("title", "description", "layers", "center", "zoom")
+    zoom = table.values.get("zoom")
+    if zoom is not None and not _is_zoom(zoom):
+        table.wrong("zoom", f"a whole number from 0 to {ZOOM_MAX}")
+    return MapDeclaration(
+        id=_identifier(table, "a map id"),
+        title=table.text("title", None),
+        description=table.text("description"),
+        layers=_map_layers(table, layers),
+        center=_center(table),
+        zoom=zoom,
+    )
+
+
+def _map_layers(table: _Table, known: set[str]) -> tuple[str, ...]:
+    expected = "a list of layer ids, bottom first, such as ['zoning', 'parcels']"
+    names = table.need("layers", expected)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        table.wrong("layers", expected)
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(known))}."
+            table.fail("layers", f"no layer {name!r} is declared; {hint}")
+        if names.count(name) > 1:
+            table.fail("layers", f"{name!r} is there more than once; expected each layer once.")
+    return tuple(names)
+
+
+def _center(table: _Table) -> tuple[float, float] | None:
+    if "center" not in table.values:
+        return None
+    value = table.values["center"]
+    pair = isinstance(value, list) and len(value) == 2 and all(_is_number(part) for part in value)
+    if not pair or not (-180 <= value[0] <= 180 and -90 <= value[1] <= 90):
+        table.wrong("center", "longitude and latitude in degrees, such as [-77.05, 38.81]")
+    return float(value[0]), float(value[1])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_zoom(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ZOOM_MAX
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _dotted(path: KeyPath) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
