@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyproj
+import pyproj.network
 import shapely
 from pyproj import CRS
 from pyproj.aoi import AreaOfInterest
@@ -33,6 +34,7 @@ __all__ = [
     "Reprojection",
     "code",
     "from_definition",
+    "network_enabled",
     "parse",
     "proj_version",
     "reproject",
@@ -130,6 +132,11 @@ def proj_version() -> str:
     return pyproj.proj_version_str
 
 
+def network_enabled() -> bool:
+    """Return whether PROJ would fetch missing grids from the network."""
+    return bool(pyproj.network.is_network_enabled())
+
+
 @dataclass(frozen=True)
 class Reprojection:
     """One chosen operation, ready to be applied; ``record`` is what is kept with the data."""
@@ -203,7 +210,7 @@ def transform_bbox(bbox: BBox, source: CRS, target: CRS) -> BBox:
         return bbox
     try:
         transformer = _transformer(source, target)
-        bounds = transformer.transform_bounds(*bbox, densify_pts=21, errcheck=True)
+        bounds = transformer.transform_bounds(*bbox, densify_pts=21)
     except ProjError as exc:
         raise ReprojectionError(f"The box {bbox} in {_label(source)} has no image in {_label(target)}.") from exc
     if not all(math.isfinite(value) for value in bounds):

@@ -1,0 +1,29 @@
+"""Fixtures for every room: where the real data is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# An example's first run may load a library; what is slow is measured in benchmarks/, never asserted.
+settings.register_profile("gisservice", deadline=None)
+settings.load_profile("gisservice")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the checkout; tests that need it are skipped where it is not."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real data is not beside this checkout (../shared/data)")
+    return folder

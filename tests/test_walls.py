@@ -1,0 +1,110 @@
+"""The walls of the house: who may import whom, read from the source with ast."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "gisservice"
+
+BELOW: dict[str, set[str]] = {
+    "errors": set(),
+    "settings": {"errors"},
+    "model": {"errors"},
+    "crs": {"errors", "model"},
+    "catalog": {"errors", "settings", "model", "crs"},
+    "tiles": {"errors", "settings", "model", "crs"},
+    "query": {"errors", "settings", "model", "crs", "catalog", "tiles"},
+    "analysis": {"errors", "settings", "model", "crs", "catalog", "tiles"},
+    "ingest": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},
+    "maps": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},
+}
+EVERYTHING = {*BELOW, "web"}
+BELOW["web"] = set(BELOW)
+BELOW["__main__"] = EVERYTHING
+BELOW["__init__"] = EVERYTHING
+
+OWNERS = {
+    "flask": ("web/",),
+    "werkzeug": ("web/",),
+    "granian": ("web/",),
+    "folium": ("maps/",),
+    "branca": ("maps/",),
+    "pyproj": ("crs.py", "tiles/grid.py"),
+    "rasterio": ("ingest/",),
+    "rio_cogeo": ("ingest/",),
+    "click": ("__main__.py",),
+    "rich": ("__main__.py",),
+}
+BANNED_NAMES = {"utils", "util", "helpers", "common", "manager", "misc"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(file: Path) -> Iterator[tuple[str, int]]:
+    """Every module name that a file imports, at any depth of the code, with its line."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name}, line {node.lineno}: relative import; say the whole name"
+            yield node.module or "", node.lineno
+            if node.module == "gisservice":
+                yield from ((f"gisservice.{alias.name}", node.lineno) for alias in node.names)
+
+
+def room(file: Path) -> str:
+    first = file.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_go_down_only(file: Path) -> None:
+    here = room(file)
+    for name, line in imports(file):
+        if not name.startswith("gisservice."):
+            continue
+        there = name.split(".")[1]
+        allowed = there == here or there in BELOW[here]
+        assert allowed, f"{file.relative_to(ROOT)}, line {line}: {here} may not import {there}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_each_library_stays_in_its_room(file: Path) -> None:
+    place = str(file.relative_to(PACKAGE))
+    for name, line in imports(file):
+        owners = OWNERS.get(name.split(".")[0])
+        assert owners is None or place.startswith(owners), f"{place}, line {line}: {name} belongs to {owners}"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    for file in FILES:
+        if file.name == "settings.py" and file.parent == PACKAGE:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+                assert node.attr not in ("environ", "getenv"), f"{file.relative_to(ROOT)}, line {node.lineno}"
+
+
+def test_no_pickle_and_no_eval() -> None:
+    for file in FILES:
+        for name, line in imports(file):
+            assert name.split(".")[0] not in ("pickle", "shelve", "joblib", "dill"), f"{file.name}, line {line}"
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec"), f"{file.relative_to(ROOT)}, line {node.lineno}"
+
+
+def test_every_room_is_known_and_no_module_has_an_empty_name() -> None:
+    for file in FILES:
+        assert room(file) in BELOW, f"{file.relative_to(ROOT)} is in no room of the house"
+        assert not BANNED_NAMES & {part.removesuffix(".py") for part in file.relative_to(PACKAGE).parts}
+
+
+def test_the_reader_sees_imports_at_any_depth(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text("def f():\n    from gisservice import web\n    import folium.plugins\n")
+    assert [name for name, _ in imports(file)] == ["gisservice", "gisservice.web", "folium.plugins"]
