@@ -19,6 +19,7 @@ from gisservice.model import (
     City,
     Column,
     Extent,
+    GeometryKind,
     Layer,
     MapDeclaration,
     Operation,
@@ -53,6 +54,7 @@ class LayerView:
     """
 
     layer: Layer
+    kind: GeometryKind
     version: str
     published: datetime
     count: int
