@@ -8,9 +8,9 @@
     ├─ IngestError                      a source could not become a version; carries source and step
     │   ├─ SourceError                  the file is missing, broken, empty or of an unknown format
     │   ├─ MissingCRSError              the source does not say its coordinate reference system
-    │   ├─ ReprojectionError            no trustworthy operation between two reference systems
     │   ├─ ValidationError              too little of the source is fit to be published
     │   └─ PublishError                 the version could not be written; the last one is untouched
+    ├─ ReprojectionError                a reference system is unknown, or no operation between two can be trusted
     ├─ RequestError                     the caller asked for something it can put right
     │   ├─ InvalidParameter             name, value, expectation
     │   ├─ UnknownParameter             name, the nearest valid one
