@@ -1,0 +1,191 @@
+"""Mapbox Vector Tile 2.1 from arrays: the features of many tiles become bytes in one pass.
+
+Every part of a feature message but its attribute texts is a stream of varints, tags and lengths included. So the
+numbers of all features are laid out end to end, their byte lengths are found by thresholds, and all bytes are
+written at once; a tile is then a slice between two features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gisservice.model import GeometryKind
+from gisservice.tiles.attributes import Attributes, framed, varint
+from gisservice.tiles.grid import EXTENT
+from gisservice.tiles.shapes import Ints, Shapes, offsets, ranges, sums
+
+_TYPES = {GeometryKind.POINT: 1, GeometryKind.LINE: 2, GeometryKind.POLYGON: 3}
+_MOVE, _LINE, _CLOSE = 1, 2, 15
+_VERSION = b"\x78\x02"
+_EXTENT_FIELD = b"\x28" + varint(EXTENT)
+
+
+@dataclass(frozen=True)
+class TileFeatures:
+    """The features of some tiles, tile after tile, in the order in which they are drawn.
+
+    ``tile`` (ascending from 0) and ``piece`` say where each feature lies and which of ``pieces`` it has; ``record``
+    is its row in the attributes and ids; ``stack`` is how many records share its geometry, or 0 to say nothing.
+    """
+
+    pieces: Shapes
+    tile: Ints
+    piece: Ints
+    record: Ints
+    ids: npt.NDArray[np.int64]
+    stack: Ints
+
+
+def geometry_commands(shapes: Shapes) -> tuple[npt.NDArray[np.uint64], Ints]:
+    """Return the command integers of all geometries (Vector Tile 2.1, 4.3) and where each geometry's begin.
+
+    ``shapes`` must be tidy and in tile units.
+    """
+    lengths = shapes.ring_lengths
+    polygon, point = shapes.kind == GeometryKind.POLYGON, shapes.kind == GeometryKind.POINT
+    extra = 1 if point else 3 if polygon else 2
+    sizes = 2 * lengths + extra
+    cuts = offsets(sizes)
+    out = np.empty(cuts[-1], dtype=np.uint64)
+    firsts = cuts[:-1]
+    out[firsts] = _MOVE | (lengths << 3) if point else _MOVE | (1 << 3)
+    within = ranges(np.zeros(len(lengths), dtype=np.int64), lengths)
+    at = np.repeat(firsts + 1, lengths) + 2 * within
+    if not point:
+        out[firsts + 3] = _LINE | ((lengths - 1) << 3)
+        at += within > 0
+    if polygon:
+        out[cuts[1:] - 1] = _CLOSE
+    steps = shapes.xy.copy()
+    steps[1:] -= shapes.xy[:-1]
+    begins = shapes.vertices[:-1]
+    begins = begins[begins < len(steps)]
+    steps[begins] = shapes.xy[begins]
+    zigzag = ((steps << 1) ^ (steps >> 63)).astype(np.uint64)
+    out[at], out[at + 1] = zigzag[:, 0], zigzag[:, 1]
+    return out, cuts[shapes.starts]
+
+
+def varint_lengths(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return how many bytes each number takes as a varint."""
+    lengths = np.ones(len(numbers), dtype=np.int64)
+    wide = np.flatnonzero(numbers > 0x7F)
+    rest = numbers[wide] >> np.uint64(7)
+    while len(wide):
+        lengths[wide] += 1
+        more = rest > 0x7F
+        wide, rest = wide[more], rest[more] >> np.uint64(7)
+    return lengths
+
+
+def varint_bytes(numbers: npt.NDArray[np.uint64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Return numbers as varints, end to end; ``lengths`` is what :func:`varint_lengths` says."""
+    ends = np.cumsum(lengths)
+    out = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
+    at = ends - lengths
+    while len(numbers):
+        more = lengths > 1
+        out[at] = (numbers & np.uint64(0x7F)).astype(np.uint8) | (more.astype(np.uint8) << 7)
+        numbers, at, lengths = numbers[more] >> np.uint64(7), at[more] + 1, lengths[more] - 1
+    return out
+
+
+def encode_tiles(name: str, features: TileFeatures, attributes: Attributes, stack_key: str) -> list[bytes]:
+    """Return the uncompressed tiles 0, 1, … that these features make; each has one layer called ``name``."""
+    tiles = int(features.tile[-1]) + 1 if len(features.tile) else 0
+    tags = _tags(features, attributes, tiles)
+    stream, cuts = _feature_stream(features, tags)
+    lengths = varint_lengths(stream)
+    body = varint_bytes(stream, lengths).tobytes()
+    ends = offsets(lengths)[cuts[np.searchsorted(features.tile, np.arange(tiles + 1))]].tolist()
+    head = framed(0x0A, name.encode())
+    keys = [framed(0x1A, key.encode()) for key in (*attributes.keys, stack_key)]
+    out = []
+    for tile in range(tiles):
+        layer = b"".join(
+            [_VERSION, head, body[ends[tile] : ends[tile + 1]]]
+            + [keys[key] for key in tags.tile_keys(tile)]
+            + [tags.value(code) for code in tags.tile_values(tile)]
+            + [_EXTENT_FIELD]
+        )
+        out.append(framed(0x1A, layer))
+    return out
+
+
+@dataclass(frozen=True)
+class _Tags:
+    """Tag numbers of all features end to end (``numbers``, cut by ``cuts``), and the tables of each tile."""
+
+    numbers: npt.NDArray[np.uint64]
+    cuts: Ints
+    keys: npt.NDArray[np.bool_]
+    codes: list[int]
+    code_cuts: list[int]
+    messages: tuple[bytes, ...]
+
+    def tile_keys(self, tile: int) -> list[int]:
+        keys: list[int] = np.flatnonzero(self.keys[tile]).tolist()
+        return keys
+
+    def tile_values(self, tile: int) -> list[int]:
+        return self.codes[self.code_cuts[tile] : self.code_cuts[tile + 1]]
+
+    def value(self, code: int) -> bytes:
+        known = len(self.messages)
+        return framed(0x22, self.messages[code] if code < known else b"\x28" + varint(code - known))
+
+
+def _tags(features: TileFeatures, attributes: Attributes, tiles: int) -> _Tags:
+    codes = attributes.codes[features.record].astype(np.int64)
+    known = len(attributes.values)
+    stack = np.where(features.stack > 1, known + features.stack, -1)
+    codes = np.column_stack([codes, stack])
+    feature, key = np.nonzero(codes >= 0)
+    code = codes[feature, key]
+    tile = features.tile[feature]
+    keys = np.zeros((tiles, codes.shape[1]), dtype=bool)
+    keys[tile, key] = True
+    local_key = (np.cumsum(keys, axis=1) - 1)[tile, key]
+    span = int(code.max()) + 1 if len(code) else 1
+    table, place = np.unique(tile * span + code, return_inverse=True)
+    table_tile = table // span
+    code_cuts = np.searchsorted(table_tile, np.arange(tiles + 1))
+    numbers = np.empty((len(code), 2), dtype=np.uint64)
+    numbers[:, 0], numbers[:, 1] = local_key, place - code_cuts[tile]
+    cuts = 2 * offsets(np.bincount(feature, minlength=len(features.tile)))
+    return _Tags(numbers.ravel(), cuts, keys, (table % span).tolist(), code_cuts.tolist(), attributes.values)
+
+
+def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[np.uint64], Ints]:
+    """Return all feature messages, with tag and length, as numbers to be written as varints, and their cuts."""
+    commands, command_cuts = geometry_commands(features.pieces)
+    counts = np.diff(command_cuts)[features.piece]
+    tag_counts = np.diff(tags.cuts)
+    tag_bytes = sums(varint_lengths(tags.numbers), tags.cuts)
+    geometry_bytes = sums(varint_lengths(commands), command_cuts)[features.piece]
+    tagged = (tag_counts > 0).astype(np.int64)
+    sizes = 8 + 2 * tagged + tag_counts + counts
+    cuts = offsets(sizes)
+    out = np.empty(cuts[-1], dtype=np.uint64)
+    first, last = cuts[:-1], cuts[1:] - counts
+    small = np.full(len(sizes), 1)
+    ids = features.ids[features.record].astype(np.uint64)
+    tag_part = tagged * (1 + _lengths(tag_bytes)) + tag_bytes
+    out[first] = 0x12
+    out[first + 1] = 1 + _lengths(ids) + tag_part + 2 + small + _lengths(geometry_bytes) + geometry_bytes
+    out[first + 2], out[first + 3] = 0x08, ids
+    with_tags = np.flatnonzero(tagged)
+    out[first[with_tags] + 4], out[first[with_tags] + 5] = 0x12, tag_bytes[with_tags]
+    out[ranges(first + 4 + 2 * tagged, tag_counts)] = tags.numbers
+    out[last - 4], out[last - 3] = 0x18, _TYPES[features.pieces.kind]
+    out[last - 2], out[last - 1] = 0x22, geometry_bytes
+    out[ranges(last, counts)] = commands[ranges(command_cuts[:-1][features.piece], counts)]
+    return out, cuts
+
+
+def _lengths(numbers: npt.NDArray[Any]) -> Ints:
+    return varint_lengths(numbers.astype(np.uint64))

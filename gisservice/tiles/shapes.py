@@ -1,0 +1,240 @@
+"""Geometries of one zoom as flat integer arrays, and the array work that every step shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from gisservice.model import Geometries, GeometryKind, Starts
+from gisservice.tiles.grid import quantise
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Geometries in level or tile units; any of them may be empty.
+
+    ``xy`` has shape (c, 2), x east and y south; ``rings`` cuts it into rings (lines; for points: all points of one
+    geometry), ``starts`` cuts rings into geometries. Rings are open: the last vertex is not the first again.
+    ``exterior`` tells outer rings from holes, which follow their outer ring; it is all true for lines and points.
+    """
+
+    kind: GeometryKind
+    xy: Ints
+    rings: Starts
+    starts: Starts
+    exterior: Flags
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def ring_lengths(self) -> Ints:
+        """Vertices of each ring."""
+        return np.diff(self.rings)
+
+    @property
+    def vertices(self) -> Starts:
+        """Offsets of vertices by geometry."""
+        return self.rings[self.starts]
+
+    @property
+    def owners(self) -> Ints:
+        """The geometry of each ring."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    def take(self, rows: Ints) -> Shapes:
+        """Return these geometries in this order; a row may come more than once."""
+        ring_counts = np.diff(self.starts)[rows]
+        rings = ranges(self.starts[rows], ring_counts)
+        return self._pick(rings, offsets(ring_counts))
+
+    def keep_rings(self, keep: Flags) -> Shapes:
+        """Return all geometries, with only the rings marked."""
+        counts = offsets(keep)[self.starts]
+        return self._pick(np.flatnonzero(keep), counts)
+
+    def _pick(self, rings: Ints, starts: Starts) -> Shapes:
+        lengths = self.ring_lengths[rings]
+        xy = self.xy[ranges(self.rings[rings], lengths)]
+        return Shapes(self.kind, xy, offsets(lengths), starts, self.exterior[rings])
+
+    def keep_vertices(self, keep: Flags) -> Shapes:
+        """Return all rings, with only the vertices marked."""
+        return Shapes(self.kind, self.xy[keep], offsets(keep)[self.rings], self.starts, self.exterior)
+
+    def bounds(self) -> Ints:
+        """Return minx, miny, maxx, maxy of each geometry, shape (n, 4); an empty one has minimum above maximum."""
+        out = np.empty((len(self), 4), dtype=np.int64)
+        out[:, :2], out[:, 2:] = 1, 0
+        full = np.flatnonzero(np.diff(self.vertices) > 0)
+        if len(full):
+            firsts = self.vertices[full]
+            out[full, :2] = np.minimum.reduceat(self.xy, firsts, axis=0)
+            out[full, 2:] = np.maximum.reduceat(self.xy, firsts, axis=0)
+        return out
+
+    def areas(self) -> Ints:
+        """Return twice the signed area of each ring: positive where x, y (down) turn clockwise on the screen."""
+        x, y = self.xy[:, 0], self.xy[:, 1]
+        after = following(self.rings)
+        origin = np.repeat(self.xy[np.minimum(self.rings[:-1], max(len(x) - 1, 0))], self.ring_lengths, axis=0)
+        x, y = x - origin[:, 0], y - origin[:, 1]
+        return sums(x * y[after] - x[after] * y, self.rings)
+
+
+def offsets(lengths: npt.NDArray[Any]) -> Starts:
+    """Return where each of these lengths begins, with a closing entry."""
+    out = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=out[1:])
+    return out
+
+
+def ranges(starts: Ints, lengths: Ints) -> Ints:
+    """Return ``starts[i], starts[i] + 1, …`` (``lengths[i]`` of them) for each i, end to end."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total, dtype=np.int64) + np.repeat(starts - ends + lengths, lengths)
+
+
+def sums(values: npt.NDArray[Any], cuts: Starts) -> npt.NDArray[Any]:
+    """Return the sum of each slice of ``values`` between consecutive cuts; 0 for an empty one."""
+    return np.diff(offsets(values)[cuts])
+
+
+def following(rings: Starts) -> Ints:
+    """Return, for each vertex, the index of the next one around its ring."""
+    after = np.arange(1, rings[-1] + 1, dtype=np.int64)
+    full = np.diff(rings) > 0
+    after[rings[1:][full] - 1] = rings[:-1][full]
+    return after
+
+
+def from_geometries(geometries: Geometries, z: int) -> Shapes:
+    """Quantise geometries on the world grid to the level units of zoom ``z``; nothing is dropped yet."""
+    xy = quantise(geometries.coordinates, z)
+    if geometries.kind == GeometryKind.POINT:
+        starts = geometries.rings[geometries.parts[geometries.starts]]
+        rows = np.arange(len(geometries) + 1, dtype=np.int64)
+        return Shapes(geometries.kind, xy, starts, rows, np.ones(len(geometries), dtype=bool))
+    rings, starts = geometries.rings, geometries.parts[geometries.starts]
+    exterior = np.ones(len(rings) - 1, dtype=bool)
+    if geometries.kind == GeometryKind.POLYGON:
+        exterior[:] = False
+        exterior[geometries.parts[:-1][np.diff(geometries.parts) > 0]] = True
+        last = np.zeros(len(xy), dtype=bool)
+        last[rings[1:][np.diff(rings) > 0] - 1] = True
+        return Shapes(geometries.kind, xy, rings, starts, exterior).keep_vertices(~last)
+    return Shapes(geometries.kind, xy, rings, starts, exterior)
+
+
+def to_polygons(shapes: Shapes) -> npt.NDArray[Any]:
+    """Return polygon shapes as shapely multipolygons."""
+    lengths = shapes.ring_lengths
+    closed = ranges(shapes.rings[:-1], lengths + 1)
+    rings = offsets(lengths + 1)
+    closed[rings[1:] - 1] = shapes.rings[:-1]
+    parts = np.append(np.flatnonzero(shapes.exterior), len(lengths))
+    starts = offsets(shapes.exterior)[shapes.starts]
+    return shapely.from_ragged_array(
+        shapely.GeometryType.MULTIPOLYGON, shapes.xy[closed].astype(np.float64), (rings, parts, starts)
+    )
+
+
+def from_polygons(polygons: npt.NDArray[Any]) -> Shapes:
+    """Return shapely polygons, multipolygons or None (empty) as shapes, rounded half up to whole units."""
+    owners = np.arange(len(polygons))
+    parts, part_owners = shapely.get_parts(polygons, return_index=True)
+    whole = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
+    parts, part_owners = parts[whole], part_owners[whole]
+    rings, ring_parts = shapely.get_rings(parts, return_index=True)
+    xy, vertex_rings = shapely.get_coordinates(rings, return_index=True)
+    cuts = offsets(np.bincount(vertex_rings, minlength=len(rings)))
+    exterior = np.ones(len(rings), dtype=bool)
+    exterior[1:] = ring_parts[1:] != ring_parts[:-1]
+    starts = np.searchsorted(part_owners[ring_parts], np.append(owners, len(polygons)))
+    last = np.zeros(len(xy), dtype=bool)
+    last[cuts[1:] - 1] = True
+    whole_units = np.floor(xy + 0.5).astype(np.int64)
+    return Shapes(GeometryKind.POLYGON, whole_units, cuts, starts.astype(np.int64), exterior).keep_vertices(~last)
+
+
+def replace(shapes: Shapes, rows: Ints, others: Shapes) -> Shapes:
+    """Return ``shapes`` with geometry ``rows[i]`` replaced by ``others[i]``."""
+    both = Shapes(
+        shapes.kind,
+        np.concatenate([shapes.xy, others.xy]),
+        np.concatenate([shapes.rings, others.rings[1:] + shapes.rings[-1]]),
+        np.concatenate([shapes.starts, others.starts[1:] + shapes.starts[-1]]),
+        np.concatenate([shapes.exterior, others.exterior]),
+    )
+    order = np.arange(len(shapes))
+    order[rows] = np.arange(len(others)) + len(shapes)
+    return both.take(order)
+
+
+def tidy(shapes: Shapes) -> Shapes:
+    """Drop repeated vertices, and the rings and lines that have no extent left; turn rings the way tiles want them.
+
+    Exterior rings get a positive area in tile coordinates (y down), holes a negative one, by integer arithmetic
+    (Mapbox Vector Tile 2.1, 4.3.3.3). A hole goes with its exterior ring.
+    """
+    if shapes.kind == GeometryKind.POINT:
+        return _tidy_points(shapes)
+    same = _repeated(shapes)
+    if same.any():
+        shapes = shapes.keep_vertices(~same)
+    lengths = shapes.ring_lengths
+    if shapes.kind == GeometryKind.LINE:
+        return shapes if (lengths > 1).all() else shapes.keep_rings(lengths > 1)
+    areas = shapes.areas()
+    keep = (lengths > 2) & (areas != 0)
+    keep &= _keeps_exterior(shapes, keep)
+    turn = (areas > 0) != shapes.exterior
+    return _turned(shapes, turn & keep).keep_rings(keep) if not keep.all() else _turned(shapes, turn)
+
+
+def _repeated(shapes: Shapes) -> Flags:
+    """Mark each vertex that equals the one before it; around the ring for polygons."""
+    xy, rings = shapes.xy, shapes.rings
+    same = np.zeros(len(xy), dtype=bool)
+    same[1:] = (xy[1:] == xy[:-1]).all(axis=1)
+    firsts, lasts = rings[:-1][np.diff(rings) > 0], rings[1:][np.diff(rings) > 0] - 1
+    same[firsts] = False
+    if shapes.kind == GeometryKind.POLYGON:
+        same[lasts] |= (xy[firsts] == xy[lasts]).all(axis=1) & (firsts != lasts)
+    return same
+
+
+def _keeps_exterior(shapes: Shapes, keep: Flags) -> Flags:
+    """Mark the rings whose exterior ring is kept (exterior rings ask themselves)."""
+    if not len(keep):
+        return keep
+    part = np.cumsum(shapes.exterior) - 1
+    return keep[shapes.exterior][part]
+
+
+def _turned(shapes: Shapes, turn: Flags) -> Shapes:
+    if not turn.any():
+        return shapes
+    order = np.arange(len(shapes.xy))
+    flip = np.repeat(turn, shapes.ring_lengths)
+    ends = np.repeat(shapes.rings[:-1] + shapes.rings[1:] - 1, shapes.ring_lengths)
+    order[flip] = ends[flip] - order[flip]
+    return Shapes(shapes.kind, shapes.xy[order], shapes.rings, shapes.starts, shapes.exterior)
+
+
+def _tidy_points(shapes: Shapes) -> Shapes:
+    """Merge equal points of one geometry, keeping the first of them."""
+    owner = np.repeat(np.arange(len(shapes)), np.diff(shapes.vertices))
+    rows = np.column_stack([owner, shapes.xy])
+    order = np.lexsort(rows.T[::-1])
+    same = np.zeros(len(rows), dtype=bool)
+    same[order[1:]] = (rows[order[1:]] == rows[order[:-1]]).all(axis=1)
+    return shapes.keep_vertices(~same) if same.any() else shapes
