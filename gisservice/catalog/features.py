@@ -1,0 +1,182 @@
+"""The records of a version as its readers see them: arrays and finished bytes over one memory-mapped file.
+
+Opening costs a mapping, not a read; nothing is parsed per request, and every process that opens the same version
+shares the same pages of memory. What the sections hold is said in :mod:`gisservice.catalog.layout`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import shapely
+
+from gisservice.catalog.index import Boxes, Rows, as_rows, as_runs, level_sizes, search
+from gisservice.catalog.layout import ITEM_SEPARATOR, SERVE_FILE, id_hash
+from gisservice.catalog.pack import Pack
+from gisservice.errors import CatalogError
+from gisservice.model import BBox, Geometries, GeometryKind, Starts
+
+_MULTI = {
+    GeometryKind.POINT: shapely.GeometryType.MULTIPOINT,
+    GeometryKind.LINE: shapely.GeometryType.MULTILINESTRING,
+    GeometryKind.POLYGON: shapely.GeometryType.MULTIPOLYGON,
+}
+
+
+class Features:
+    """Read access to the records of one version, by row number from 0 to ``count - 1``.
+
+    All arrays are read-only views of the mapped file. Methods are safe to call from several threads.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        try:
+            self.count: int = int(pack.about["count"])
+            self.kind = GeometryKind(pack.about["kind"])
+            self._map = pack.map
+            self._items_at, self._items_end = pack.span("items")
+            self._ids_at, _ = pack.span("ids")
+            self._item_starts: Starts = pack.array("item_starts")
+            self._id_starts: Starts = pack.array("id_starts")
+            self._id_hashes = pack.array("id_hashes")
+            self._id_rows = pack.array("id_rows")
+            self.boxes: Boxes = pack.array("boxes")
+            """Box of each record, shape (n, 4), CRS84."""
+            self.record_geometry: npt.NDArray[np.uint32] = pack.array("record_geometry")
+            """The distinct geometry of each record: a position in :attr:`geometries`."""
+            self.tile_ids: npt.NDArray[np.int64] = pack.array("tile_ids")
+            """The feature id of each record inside tiles."""
+            self._levels = [pack.array(f"tree_{height + 1}") for height in range(len(level_sizes(self.count)))]
+        except (KeyError, ValueError) as exc:
+            raise CatalogError(f"{SERVE_FILE} lacks a part or holds a wrong one: {exc}.") from exc
+
+    @classmethod
+    def open(cls, version_folder: Path) -> Features:
+        """Map the records of a version. Raises :class:`CatalogError` when the file is missing or damaged."""
+        return cls(Pack(version_folder / SERVE_FILE))
+
+    def __len__(self) -> int:
+        return self.count
+
+    @cached_property
+    def geometries(self) -> Geometries:
+        """The distinct geometries in CRS84 (float64); exterior rings run counter-clockwise."""
+        return self._geometries("coordinates")
+
+    @cached_property
+    def world(self) -> npt.NDArray[np.uint32]:
+        """The positions of :attr:`geometries` on the world grid, shape (c, 2); see ``crs.world_positions``."""
+        return self._pack.array("world")
+
+    @cached_property
+    def attributes(self) -> pa.Table:
+        """The public columns, one row a record; strings are dictionary-encoded. Nothing is copied from the map."""
+        start, end = self._pack.span("attributes")
+        with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(memoryview(self._map)[start:end]))) as file:
+            return file.read_all()
+
+    def row(self, item_id: str) -> int | None:
+        """Return the row of the item with exactly this id, or None."""
+        try:
+            encoded = item_id.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair: no stored id holds one
+            return None
+        wanted = np.uint64(id_hash(encoded))
+        at = int(np.searchsorted(self._id_hashes, wanted))
+        while at < self.count and self._id_hashes[at] == wanted:
+            row = int(self._id_rows[at])
+            if self._id_bytes(row) == encoded:
+                return row
+            at += 1
+        return None
+
+    def item_id(self, row: int) -> str:
+        """Return the id of the item in a row."""
+        return self._id_bytes(row).decode()
+
+    def item(self, row: int) -> bytes:
+        """Return the finished GeoJSON feature in a row."""
+        return self._items(row, row + 1)
+
+    def items(self, rows: Rows) -> bytes:
+        """Return finished GeoJSON features joined by ``,\\n``; consecutive rows are one slice of the file."""
+        runs = as_runs(np.asarray(rows, dtype=np.int64)).tolist()
+        return ITEM_SEPARATOR.join([self._items(first, last) for first, last in runs])
+
+    def search(self, bbox: BBox) -> tuple[Rows, Rows]:
+        """Return the rows that surely intersect ``bbox`` (CRS84) and those whose geometry has to be looked at.
+
+        Both ascend. The first are decided by boxes alone; :meth:`shapes` of the second decides the rest.
+        """
+        runs, maybe = self.search_runs(bbox)
+        return as_rows(runs), maybe
+
+    def search_runs(self, bbox: BBox) -> tuple[Rows, Rows]:
+        """Like :meth:`search`, the sure rows as runs of shape (k, 2): first, one past the last."""
+        return search(self.boxes, self._levels, bbox)
+
+    def intersecting(self, bbox: BBox) -> Rows:
+        """Return the rows whose geometry intersects ``bbox`` (CRS84, closed), as runs in row order.
+
+        Exact: the geometry at full precision decides where its box does not. A box whose minx is greater than its
+        maxx runs across the 180th meridian (RFC 7946, section 5.2).
+        """
+        minx, miny, maxx, maxy = bbox
+        if minx <= maxx:
+            runs, maybe = self.search_runs(bbox)
+            area = shapely.box(*bbox)
+        else:
+            halves = [(minx, miny, 180.0, maxy), (-180.0, miny, maxx, maxy)]
+            found = [self.search_runs(half) for half in halves]
+            sure = np.union1d(*(as_rows(runs) for runs, _ in found))
+            runs, maybe = as_runs(sure), np.setdiff1d(np.union1d(*(rows for _, rows in found)), sure)
+            area = shapely.multipolygons([shapely.box(*half) for half in halves])
+        if not len(maybe):
+            return runs
+        hits = maybe[shapely.intersects(self.shapes(maybe), area)]
+        runs = np.concatenate([runs, np.column_stack([hits, hits + 1])])
+        return runs[np.argsort(runs[:, 0], kind="stable")]
+
+    def shapes(self, rows: Rows) -> npt.NDArray[Any]:
+        """Return the geometries of rows as shapely multi-geometries in CRS84, at full precision."""
+        taken = take(self.geometries, self.record_geometry[rows].astype(np.int64))
+        offsets: tuple[Starts, ...] = (taken.rings, taken.parts, taken.starts)
+        if self.kind is GeometryKind.LINE:
+            offsets = (taken.rings, taken.parts[taken.starts])
+        elif self.kind is GeometryKind.POINT:
+            offsets = (taken.rings[taken.parts[taken.starts]],)
+        shapes: npt.NDArray[Any] = shapely.from_ragged_array(_MULTI[self.kind], taken.coordinates, offsets)
+        return shapes
+
+    def _geometries(self, coordinates: str) -> Geometries:
+        rings, parts, starts = (self._pack.array(name) for name in ("rings", "parts", "starts"))
+        return Geometries(self.kind, self._pack.array(coordinates), rings, parts, starts)
+
+    def _items(self, first: int, last: int) -> bytes:
+        starts, base = self._item_starts, self._items_at
+        return self._map[base + int(starts[first]) : base + int(starts[last]) - len(ITEM_SEPARATOR)]
+
+    def _id_bytes(self, row: int) -> bytes:
+        return self._map[self._ids_at + int(self._id_starts[row]) : self._ids_at + int(self._id_starts[row + 1])]
+
+
+def take(geometries: Geometries, which: npt.NDArray[np.int64]) -> Geometries:
+    """Return the geometries at these positions, in this order, as arrays of their own."""
+    parts_of, starts = _gather(geometries.starts, which)
+    rings_of, parts = _gather(geometries.parts, parts_of)
+    positions, rings = _gather(geometries.rings, rings_of)
+    return Geometries(geometries.kind, geometries.coordinates[positions], rings, parts, starts)
+
+
+def _gather(offsets: Starts, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Starts]:
+    """Return the members of ragged rows, and the offsets that cut them into those rows again."""
+    runs = np.column_stack([offsets[rows], offsets[rows + 1]])
+    starts = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(runs[:, 1] - runs[:, 0], out=starts[1:])
+    return as_rows(runs), starts

@@ -1,0 +1,137 @@
+"""A packed Hilbert R-tree over boxes that are already in Hilbert order.
+
+Because rows are stored in the order of the curve, a node of level k is nothing but the 16**k rows from
+``node * 16**k`` on: the tree needs boxes only, no pointers, and a node that lies inside the searched box is a run of
+rows that need no look at all. (Packing along the curve: Kamel and Faloutsos 1993, "On packing R-trees".)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gisservice.model import BBox
+
+NODE_SIZE = 16
+
+Boxes = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+_CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+
+
+def hilbert_keys(world: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    """Return the distance of world-grid positions, shape (n, 2), along a Hilbert curve over the whole 2**32 grid.
+
+    The curve is fixed to the world, so a feature keeps its place when others come and go. Algorithm: the bitwise
+    rotation of Warren, "Hacker's Delight" (2nd ed., 16-3), over all positions at once.
+    """
+    x, y = world[:, 0].astype(np.uint64), world[:, 1].astype(np.uint64)
+    keys = np.zeros(len(world), dtype=np.uint64)
+    for bit in range(31, -1, -1):
+        side = np.uint64(1 << bit)
+        right, low = (x & side) != 0, (y & side) != 0
+        quadrant = (np.uint64(3) * right) ^ low.astype(np.uint64)
+        keys += quadrant << np.uint64(2 * bit)
+        flip = right & ~low
+        mask = np.uint64((1 << bit) - 1)
+        x, y = x & mask, y & mask
+        x, y = np.where(flip, mask - x, x), np.where(flip, mask - y, y)
+        x, y = np.where(low, x, y), np.where(low, y, x)
+    return keys
+
+
+def build_levels(boxes: Boxes) -> list[Boxes]:
+    """Return the levels above the rows, lowest first; the last has one node. No rows: no levels."""
+    levels: list[Boxes] = []
+    below = boxes
+    while len(below) > 1 or (len(below) and not levels):
+        firsts = np.arange(0, len(below), NODE_SIZE)
+        lower = np.minimum.reduceat(below[:, :2], firsts, axis=0)
+        upper = np.maximum.reduceat(below[:, 2:], firsts, axis=0)
+        below = np.concatenate([lower, upper], axis=1)
+        levels.append(below)
+    return levels
+
+
+def level_sizes(count: int) -> list[int]:
+    """Return how many nodes each level above ``count`` rows has, lowest first.
+
+    >>> level_sizes(47_174)
+    [2949, 185, 12, 1]
+    """
+    sizes: list[int] = []
+    while count > 1 or (count and not sizes):
+        count = -(-count // NODE_SIZE)
+        sizes.append(count)
+    return sizes
+
+
+def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Rows]:
+    """Find the rows whose box meets ``bbox`` (closed: a shared edge counts).
+
+    Returns ``runs``, shape (k, 2), first and one past the last row of stretches whose features surely intersect
+    ``bbox``, in order; and ``maybe``, rows in order whose geometry has to be looked at. ``levels`` is lowest first.
+    """
+    nodes = np.zeros(min(len(boxes), 1), dtype=np.int64)
+    found: list[Rows] = []
+    for height in range(len(levels), 0, -1):
+        level, span = levels[height - 1], NODE_SIZE**height
+        nodes, corners = _meeting(level, nodes, bbox)
+        inside = _inside(corners, bbox)
+        if inside.any():
+            whole = nodes[inside] * span
+            found.append(np.column_stack([whole, np.minimum(whole + span, len(boxes))]))
+            nodes = nodes[~inside]
+        nodes = (nodes[:, None] * NODE_SIZE + _CHILDREN).reshape(-1)
+        below = len(levels[height - 2]) if height > 1 else len(boxes)
+        nodes = nodes[: np.searchsorted(nodes, below)]
+    rows, corners = _meeting(boxes, nodes, bbox)
+    sure = _surely_intersects(corners, bbox)
+    found.append(as_runs(rows[sure]))
+    runs = np.concatenate(found)
+    return runs[np.argsort(runs[:, 0])], rows[~sure]
+
+
+def as_runs(rows: Rows) -> Rows:
+    """Return ascending rows as runs of consecutive ones, shape (k, 2): first, one past the last."""
+    if not len(rows):
+        return _NO_ROWS.reshape(0, 2)
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    firsts = rows[np.concatenate([[0], breaks])]
+    lasts = rows[np.concatenate([breaks, [len(rows)]]) - 1]
+    return np.column_stack([firsts, lasts + 1])
+
+
+def as_rows(runs: Rows) -> Rows:
+    """Return the rows that runs stand for, in the order of the runs."""
+    lengths = runs[:, 1] - runs[:, 0]
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(runs[:, 0] - before, lengths) + np.arange(int(lengths.sum()), dtype=np.int64)
+
+
+def _meeting(boxes: Boxes, nodes: Rows, bbox: BBox) -> tuple[Rows, Boxes]:
+    minx, miny, maxx, maxy = bbox
+    corners = boxes[nodes]
+    meets = (corners[:, 0] <= maxx) & (corners[:, 2] >= minx) & (corners[:, 1] <= maxy) & (corners[:, 3] >= miny)
+    return nodes[meets], corners[meets]
+
+
+def _inside(corners: Boxes, bbox: BBox) -> npt.NDArray[np.bool_]:
+    minx, miny, maxx, maxy = bbox
+    return (corners[:, 0] >= minx) & (corners[:, 2] <= maxx) & (corners[:, 1] >= miny) & (corners[:, 3] <= maxy)
+
+
+def _surely_intersects(corners: Boxes, bbox: BBox) -> npt.NDArray[np.bool_]:
+    """Tell which features have a vertex inside ``bbox``, from their boxes alone.
+
+    A feature that keeps within the x-range of ``bbox`` and has its lowest or its highest point in the y-range has
+    that very point inside; likewise with x and y exchanged. What is left are features over a corner or right across.
+    """
+    minx, miny, maxx, maxy = bbox
+    left, right = corners[:, 0] >= minx, corners[:, 2] <= maxx
+    lower, upper = corners[:, 1] >= miny, corners[:, 3] <= maxy
+    return (left & right & (lower | upper)) | (lower & upper & (left | right))

@@ -1,0 +1,343 @@
+"""What a version's records look like on disk: written here, read by :mod:`gisservice.catalog.features`.
+
+``features.parquet``   GeoParquet 1.1 in the storage CRS, public columns, a bounding box for every row
+``internal.parquet``   ids and internal columns, readable by the owner alone; only for layers that have such columns
+``serve/features.bin`` a packed file (:mod:`gisservice.catalog.pack`) with these sections:
+
+=================== =========== =====================================================================================
+``items``           bytes       finished GeoJSON features, one a line, in row order, each followed by ``,\\n``
+``item_starts``     int64 n+1   where each item begins in ``items``; it ends two bytes before the next begins
+``boxes``           float64 n,4 box of each record, CRS84
+``tree_1`` …        float64 m,4 levels of the packed R-tree above ``boxes``, lowest first
+``record_geometry`` uint32 n    record to distinct geometry
+``coordinates``     float64 c,2 positions of the distinct geometries, CRS84
+``world``           uint32 c,2  the same on the world grid
+``rings``           int64       positions to rings; see :class:`gisservice.model.Geometries`
+``parts``           int64       rings to parts
+``starts``          int64       parts to geometries
+``tile_ids``        int64 n     feature ids inside tiles
+``ids``             bytes       item ids in UTF-8, in row order
+``id_starts``       int64 n+1   where each id begins
+``id_hashes``       uint64 n    hashes of the ids, ascending
+``id_rows``         uint32 n    the row of each hash
+``attributes``      bytes       the public columns as an Arrow IPC file; strings are dictionary-encoded
+=================== =========== =====================================================================================
+
+Rows are in Hilbert order of the centre of their box, records on one spot in order of their ids: the files do not
+depend on the order of the source, and what lies together on the map lies together on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pandas
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from gisservice import crs
+from gisservice.catalog.index import build_levels, hilbert_keys
+from gisservice.catalog.pack import PackWriter
+from gisservice.catalog.store import publishing
+from gisservice.errors import PublishError
+from gisservice.model import Geometries, GeometryKind
+
+SERVE_FILE = "serve/features.bin"
+PARQUET_FILE = "features.parquet"
+INTERNAL_FILE = "internal.parquet"
+ITEM_SEPARATOR = b",\n"
+
+ROWS_PER_GROUP = 4096
+"""Of the Parquet files: small enough that a box reads little, large enough to compress well."""
+
+_DECIMALS = 8
+"""Of a degree, in items: 1.1 mm at the equator; RFC 7946, section 11.2, finds six decimals plenty."""
+
+_TILE_ID_MAX = 2**53 - 1
+_JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_ROWS_AT_ONCE = 2048
+_TYPES = {
+    GeometryKind.POINT: ("Point", "MultiPoint"),
+    GeometryKind.LINE: ("LineString", "MultiLineString"),
+    GeometryKind.POLYGON: ("Polygon", "MultiPolygon"),
+}
+_TYPE_IDS = {GeometryKind.POINT: (0, 4), GeometryKind.LINE: (1, 5), GeometryKind.POLYGON: (3, 6)}
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records ready to be published; row ``i`` of every part is record ``i``.
+
+    ``frame`` holds the geometry in the storage CRS and the public columns in declared order, the id column among
+    them. ``ids`` are the item ids, ``tile_ids`` (int64, from 0 to 2**53 - 1) their numbers inside tiles, both
+    unique. ``lonlat`` are the same geometries in CRS84: none missing or empty, all of ``kind``, single or multi.
+    ``internal`` holds the internal columns, or is None.
+    """
+
+    frame: geopandas.GeoDataFrame
+    ids: list[str]
+    tile_ids: npt.NDArray[np.int64]
+    lonlat: npt.NDArray[Any]
+    internal: pandas.DataFrame | None
+    kind: GeometryKind
+
+
+def write_features(folder: Path, records: Records) -> None:
+    """Write the files of the records into the folder of a version that is being staged.
+
+    Raises :class:`PublishError` when the disk is full or a column mixes types, ValueError when ``records`` is not
+    what :class:`Records` says. Positions in items are rounded to 8 decimals of a degree, exterior rings run
+    counter-clockwise (RFC 7946), a number that is not finite is null, dates are ISO 8601, times UTC with ``Z``.
+    """
+    _check(records)
+    order = _order(records)
+    table = _table(records.frame, order)
+    with publishing("records"):
+        _write_parquet(folder / PARQUET_FILE, table, records.frame, order)
+        if records.internal is not None and len(records.internal.columns):
+            _write_internal(folder / INTERNAL_FILE, records, order)
+        (folder / SERVE_FILE).parent.mkdir(exist_ok=True)
+        _write_serve(folder / SERVE_FILE, records, order, table)
+
+
+def _check(records: Records) -> None:
+    count = len(records.ids)
+    lengths = {len(records.frame), count, len(records.tile_ids), len(records.lonlat)}
+    if records.internal is not None:
+        lengths.add(len(records.internal))
+    if len(lengths) != 1:
+        raise ValueError(f"the parts of the records differ in length: {sorted(lengths)}")
+    if len(set(records.ids)) != count or len(np.unique(records.tile_ids)) != count:
+        raise ValueError("ids and tile ids must be unique")
+    if count and not 0 <= records.tile_ids.min() <= records.tile_ids.max() <= _TILE_ID_MAX:
+        raise ValueError(f"tile ids must lie between 0 and {_TILE_ID_MAX}")
+    types = shapely.get_type_id(records.lonlat)
+    wrong = ~np.isin(types, _TYPE_IDS[records.kind]) | shapely.is_empty(records.lonlat)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise ValueError(f"record {records.ids[first]!r} has no geometry of kind {records.kind}")
+
+
+def _order(records: Records) -> npt.NDArray[np.int64]:
+    if not records.ids:
+        return np.empty(0, dtype=np.int64)
+    bounds = shapely.bounds(records.lonlat)
+    centres = (bounds[:, :2] + bounds[:, 2:]) / 2
+    by_id = np.empty(len(records.ids), dtype=np.int64)
+    by_id[sorted(range(len(records.ids)), key=records.ids.__getitem__)] = np.arange(len(records.ids))
+    return np.lexsort([by_id, hilbert_keys(crs.world_positions(centres))]).astype(np.int64)
+
+
+def _table(frame: geopandas.GeoDataFrame, order: npt.NDArray[np.int64]) -> pa.Table:
+    """Return the public columns without the geometry, in stored order."""
+    plain = pandas.DataFrame(frame.drop(columns=frame.geometry.name))
+    return _arrow(plain.iloc[order])
+
+
+def _arrow(frame: pandas.DataFrame) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as exc:
+        raise PublishError(f"A column holds values of more than one type: {exc.args[0]}.", source="records") from exc
+
+
+def _write_parquet(path: Path, table: pa.Table, frame: geopandas.GeoDataFrame, order: npt.NDArray[np.int64]) -> None:
+    """Write GeoParquet 1.1 with a covering: the box of each row as a struct column, named in the metadata."""
+    geometries = frame.geometry.to_numpy()[order]
+    bounds = shapely.bounds(geometries) if len(geometries) else np.empty((0, 4))
+    taken = {*table.column_names, frame.geometry.name}
+    covering = next(name for name in ("bbox", "geometry_bbox", "_geometry_bbox") if name not in taken)
+    corners = ("xmin", "ymin", "xmax", "ymax")
+    wkb = pa.array(shapely.to_wkb(geometries), type=pa.binary())
+    boxes = pa.StructArray.from_arrays([pa.array(bounds[:, i]) for i in range(4)], names=corners)
+    types = sorted({name.replace("LinearRing", "LineString") for name in set(frame.geom_type)})
+    geo = {
+        "version": "1.1.0",
+        "primary_column": frame.geometry.name,
+        "columns": {
+            frame.geometry.name: {
+                "encoding": "WKB",
+                "geometry_types": types,
+                "crs": frame.crs.to_json_dict() if frame.crs is not None else None,
+                "covering": {"bbox": {corner: [covering, corner] for corner in corners}},
+                **({"bbox": [*bounds.min(axis=0)[:2], *bounds.max(axis=0)[2:]]} if len(bounds) else {}),
+            }
+        },
+    }
+    complete = table.append_column(frame.geometry.name, wkb).append_column(covering, boxes)
+    metadata = {**(table.schema.metadata or {}), b"geo": json.dumps(geo).encode()}
+    pq.write_table(complete.replace_schema_metadata(metadata), path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def _write_internal(path: Path, records: Records, order: npt.NDArray[np.int64]) -> None:
+    assert records.internal is not None
+    table = _arrow(records.internal.iloc[order])
+    table = table.add_column(0, "item_id", pa.array([records.ids[row] for row in order], type=pa.string()))
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)  # readable by its owner from the start
+    with os.fdopen(descriptor, "wb") as file:
+        pq.write_table(table, file, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def _write_serve(path: Path, records: Records, order: npt.NDArray[np.int64], table: pa.Table) -> None:
+    ids = [records.ids[row] for row in order]
+    distinct, record_geometry = _distinct(records.lonlat[order], records.kind)
+    geometries = _ragged(distinct, records.kind)
+    bounds = shapely.bounds(distinct) if len(distinct) else np.empty((0, 4))
+    boxes = bounds[record_geometry]
+    with PackWriter(path, {"count": len(ids), "kind": str(records.kind)}) as pack:
+        starts = _write_items(pack, ids, _geometry_texts(geometries), record_geometry, table)
+        pack.array("item_starts", starts)
+        pack.array("boxes", boxes)
+        for height, level in enumerate(build_levels(boxes), start=1):
+            pack.array(f"tree_{height}", level)
+        pack.array("record_geometry", record_geometry)
+        pack.array("coordinates", geometries.coordinates)
+        pack.array("world", crs.world_positions(geometries.coordinates))
+        for name in ("rings", "parts", "starts"):
+            pack.array(name, getattr(geometries, name))
+        pack.array("tile_ids", np.asarray(records.tile_ids, dtype=np.int64)[order])
+        _write_ids(pack, ids)
+        pack.chunks("attributes", [_arrow_file(table)])
+
+
+def _distinct(lonlat: npt.NDArray[Any], kind: GeometryKind) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint32]]:
+    """Return the distinct geometries, by their bytes, in order of first use, and the one of each record."""
+    flat = shapely.force_2d(lonlat)
+    if kind is GeometryKind.POLYGON:
+        flat = shapely.orient_polygons(flat, exterior_cw=False)
+    texts = shapely.to_wkb(flat, byte_order=1)
+    first: dict[bytes, int] = {}
+    uses = np.fromiter((first.setdefault(text, len(first)) for text in texts), dtype=np.uint32, count=len(texts))
+    where = np.full(len(first), len(texts), dtype=np.int64)
+    np.minimum.at(where, uses, np.arange(len(texts)))
+    return flat[where], uses
+
+
+def _ragged(distinct: npt.NDArray[Any], kind: GeometryKind) -> Geometries:
+    pieces, owners = shapely.get_parts(distinct, return_index=True)
+    starts = np.searchsorted(owners, np.arange(len(distinct) + 1)).astype(np.int64)
+    if not len(distinct):
+        zero = np.zeros(1, dtype=np.int64)
+        return Geometries(kind, np.empty((0, 2)), zero, zero, zero)
+    _, coordinates, offsets = shapely.to_ragged_array(pieces, include_z=False)
+    coordinates = coordinates + 0.0  # minus zero would print as -0.0
+    if kind is GeometryKind.POLYGON:
+        rings, parts = offsets
+    elif kind is GeometryKind.LINE:
+        rings, parts = offsets[0], np.arange(len(pieces) + 1)
+    else:
+        rings = parts = np.arange(len(pieces) + 1)
+    return Geometries(kind, coordinates, rings.astype(np.int64), parts.astype(np.int64), starts)
+
+
+def _geometry_texts(geometries: Geometries) -> list[bytes]:
+    """Return each distinct geometry as GeoJSON, formatted once however many records share it."""
+    rounded = np.round(geometries.coordinates, _DECIMALS)
+    rings, parts, starts = geometries.rings.tolist(), geometries.parts.tolist(), geometries.starts.tolist()
+    single, multi = _TYPES[geometries.kind]
+
+    def part(index: int) -> Any:
+        first, last = parts[index], parts[index + 1]
+        if geometries.kind is GeometryKind.POINT:
+            return rounded[rings[first]]
+        if geometries.kind is GeometryKind.LINE:
+            return rounded[rings[first] : rings[last]]
+        return [rounded[rings[ring] : rings[ring + 1]] for ring in range(first, last)]
+
+    texts: list[bytes] = []
+    for first, last in pairwise(starts):
+        if last - first == 1:
+            value = {"type": single, "coordinates": part(first)}
+        else:
+            value = {"type": multi, "coordinates": [part(index) for index in range(first, last)]}
+        texts.append(orjson.dumps(value, option=_JSON_OPTIONS))
+    return texts
+
+
+def _write_items(
+    pack: PackWriter, ids: list[str], texts: list[bytes], record_geometry: npt.NDArray[np.uint32], table: pa.Table
+) -> npt.NDArray[np.int64]:
+    sizes = np.zeros(len(ids) + 1, dtype=np.int64)
+
+    def chunks() -> Iterator[bytes]:
+        for first in range(0, len(ids), _ROWS_AT_ONCE):
+            last = min(first + _ROWS_AT_ONCE, len(ids))
+            items = [
+                b'{"type":"Feature","id":%b,"geometry":%b,"properties":%b}%b'
+                % (orjson.dumps(ids[row]), texts[geometry], properties, ITEM_SEPARATOR)
+                for row, geometry, properties in zip(
+                    range(first, last),
+                    record_geometry[first:last].tolist(),
+                    _properties(table.slice(first, last - first)),
+                    strict=True,
+                )
+            ]
+            sizes[first + 1 : last + 1] = [len(item) for item in items]
+            yield b"".join(items)
+
+    pack.chunks("items", chunks())
+    return np.cumsum(sizes)
+
+
+def _properties(table: pa.Table) -> Iterator[bytes]:
+    columns = [_values(column) for column in table.columns]
+    names = table.column_names
+    for row in range(table.num_rows):
+        yield orjson.dumps(
+            {name: column[row] for name, column in zip(names, columns, strict=True)}, option=_JSON_OPTIONS
+        )
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_timestamp(column.type):  # nanoseconds would come as pandas objects
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _write_ids(pack: PackWriter, ids: list[str]) -> None:
+    encoded = [item_id.encode() for item_id in ids]
+    starts = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in encoded], out=starts[1:])
+    hashes = np.fromiter((id_hash(text) for text in encoded), dtype=np.uint64, count=len(encoded))
+    rows = np.argsort(hashes, kind="stable")
+    pack.chunks("ids", encoded)
+    pack.array("id_starts", starts)
+    pack.array("id_hashes", hashes[rows])
+    pack.array("id_rows", rows.astype(np.uint32))
+
+
+def id_hash(encoded: bytes) -> int:
+    """Return the 64-bit hash under which an item id is looked up. Equal hashes are told apart by the ids."""
+    return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "little")
+
+
+def _arrow_file(table: pa.Table) -> bytes:
+    columns = [_dictionary(column) for column in table.columns]
+    encoded = pa.table(columns, names=table.column_names) if columns else pa.table({})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, encoded.schema) as writer:
+        writer.write_table(encoded)
+    file: bytes = sink.getvalue().to_pybytes()
+    return file
+
+
+def _dictionary(column: pa.ChunkedArray) -> pa.Array:
+    joined = column.combine_chunks()
+    if isinstance(joined, pa.ChunkedArray):
+        joined = pa.concat_arrays(joined.chunks)
+    if pa.types.is_large_string(joined.type) or pa.types.is_string(joined.type):
+        return joined.cast(pa.string()).dictionary_encode()
+    return joined
