@@ -1,0 +1,176 @@
+"""The API's documents but the items: landing page, conformance, collections, history, health."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pyogrio
+import shapely
+
+from gisservice import crs
+from gisservice.catalog import Collection
+from gisservice.errors import CatalogError, ReprojectionError
+from gisservice.model import GeometryKind
+from gisservice.web import params
+from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
+from gisservice.web.links import GEOJSON, HTML, JSON, OPENAPI, Link, collection_path, items_path, link
+from gisservice.web.service import Service
+
+CONFORMANCE = (
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+)
+"""The conformance classes that the tests hold the service to."""
+
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+
+_FORMATS = ("f",)
+
+
+def landing(service: Service, request: Request) -> Answer:
+    """Answer the landing page of the API."""
+    params.parse_format(params.read(request.query, _FORMATS))
+    city = service.registry.city
+
+    def make() -> dict[str, Any]:
+        return {
+            "title": city.name,
+            "description": city.notice or f"Geographic data of {city.name}: features and map tiles.",
+            "links": [
+                link(request, "/api", "self", JSON, "This document"),
+                link(request, "/", "alternate", HTML, "The public site"),
+                link(request, "/api/openapi.json", "service-desc", OPENAPI, "The definition of this API"),
+                link(request, "/api/conformance", "conformance", JSON, "The conformance classes it implements"),
+                link(request, "/api/collections", "data", JSON, "The collections"),
+            ],
+        }
+
+    return document(request, request.media_type(JSON), ("landing", service.edition), make)
+
+
+def conformance(service: Service, request: Request) -> Answer:
+    """Answer the conformance declaration."""
+    params.parse_format(params.read(request.query, _FORMATS))
+    key = ("conformance", service.edition)
+    return document(request, request.media_type(JSON), key, lambda: {"conformsTo": CONFORMANCE})
+
+
+def collections(service: Service, request: Request) -> Answer:
+    """Answer the list of all collections."""
+    params.parse_format(params.read(request.query, _FORMATS))
+    published = service.published()
+
+    def make() -> dict[str, Any]:
+        return {
+            "links": [link(request, "/api/collections", "self", JSON, "This document")],
+            "collections": [describe(request, collection) for collection in published],
+        }
+
+    key = ("collections", service.edition, *(f"{entry.id} {entry.version}" for entry in published))
+    return document(request, request.media_type(JSON), key, make)
+
+
+def collection(service: Service, request: Request, *, collection_id: str) -> Answer:
+    """Answer the description of one collection."""
+    params.parse_format(params.read(request.query, _FORMATS))
+    found = service.catalog.collection(collection_id)
+    key = ("collection", service.edition, found.id, found.version)
+    return document(request, request.media_type(JSON), key, lambda: describe(request, found))
+
+
+def describe(request: Request, entry: Collection) -> dict[str, Any]:
+    """Return the description of a collection (OGC API Features 1, 7.14; storageCrs as in part 2)."""
+    manifest, layer = entry.manifest, entry.layer
+    described: dict[str, Any] = {
+        "id": entry.id,
+        "title": layer.title,
+        "description": layer.description,
+        "attribution": layer.attribution,
+        "version": entry.version,
+        "crs": [CRS84],
+        "links": _collection_links(request, entry),
+    }
+    if manifest.kind is not GeometryKind.RASTER:
+        described |= {"itemType": "feature", "itemCount": manifest.count}
+    with suppress(ReprojectionError):  # a system that no authority lists has no URI
+        described["storageCrs"] = crs.uri(crs.parse(manifest.storage_crs))
+    if manifest.extent is not None:
+        described["extent"] = {"spatial": {"bbox": [manifest.extent.bbox], "crs": CRS84}}
+        start, end = manifest.extent.interval
+        if start or end:
+            described["extent"]["temporal"] = {"interval": [[start, end]]}
+    return described
+
+
+def _collection_links(request: Request, entry: Collection) -> list[Link]:
+    path = collection_path(entry.id)
+    links = [
+        link(request, path, "self", JSON, "This collection"),
+        link(request, f"/layers/{entry.id}", "alternate", HTML, "About this layer, for people"),
+        link(request, f"{path}/versions", "version-history", JSON, "Its published versions"),
+    ]
+    if entry.manifest.kind is not GeometryKind.RASTER:
+        links.append(link(request, items_path(entry.id), "items", GEOJSON, "Its items as GeoJSON"))
+    if entry.manifest.tiles is not None:
+        links.append(link(request, f"/tiles/{entry.id}.json", "describedby", JSON, "Its vector tiles, as TileJSON"))
+    if entry.layer.licence.startswith(("https://", "http://")):
+        links.append({"href": entry.layer.licence, "rel": "license", "title": "The licence of the data"})
+    return links
+
+
+def versions(service: Service, request: Request, *, collection_id: str) -> Answer:
+    """Answer the history of a collection, newest version first."""
+    params.parse_format(params.read(request.query, _FORMATS))
+    history = service.catalog.versions(collection_id)
+    path = f"{collection_path(collection_id)}/versions"
+
+    def make() -> dict[str, Any]:
+        return {
+            "collection": collection_id,
+            "versions": [
+                {
+                    "version": version.id,
+                    "published": version.published,
+                    "action": version.action,
+                    "count": version.count,
+                    "current": version.current,
+                }
+                for version in history
+            ],
+            "links": [
+                link(request, path, "self", JSON, "This document"),
+                link(request, collection_path(collection_id), "collection", JSON, "The collection"),
+            ],
+        }
+
+    key = ("versions", service.edition, *(f"{entry.id} {entry.published} {entry.current}" for entry in history))
+    return document(request, request.media_type(JSON), key, make)
+
+
+def health(service: Service, request: Request) -> Answer:
+    """Answer the state of the service for its operators: what is published, what is damaged, which libraries run."""
+    params.read(request.query, ())
+    published: dict[str, str] = {}
+    damaged: list[str] = []
+    for name in service.catalog.ids():
+        try:
+            published[name] = service.catalog.collection(name).version
+        except CatalogError:
+            damaged.append(name)
+    body = {
+        "status": "degraded" if damaged else "ok",
+        "collections": published,
+        "damaged": damaged,
+        "libraries": {
+            "PROJ": crs.proj_version(),
+            "GDAL": ".".join(str(part) for part in pyogrio.__gdal_version__),
+            "GEOS": shapely.geos_version_string,
+        },
+    }
+    return Answer(200, (("Content-Type", JSON), ("Cache-Control", NOT_KEPT), INERT), to_json(body))

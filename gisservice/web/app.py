@@ -1,0 +1,71 @@
+"""The application factory: joins the service's functions to Flask, which routes and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response, request
+
+from gisservice.settings import Settings
+from gisservice.web.exchange import Answer, Request
+from gisservice.web.fastpath import TileFastPath, WSGIApplication
+from gisservice.web.responses import respond
+from gisservice.web.routes import ROUTES, Route
+from gisservice.web.service import Service
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the Flask application; without ``settings`` they come from the environment.
+
+    The :class:`Service` is ``app.extensions["gisservice"]``. Raises :class:`SettingsError` for a registry or a
+    setting that cannot be used. :func:`wsgi_app` is this application behind the tile fast path.
+    """
+    settings = settings or Settings.load()
+    service = Service.open(settings)
+    app = Flask("gisservice.web", static_folder=None, template_folder=None)
+    app.extensions["gisservice"] = service
+    app.config["MAX_CONTENT_LENGTH"] = settings.request_bytes_max
+    # One address, one resource: no redirects between spellings. Hosts are checked by Service.admit on every path,
+    # so Flask's own list (which knows no IPv6 address) stays empty.
+    app.url_map.merge_slashes = False
+    for route in ROUTES:
+        app.add_url_rule(
+            route.rule,
+            endpoint=route.template,
+            view_func=_view(service, route),
+            methods=["GET", "OPTIONS"],
+            provide_automatic_options=False,
+        )
+    app.register_error_handler(Exception, lambda error: _send(_refuse(service, error)))
+    return app
+
+
+def wsgi_app(settings: Settings | None = None) -> WSGIApplication:
+    """Return the WSGI application that a server runs: tiles by the fast path, everything else by Flask."""
+    app = create_app(settings)
+    return TileFastPath(app.extensions["gisservice"], app)
+
+
+def _view(service: Service, route: Route) -> Any:
+    def view(**path: str) -> Response:
+        answer = respond(service, Request(request.environ), lambda s, r: route.answer(s, r, **path))
+        return _send(answer)
+
+    return view
+
+
+def _refuse(service: Service, error: Exception) -> Answer:
+    """Answer what Flask itself refused (no route, wrong method), by the same door as every error."""
+
+    def handler(service: Service, asked: Request) -> Answer:
+        raise error
+
+    asked = Request(request.environ)
+    return respond(service, asked, handler)
+
+
+def _send(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status)
+    response.headers.clear()
+    response.headers.extend(answer.all_headers())
+    return response

@@ -1,0 +1,181 @@
+"""One request in, one answer out: what passes between any WSGI server and the functions that answer."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from gisservice.web import negotiation
+
+Headers = tuple[tuple[str, str], ...]
+
+BRIEFLY = "public, max-age=10, must-revalidate"
+"""For addresses whose content changes with a publication: ten seconds, then ask again (an ETag makes that cheap)."""
+
+FOR_EVER = "public, max-age=31536000, immutable"
+"""For addresses that name a version: their content never changes."""
+
+NOT_KEPT = "no-store"
+"""For errors and for the state of the process."""
+
+PER_VISIT = "no-cache"
+"""For pages with a nonce: a stored copy must not be revalidated against a new nonce, so it is fetched again."""
+
+POLICY: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(self), microphone=(), payment=(), usb=()"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "Content-Range, ETag, Link"),
+)
+"""On every answer of every route. All that is served is public and read only, so any site may read it."""
+
+INERT = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+"""For all that is no page of ours: nothing in it may run or load, whatever a browser takes it for."""
+
+GZIP_BYTES_MIN = 600
+"""Below this, compressing saves no packet."""
+
+_ENCODING_MARK = 1
+"""Part of every ETag that is computed here; raise it when the same version begins to be written differently."""
+
+
+class Request:
+    """What the answering functions see of a request; a thin view of the WSGI environment.
+
+    ``address`` is the service's absolute address without a closing slash, ``base`` its path prefix; both are set
+    by the service once it trusts the host.
+    """
+
+    __slots__ = ("address", "base", "environ")
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+        self.address = ""
+        self.base = ""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    @property
+    def path(self) -> str:
+        """The path, decoded, below the server's prefix; latin-1 text for bytes (PEP 3333)."""
+        return str(self.environ.get("PATH_INFO", ""))
+
+    @property
+    def query(self) -> str:
+        """The query string, undecoded."""
+        return str(self.environ.get("QUERY_STRING", ""))
+
+    def media_type(self, *offered: str) -> str:
+        """Return the offered media type that the caller likes best; raises :class:`NotAcceptable`."""
+        return negotiation.media_type(self.environ.get("HTTP_ACCEPT", ""), offered)
+
+    def prefers_html(self) -> bool:
+        """Tell whether the caller is a browser that shows pages: it names HTML, and likes it better than JSON."""
+        accept = self.environ.get("HTTP_ACCEPT", "")[: negotiation.HEADER_BYTES_MAX]
+        if "text/html" not in accept:
+            return False
+        return negotiation.media_type(accept, ("application/json", "text/html")) == "text/html"
+
+    def takes_gzip(self) -> bool:
+        """Tell whether the caller takes gzip."""
+        return negotiation.takes_gzip(self.environ.get("HTTP_ACCEPT_ENCODING", ""))
+
+    def has(self, etag: str) -> bool:
+        """Tell whether the caller already has the representation with this entity tag."""
+        header = self.environ.get("HTTP_IF_NONE_MATCH")
+        return header is not None and negotiation.matches(header, etag)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer: status, its own headers (the policy is added when it is sent), body."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+    @property
+    def line(self) -> str:
+        """The status line's text, for example ``200 OK``."""
+        return _LINES[self.status]
+
+    def all_headers(self) -> list[tuple[str, str]]:
+        """Return the headers to send: its own, its length, and the policy."""
+        if self.status in (204, 304):
+            return [*self.headers, *POLICY]
+        return [*self.headers, ("Content-Length", str(len(self.body))), *POLICY]
+
+
+def entity_tag(*parts: str) -> str:
+    """Return the strong entity tag of the representation that these parts determine."""
+    text = "\x1f".join((str(_ENCODING_MARK), *parts))
+    return f'"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A representation that is settled but not made yet: its media type, its ETag, and whether the caller has it."""
+
+    request: Request
+    media: str
+    gzipped: bool
+    etag: str
+    headers: Headers
+
+    @classmethod
+    def make(
+        cls,
+        request: Request,
+        media: str,
+        key: Iterable[str],
+        cache: str = BRIEFLY,
+        vary: str = "Accept, Accept-Encoding",
+    ) -> Offer:
+        """Settle a representation. ``key`` names all that determines its bytes, except the media type, the encoding
+        and the address that its links begin with, which are added here.
+        """
+        gzipped = request.takes_gzip()
+        etag = entity_tag(*key, media, "gzip" if gzipped else "", request.address)
+        return cls(request, media, gzipped, etag, (("ETag", etag), ("Cache-Control", cache), ("Vary", vary), INERT))
+
+    def unchanged(self) -> Answer | None:
+        """Return 304 when the caller has this representation, else None."""
+        return Answer(304, self.headers) if self.request.has(self.etag) else None
+
+    def send(self, content: bytes, extra: Headers = ()) -> Answer:
+        """Answer with the content, compressed when the caller takes that and it is worth it."""
+        headers = (("Content-Type", self.media), *self.headers, *extra)
+        if not self.gzipped or len(content) < GZIP_BYTES_MIN:
+            return Answer(200, headers, content)
+        return Answer(200, (("Content-Encoding", "gzip"), *headers), compress(content))
+
+
+def document(request: Request, media: str, key: Iterable[str], make: Callable[[], object]) -> Answer:
+    """Answer with a JSON document, which is made only when the caller does not have it."""
+    offer = Offer.make(request, media, key)
+    return offer.unchanged() or offer.send(to_json(make()))
+
+
+def to_json(value: object) -> bytes:
+    """Return strict JSON: NaN is null, times are RFC 3339 in UTC."""
+    return orjson.dumps(value, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
+
+
+def compress(content: bytes) -> bytes:
+    """Return the content as gzip, the same bytes for the same content (no time inside)."""
+    return gzip.compress(content, 6, mtime=0)
+
+
+_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}

@@ -1,0 +1,61 @@
+"""The files below ``static/``: style sheets, scripts and the browser libraries that set-up installs."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from werkzeug.security import safe_join
+
+from gisservice.errors import NotFound
+from gisservice.web import params
+from gisservice.web.exchange import FOR_EVER, GZIP_BYTES_MIN, Answer, Headers, Request, compress, entity_tag
+from gisservice.web.service import Service
+
+_POLICY = ("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'; object-src 'none'")
+_DAILY = "public, max-age=86400"
+_DIGEST = re.compile(r".+\.[0-9a-f]{12}\.[a-z0-9]+")
+_TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".map": "application/json", ".woff2": "font/woff2"}
+
+
+def static_file(service: Service, request: Request, *, filename: str) -> Answer:
+    """Answer a file. Where its address holds a digest of it (in ``v`` or in the name), it may be kept for ever."""
+    values = params.read(request.query, ("v",))
+    path = _find(service.settings.static, filename)
+    state = path.stat()
+    media = _media_type(path)
+    gzipped = request.takes_gzip() and _is_text(media) and state.st_size >= GZIP_BYTES_MIN
+    etag = entity_tag("static", filename, str(state.st_mtime_ns), str(state.st_size), "gzip" if gzipped else "")
+    caching = FOR_EVER if values.get("v") or _DIGEST.fullmatch(path.name) else _DAILY
+    headers: Headers = (("ETag", etag), ("Cache-Control", caching), ("Vary", "Accept-Encoding"), _POLICY)
+    if request.has(etag):
+        return Answer(304, headers)
+    headers = (("Content-Type", media), *headers)
+    if gzipped:
+        return Answer(200, (("Content-Encoding", "gzip"), *headers), _compressed(path, state.st_mtime_ns))
+    return Answer(200, headers, path.read_bytes())
+
+
+def _find(root: Path, filename: str) -> Path:
+    joined = safe_join(str(root), filename)
+    path = Path(joined) if joined is not None and "\0" not in joined else None
+    if path is None or not path.is_file() or any(part.startswith(".") for part in path.relative_to(root).parts):
+        raise NotFound("There is no such static file.")
+    return path
+
+
+@lru_cache(maxsize=128)
+def _compressed(path: Path, modified: int) -> bytes:
+    """Compress a file once for each time it changed (``modified``, in nanoseconds)."""
+    return compress(path.read_bytes())
+
+
+def _media_type(path: Path) -> str:
+    media = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"{media}; charset=utf-8" if media.startswith("text/") else media
+
+
+def _is_text(media: str) -> bool:
+    return media.startswith("text/") or media in ("application/json", "image/svg+xml", "application/manifest+json")

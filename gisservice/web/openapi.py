@@ -1,0 +1,238 @@
+"""The API's description (OpenAPI 3.0.3), written from the table of routes, the settings and what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gisservice.model import City
+from gisservice.web.params import Parameter
+
+Schema = dict[str, Any]
+
+EVERY, WITH_ITEMS, WITH_TILES = "every", "items", "tiles"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the description says about one address: ``media`` is the type of the answer, ``schema`` its name."""
+
+    tag: str
+    summary: str
+    media: str
+    schema: str
+    query: tuple[str, ...] = ()
+    """Names of its query parameters."""
+    collections: str = EVERY
+    """Which collections its path can name: :data:`EVERY`, :data:`WITH_ITEMS` or :data:`WITH_TILES`."""
+    statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 500)
+
+
+@dataclass(frozen=True, slots=True)
+class Offering:
+    """What there is to ask for at this moment."""
+
+    collections: Mapping[str, tuple[str, ...]]
+    """Ids of the collections: :data:`EVERY`, :data:`WITH_ITEMS`, :data:`WITH_TILES`."""
+    parameters: Mapping[str, Parameter]
+    """The query parameters, by name."""
+
+
+_STATUS_TEXTS = {
+    204: "Nothing: the tile is inside the limits and empty.",
+    304: "Nothing: the copy that the caller has (If-None-Match) is up to date.",
+    400: "The request cannot be understood; the problem names the parameter.",
+    404: "There is no such resource.",
+    406: "None of the media types asked for is offered.",
+    500: "Something went wrong here; the problem carries a reference for the operator's log.",
+}
+
+_PATH_PARAMETERS = {
+    "collection_id": "Id of a collection.",
+    "item_id": "Id of an item.",
+    "version": "Id of a published version.",
+    "z": "Zoom of the tile.",
+    "x": "Column of the tile, from the west.",
+    "y": "Row of the tile, from the north.",
+}
+
+
+def describe(
+    address: str, city: City, version: str, routes: Iterable[tuple[str, Operation]], offering: Offering
+) -> Schema:
+    """Return the OpenAPI document. ``routes`` are path templates with their operations."""
+    paths: dict[str, Any] = {}
+    for template, operation in routes:
+        paths[template] = {
+            "get": _operation(template, operation, offering),
+            **({"parameters": found} if (found := _path_parameters(template, operation, offering)) else {}),
+        }
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": city.name,
+            "description": city.notice or f"Geographic data of {city.name}.",
+            "version": version,
+            **({"contact": {"name": city.contact}} if city.contact else {}),
+        },
+        "servers": [{"url": address}],
+        "tags": [{"name": name} for name in sorted({entry["get"]["tags"][0] for entry in paths.values()})],
+        "paths": paths,
+        "components": {
+            "schemas": SCHEMAS,
+            "parameters": {name: _query_parameter(entry) for name, entry in offering.parameters.items()},
+            "responses": {f"Status{code}": _response(code, text) for code, text in _STATUS_TEXTS.items()},
+        },
+    }
+
+
+def _operation(template: str, operation: Operation, offering: Offering) -> Schema:
+    answer = {
+        "description": operation.summary,
+        "headers": {"ETag": {"description": "Tag of this representation.", "schema": {"type": "string"}}},
+        "content": {operation.media: {"schema": {"$ref": f"#/components/schemas/{operation.schema}"}}},
+    }
+    responses = {
+        str(code): {"$ref": f"#/components/responses/Status{code}"} for code in operation.statuses if code != 200
+    }
+    described: Schema = {
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "operationId": _operation_id(template),
+        "responses": {"200": answer, **responses},
+    }
+    if operation.query:
+        described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.query]
+    return described
+
+
+def _operation_id(template: str) -> str:
+    words = "".join(character if character.isalnum() else " " for character in template).split()
+    return "get" + "".join(word.capitalize() for word in words)
+
+
+def _path_parameters(template: str, operation: Operation, offering: Offering) -> list[Schema]:
+    found = []
+    for name, meaning in _PATH_PARAMETERS.items():
+        if f"{{{name}}}" in template:
+            schema: Schema = {"type": "integer", "minimum": 0} if name in ("z", "x", "y") else {"type": "string"}
+            if name == "collection_id" and (ids := offering.collections[operation.collections]):
+                schema["enum"] = list(ids)
+            found.append({"name": name, "in": "path", "required": True, "description": meaning, "schema": schema})
+    return found
+
+
+def _query_parameter(parameter: Parameter) -> Schema:
+    described: Schema = {
+        "name": parameter.name,
+        "in": "query",
+        "required": False,
+        "description": parameter.meaning,
+        "schema": dict(parameter.schema),
+    }
+    if parameter.schema["type"] == "array":
+        described |= {"style": "form", "explode": False}
+    return described
+
+
+def _response(code: int, text: str) -> Schema:
+    if code < 400:
+        return {"description": text}
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {"description": text, "content": {"application/problem+json": problem}}
+
+
+def _object(properties: Schema, required: Iterable[str] = ()) -> Schema:
+    needed = list(required)
+    return {"type": "object", "properties": properties, **({"required": needed} if needed else {})}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+_TEXT: Schema = {"type": "string"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_LINKS = _list({"$ref": "#/components/schemas/Link"})
+_BBOX = _list({"type": "number"}) | {"minItems": 4, "maxItems": 4}
+
+SCHEMAS: Schema = {
+    "Problem": _object(
+        {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "instance": _TEXT},
+        ("type", "title", "status", "detail"),
+    ),
+    "Link": _object({"href": _TEXT, "rel": _TEXT, "type": _TEXT, "title": _TEXT}, ("href", "rel")),
+    "Landing": _object({"title": _TEXT, "description": _TEXT, "links": _LINKS}, ("links",)),
+    "Conformance": _object({"conformsTo": _list(_TEXT)}, ("conformsTo",)),
+    "OpenAPI": {"type": "object"},
+    "Collection": _object(
+        {
+            "id": _TEXT,
+            "title": _TEXT,
+            "description": _TEXT,
+            "attribution": _TEXT,
+            "version": _TEXT,
+            "itemType": _TEXT,
+            "itemCount": _COUNT,
+            "crs": _list(_TEXT),
+            "storageCrs": _TEXT,
+            "extent": _object({"spatial": _object({"bbox": _list(_BBOX), "crs": _TEXT}), "temporal": _object({})}),
+            "links": _LINKS,
+        },
+        ("id", "links"),
+    ),
+    "Collections": _object(
+        {"links": _LINKS, "collections": _list({"$ref": "#/components/schemas/Collection"})}, ("links", "collections")
+    ),
+    "Feature": _object(
+        {
+            "type": {"type": "string", "enum": ["Feature"]},
+            "id": _TEXT,
+            "geometry": {"type": "object", "nullable": True},
+            "properties": {"type": "object", "nullable": True},
+            "links": _LINKS,
+        },
+        ("type", "geometry", "properties"),
+    ),
+    "FeatureCollection": _object(
+        {
+            "type": {"type": "string", "enum": ["FeatureCollection"]},
+            "numberMatched": _COUNT,
+            "numberReturned": _COUNT,
+            "links": _LINKS,
+            "features": _list({"$ref": "#/components/schemas/Feature"}),
+        },
+        ("type", "features"),
+    ),
+    "Versions": _object(
+        {
+            "collection": _TEXT,
+            "versions": _list(
+                _object(
+                    {
+                        "version": _TEXT,
+                        "published": {"type": "string", "format": "date-time"},
+                        "action": _TEXT,
+                        "count": _COUNT,
+                        "current": {"type": "boolean"},
+                    }
+                )
+            ),
+            "links": _LINKS,
+        }
+    ),
+    "TileJSON": _object(
+        {"tilejson": _TEXT, "tiles": _list(_TEXT), "vector_layers": _list({"type": "object"})},
+        ("tilejson", "tiles", "vector_layers"),
+    ),
+    "Tile": {"type": "string", "format": "binary"},
+    "Health": _object(
+        {
+            "status": {"type": "string", "enum": ["ok", "degraded"]},
+            "collections": {"type": "object", "additionalProperties": _TEXT},
+            "damaged": _list(_TEXT),
+            "libraries": {"type": "object", "additionalProperties": _TEXT},
+        }
+    ),
+}

@@ -1,0 +1,119 @@
+"""The public pages: gathers what they show and hands it to the renderers of :mod:`gisservice.maps`.
+
+A page is fetched anew at each visit: its nonce is in its header and in its text, so it has no ETag. The query
+string of a page is not looked at: links to public pages come back with the marks of those who passed them on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gisservice.catalog import Collection
+from gisservice.errors import CollectionNotFound, MapNotFound
+from gisservice.maps.pages import (
+    HomeContext,
+    LayerContext,
+    LayerView,
+    MapContext,
+    MapView,
+    Site,
+    render_home,
+    render_layer,
+    render_map,
+)
+from gisservice.model import MapDeclaration
+from gisservice.web.exchange import PER_VISIT, Answer, Request, compress
+from gisservice.web.links import collection_path, items_path, tiles_path
+from gisservice.web.responses import new_nonce, page_headers
+from gisservice.web.service import Service
+
+
+def home(service: Service, request: Request) -> Answer:
+    """Answer the front page."""
+    site = _site(service, request)
+    maps = tuple(_map_view(request, declaration) for declaration in service.registry.maps)
+    layers = tuple(_layer_view(request, collection) for collection in service.published())
+    return _page(request, site, render_home(HomeContext(site, maps, layers, f"{request.base}/api")))
+
+
+def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
+    """Answer the page about one layer."""
+    site = _site(service, request)
+    collection = service.catalog.collection(collection_id)
+    manifest = collection.manifest
+    context = LayerContext(
+        site,
+        _layer_view(request, collection),
+        manifest.storage_crs,
+        manifest.quality,
+        manifest.provenance,
+        manifest.operations,
+        service.catalog.versions(collection_id),
+    )
+    return _page(request, site, render_layer(context))
+
+
+def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
+    """Answer the page of a declared map, or of a collection alone when no map has this id."""
+    site = _site(service, request)
+    declaration = next((entry for entry in service.registry.maps if entry.id == map_id), None)
+    declaration = declaration or _alone(service, map_id)
+    views, missing = [], []
+    for name in declaration.layers:
+        try:
+            views.append(_layer_view(request, service.catalog.collection(name)))
+        except CollectionNotFound:
+            missing.append(name)
+    context = MapContext(site, _map_view(request, declaration), tuple(views), tuple(missing))
+    return _page(request, site, render_map(context))
+
+
+def _alone(service: Service, collection_id: str) -> MapDeclaration:
+    try:
+        shown = service.catalog.collection(collection_id).layer
+    except CollectionNotFound as exc:
+        raise MapNotFound(f"No map {collection_id[:80]!r} is declared, and no collection of this id.") from exc
+    return MapDeclaration(collection_id, shown.title, shown.description, (collection_id,))
+
+
+def _site(service: Service, request: Request) -> Site:
+    return Site(service.registry.city, service.assets, new_nonce(), request.base, request.address)
+
+
+def _map_view(request: Request, declaration: MapDeclaration) -> MapView:
+    return MapView(declaration, f"{request.base}/maps/{declaration.id}")
+
+
+def _layer_view(request: Request, collection: Collection) -> LayerView:
+    manifest, base, name = collection.manifest, request.base, collection.id
+    view = LayerView(
+        layer=collection.layer,
+        kind=manifest.kind,
+        version=collection.version,
+        published=manifest.created,
+        count=manifest.count,
+        extent=manifest.extent,
+        columns=manifest.columns,
+        id_column=manifest.id_column,
+        page_url=f"{base}/layers/{name}",
+        collection_url=base + collection_path(name),
+        items_url=base + items_path(name),
+    )
+    if manifest.tiles is None:
+        return view
+    return replace(
+        view,
+        tiles_url=base + tiles_path(name, collection.version),
+        tilejson_url=f"{base}/tiles/{name}.json",
+        tiles_name=name,
+        minzoom=manifest.tiles["minzoom"],
+        maxzoom=manifest.tiles["maxzoom"],
+    )
+
+
+def _page(request: Request, site: Site, text: str) -> Answer:
+    content = text.encode()
+    headers = (*page_headers(site.nonce), ("Cache-Control", PER_VISIT), ("Vary", "Accept-Encoding"))
+    if request.takes_gzip():
+        return Answer(200, (*headers, ("Content-Encoding", "gzip")), compress(content))
+    return Answer(200, headers, content)

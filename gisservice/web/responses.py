@@ -1,0 +1,202 @@
+"""Errors on their way out: the one table from class to status, and the two bodies an error can have.
+
+Programs get a problem document (RFC 9457), browsers that look at pages get a page. What went wrong inside is
+logged whole, as one JSON line with an id, and shown as a fixed sentence with the same id; no trace, path or text of
+another library leaves the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import traceback
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import quote
+
+import orjson
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from gisservice import errors
+from gisservice.maps.pages import ErrorContext, Site, render_error
+from gisservice.web.exchange import INERT, NOT_KEPT, POLICY, Answer, Headers, Request
+from gisservice.web.service import Service
+
+PROBLEM = "application/problem+json"
+PAGE = "text/html; charset=utf-8"
+ALLOWED = "GET, HEAD, OPTIONS"
+
+Handler = Callable[[Service, Request], Answer]
+
+_log = logging.getLogger("gisservice.web")
+
+
+class Status(NamedTuple):
+    """What a class of errors is over HTTP: the status, its title, and the sentence a page says."""
+
+    code: int
+    title: str
+    sentence: str
+
+
+_BAD = "The address asks for something in a form that is not understood. Please check it."
+_INTERNAL = "Something went wrong on our side, and is in our log."
+
+STATUSES: dict[type[Exception], Status] = {
+    Exception: Status(500, "Internal error", _INTERNAL),
+    errors.GISServiceError: Status(500, "Internal error", _INTERNAL),
+    errors.CatalogError: Status(500, "Published data cannot be read", _INTERNAL),
+    errors.RequestError: Status(400, "The request cannot be understood", _BAD),
+    errors.InvalidParameter: Status(400, "A parameter has an unusable value", _BAD),
+    errors.UnknownParameter: Status(400, "Unknown parameter", _BAD),
+    errors.LimitExceeded: Status(400, "The request is over a limit", _BAD),
+    errors.NotAcceptable: Status(406, "Not acceptable", "This address has no answer in the form asked for."),
+    errors.NotFound: Status(404, "Not found", "There is nothing at this address."),
+    errors.CollectionNotFound: Status(404, "No such collection", "No layer of this name is published."),
+    errors.ItemNotFound: Status(404, "No such item", "The layer has no item of this name."),
+    errors.VersionNotFound: Status(404, "No such version", "This version of the layer does not exist or is not kept."),
+    errors.MapNotFound: Status(404, "No such map", "No map of this name exists."),
+    errors.TileMatrixSetNotFound: Status(404, "No such tile matrix set", "No tile grid of this name exists."),
+    errors.TileOutsideMatrix: Status(404, "No such tile", "The tile lies outside the layer's grid or zooms."),
+}
+"""Looked up along a class's bases, nearest first."""
+
+
+def respond(service: Service, request: Request, handler: Handler) -> Answer:
+    """Answer a request: the one door through which every route and every error of the service goes out."""
+    try:
+        service.admit(request)
+        if request.method == "OPTIONS":
+            return preflight()
+        return handler(service, request)
+    except Exception as error:
+        return failure(service, request, error)
+
+
+def preflight() -> Answer:
+    """Answer OPTIONS, and with it the preflight of a browser on another site: reading is open to all."""
+    return Answer(
+        204,
+        (
+            ("Allow", ALLOWED),
+            ("Access-Control-Allow-Methods", ALLOWED),
+            ("Access-Control-Allow-Headers", "Accept, Accept-Language, Content-Type, If-None-Match, Range"),
+            ("Access-Control-Max-Age", "86400"),
+        ),
+    )
+
+
+def status_of(error: Exception) -> Status:
+    """Return the row of :data:`STATUSES` for the nearest class that has one."""
+    return next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)
+
+
+def failure(service: Service, request: Request, error: Exception) -> Answer:
+    """Turn an error into an answer: a page for a browser outside the API, else a problem document."""
+    extra: Headers = ()
+    kind = type(error)
+    if isinstance(error, HTTPException):
+        status, detail, kind = *_of_framework(error), Exception
+        if isinstance(error, MethodNotAllowed):
+            extra = (("Allow", ", ".join(sorted(error.valid_methods or ("GET", "HEAD", "OPTIONS")))),)
+    else:
+        status, detail = status_of(error), str(error)
+    reference = ""
+    if status.code >= 500:
+        reference = _record(request, error)
+        detail = f"{_INTERNAL} Its reference there is {reference}."
+    headers: Headers = (("Cache-Control", NOT_KEPT), ("Vary", "Accept"), *extra)
+    if not _is_for_programs(request.path) and request.prefers_html():
+        try:
+            return _page(service, request, status, reference, headers)
+        except Exception as second:  # an error page that fails must not hide the error
+            _record(request, second)
+    problem = {
+        "type": _type(kind),
+        "title": status.title,
+        "status": status.code,
+        "detail": detail,
+        "instance": quote(request.path, encoding="latin-1"),
+    }
+    return Answer(status.code, (("Content-Type", PROBLEM), *headers, INERT), orjson.dumps(problem))
+
+
+def page_headers(nonce: str) -> Headers:
+    """Return the headers of a page: only our own files and the scripts and styles marked with this nonce run in it."""
+    policy = (
+        "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'; "
+        f"script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
+        "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'"
+    )
+    return (("Content-Type", PAGE), ("Content-Security-Policy", policy))
+
+
+def new_nonce() -> str:
+    """Return a fresh nonce of 128 random bits for one page."""
+    return secrets.token_urlsafe(16)
+
+
+def _page(service: Service, request: Request, status: Status, reference: str, headers: Headers) -> Answer:
+    nonce = new_nonce()
+    site = Site(service.registry.city, service.assets, nonce, request.base, request.address)
+    links = {"All maps and layers": f"{request.base}/"}
+    text = render_error(ErrorContext(site, status.code, status.title, status.sentence, reference, links))
+    return Answer(status.code, (*page_headers(nonce), *headers), text.encode())
+
+
+def _is_for_programs(path: str) -> bool:
+    return path.startswith(("/api", "/tiles/", "/static/", "/healthz"))
+
+
+def _of_framework(error: HTTPException) -> tuple[Status, str]:
+    """Describe what the web framework refused before any function of ours was called."""
+    code = error.code or 500
+    if code == 404:
+        return STATUSES[errors.NotFound], "No resource has this address; '/api' links to all there are."
+    if code == 405:
+        detail = "This address can only be read; expected the method GET or HEAD."
+        return Status(405, "Method not allowed", "This address can only be read."), detail
+    if code >= 500:
+        return STATUSES[Exception], _INTERNAL
+    return Status(code, error.name, _BAD), f"The server does not take this request: {error.name}."
+
+
+def _type(kind: type) -> str:
+    """Return the stable name of a kind of problem; ``about:blank`` where the status says it all (RFC 9457, 4.2.1)."""
+    if kind in STATUSES and issubclass(kind, errors.RequestError | errors.NotFound | errors.CatalogError):
+        return "urn:gisservice:problem:" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
+    return "about:blank"
+
+
+def _record(request: Request, error: Exception) -> str:
+    """Log an error as one JSON line; return its id."""
+    reference = secrets.token_hex(8)
+    line = {
+        "event": "error",
+        "id": reference,
+        "method": request.method[:16],
+        "path": request.path[:500],
+        "query": request.query[:500],
+        "error": type(error).__name__,
+        "trace": "".join(traceback.format_exception(error)),
+    }
+    _log.error("%s", orjson.dumps(line).decode())
+    return reference
+
+
+__all__ = [
+    "ALLOWED",
+    "PAGE",
+    "POLICY",
+    "PROBLEM",
+    "STATUSES",
+    "Handler",
+    "Status",
+    "failure",
+    "new_nonce",
+    "page_headers",
+    "preflight",
+    "respond",
+    "status_of",
+]

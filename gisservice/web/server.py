@@ -1,0 +1,61 @@
+"""Starts the server: Granian, several processes over the same mapped files."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from gisservice.errors import SettingsError
+from gisservice.settings import Settings
+from gisservice.web.app import wsgi_app
+from gisservice.web.service import Service
+
+BLOCKING_THREADS = 4
+"""Python threads of a worker. They share one interpreter lock: more wait for it, fewer wait for the disk."""
+
+CONNECTIONS_MAX = 1024
+"""Connections a worker holds at once, idle ones included; further ones wait in the listen queue."""
+
+STOP_SECONDS_MAX = 20
+"""How long a stopping worker may take to finish its answers."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then finish the answers under way. A worker that dies is replaced.
+
+    Raises :class:`SettingsError` before any process is started: for a registry with a mistake, for browser
+    libraries that are not installed, for an address that cannot be listened on.
+    """
+    _ = Service.open(settings).assets
+    _check_address(settings.host, settings.port)
+    server = Granian(
+        "gisservice.web.wsgi:app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=settings.workers,
+        blocking_threads=BLOCKING_THREADS,
+        backpressure=CONNECTIONS_MAX,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS_MAX,
+        websockets=False,
+        log_level=LogLevels.warning,
+    )
+    # The workers get these very settings; the target above is what the server is called in the process list.
+    server.serve(target_loader=partial(wsgi_app, settings), wrap_loader=False)
+
+
+def _check_address(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as exc:
+        raise SettingsError(
+            f"Cannot listen on {host}, port {port}: {exc.strerror or exc}. Choose another with --host and --port."
+        ) from exc
