@@ -38,7 +38,7 @@ class Assets:
                 f"The browser libraries are missing: {manifest} does not exist; run 'python static/install.py' once."
             ) from exc
         files = {name: Asset(f"vendor/{entry['file']}", entry["sri"]) for name, entry in listed.items()}
-        for pattern in ("css/*.css", "js/*.js"):
+        for pattern in ("css/*.css", "js/*.js", "icon.svg"):
             for file in sorted(static.glob(pattern)):
                 name = file.relative_to(static).as_posix()
                 files[name] = Asset(f"{name}?v={hashlib.sha256(file.read_bytes()).hexdigest()[:12]}")

@@ -14,7 +14,9 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gisservice.maps import foliummap, wording
 from gisservice.maps.assets import Assets
+from gisservice.maps.mapdata import map_data, start_view
 from gisservice.model import (
     City,
     Column,
@@ -43,6 +45,18 @@ class Site:
     nonce: str
     base: str = ""
     address: str = ""
+
+    def static(self, name: str) -> str:
+        """Return the path of a style sheet or script by its short name."""
+        return f"{self.base}/static/{self.assets[name].path}"
+
+    def modules(self) -> dict[str, str]:
+        """Return an import map: each of our modules under its plain address, to the one that holds its digest."""
+        return {f"{self.base}/static/{name}": self.static(name) for name in self.assets.files if name[:3] == "js/"}
+
+    def absolute(self, path: str) -> str:
+        """Return a path from the host's root (prefix included) with scheme and host, to be copied out of the page."""
+        return self.address.removesuffix(self.base) + path
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +147,12 @@ def render_home(context: HomeContext) -> str:
 
 def render_layer(context: LayerContext) -> str:
     """Return the page about one layer: meaning, quality, origin, history, and how to use it."""
-    return _render("layer.html", context)
+    return _render("layer.html", context, **_map_parts(context.site, (context.view,), None))
 
 
 def render_map(context: MapContext) -> str:
     """Return the page of one map."""
-    return _render("map.html", context)
+    return _render("map.html", context, **_map_parts(context.site, context.layers, context.map.declaration))
 
 
 def render_error(context: ErrorContext) -> str:
@@ -158,8 +172,17 @@ def page_data(data: object) -> Markup:
     return Markup(text)
 
 
-def _render(template: str, context: HomeContext | LayerContext | MapContext | ErrorContext) -> str:
-    return _ENVIRONMENT.get_template(template).render(page=context, site=context.site)
+def _map_parts(site: Site, layers: tuple[LayerView, ...], declaration: MapDeclaration | None) -> dict[str, object]:
+    longitude, latitude, zoom = start_view(layers, declaration)
+    return {
+        "map": foliummap.build(longitude, latitude, zoom, len(layers)),
+        "data": page_data(map_data(layers, declaration)),
+        "modules": page_data({"imports": site.modules()}),
+    }
+
+
+def _render(template: str, context: HomeContext | LayerContext | MapContext | ErrorContext, **parts: object) -> str:
+    return _ENVIRONMENT.get_template(template).render(page=context, site=context.site, **parts)
 
 
 _ENVIRONMENT = Environment(
@@ -168,4 +191,7 @@ _ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+)
+_ENVIRONMENT.filters.update(
+    number=wording.number, day=wording.day, day_short=wording.day_short, moment=wording.moment, size=wording.size
 )

@@ -1,0 +1,110 @@
+"""What the browser's script is told of a map: plain data for one JSON block, read by static/js/map.js.
+
+Also the order in which pages list layers, and the words of a legend. No drawing happens here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gisservice.model import BBox, Column, Extent, GeometryKind, MapDeclaration, Style
+
+if TYPE_CHECKING:
+    from gisservice.maps.pages import LayerView
+
+DEFAULT_ZOOM = 13
+_METRES_PER_DEGREE = 111_320.0
+"""Of latitude, near enough to judge how crowded a layer is; nothing is measured with it."""
+
+
+def map_data(layers: Sequence[LayerView], declaration: MapDeclaration | None) -> dict[str, Any]:
+    """Return the page's data: where to look and how each layer (bottom first) is drawn, asked for and worded."""
+    return {
+        "view": {"bounds": None if _is_placed(declaration) else _union(layers)},
+        "layers": [_layer_data(number, view) for number, view in enumerate(layers)],
+    }
+
+
+def start_view(layers: Sequence[LayerView], declaration: MapDeclaration | None) -> tuple[float, float, int]:
+    """Return longitude, latitude and zoom to begin with: as declared, else the middle of the layers."""
+    if declaration is not None and declaration.center is not None:
+        return (*declaration.center, declaration.zoom if declaration.zoom is not None else DEFAULT_ZOOM)
+    west, south, east, north = _union(layers) or (0.0, 0.0, 0.0, 0.0)
+    zoom = declaration.zoom if declaration is not None else None
+    return (west + east) / 2, (south + north) / 2, zoom if zoom is not None else DEFAULT_ZOOM
+
+
+def _is_placed(declaration: MapDeclaration | None) -> bool:
+    return declaration is not None and declaration.center is not None and declaration.zoom is not None
+
+
+def _union(layers: Sequence[LayerView]) -> BBox | None:
+    boxes = [view.extent.bbox for view in layers if view.extent is not None]
+    if not boxes:
+        return None
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
+def _layer_data(number: int, view: LayerView) -> dict[str, Any]:
+    middle = 0.0 if view.extent is None else (view.extent.bbox[1] + view.extent.bbox[3]) / 2
+    return {
+        "number": number,
+        "title": view.layer.title,
+        "kind": str(view.kind),
+        "id_column": view.id_column,
+        "items_url": view.items_url,
+        "page_url": view.page_url,
+        "latitude": middle,
+        "spacing_m": _spacing_m(view.extent, view.count),
+        "style": _style_data(view.layer.style),
+        "columns": [_column_data(column) for column in view.columns],
+        "tiles": _tiles_data(view),
+    }
+
+
+def _tiles_data(view: LayerView) -> dict[str, Any] | None:
+    if view.tiles_url is None or view.kind == GeometryKind.RASTER:
+        return None
+    return {
+        "url": view.tiles_url,
+        "name": view.tiles_name or view.layer.id,
+        "minzoom": view.minzoom,
+        "maxzoom": view.maxzoom,
+        "bounds": None if view.extent is None else view.extent.bbox,
+    }
+
+
+def _style_data(style: Style) -> dict[str, Any]:
+    return {
+        "color": style.color,
+        "opacity": style.opacity,
+        "outline": style.outline,
+        "width": style.width,
+        "radius": style.radius,
+        "label": style.label,
+        "by": style.by,
+        "classes": [{"value": entry.value, "color": entry.color} for entry in style.classes],
+    }
+
+
+def _column_data(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "meaning": column.meaning,
+        "type": str(column.type),
+        "unit": column.unit,
+        "codes": column.codes,
+    }
+
+
+def _spacing_m(extent: Extent | None, count: int) -> float:
+    """Return the mean distance between neighbours, in metres, as if they were spread evenly over the extent."""
+    if extent is None or count <= 0:
+        return _METRES_PER_DEGREE
+    west, south, east, north = extent.bbox
+    width = (east - west) * _METRES_PER_DEGREE * math.cos(math.radians((south + north) / 2))
+    height = (north - south) * _METRES_PER_DEGREE
+    return math.sqrt(max(width, 1.0) * max(height, 1.0) / count)

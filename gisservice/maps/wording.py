@@ -1,0 +1,54 @@
+"""Numbers, days and sizes as people read them, in American English."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def number(value: float) -> str:
+    """Write a number with thousands separated.
+
+    >>> number(47174), number(0.25)
+    ('47,174', '0.25')
+    """
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def day(moment: datetime) -> str:
+    """Write the day of a moment.
+
+    >>> day(datetime(2026, 11, 3))
+    'November 3, 2026'
+    """
+    return f"{moment:%B} {moment.day}, {moment.year}"
+
+
+def day_short(moment: datetime) -> str:
+    """Write the day of a moment where there is little room.
+
+    >>> day_short(datetime(2026, 11, 3))
+    'Nov 3, 2026'
+    """
+    return f"{moment:%b} {moment.day}, {moment.year}"
+
+
+def moment(value: datetime) -> str:
+    """Write a moment to the minute, in the zone it is given in (UTC for all that is published).
+
+    >>> from datetime import UTC
+    >>> moment(datetime(2026, 11, 3, 9, 5, tzinfo=UTC))
+    'November 3, 2026, 09:05 UTC'
+    """
+    return f"{day(value)}, {value:%H:%M} {value:%Z}".rstrip()
+
+
+def size(count: int) -> str:
+    """Write a number of bytes in the unit that fits (powers of 1,000).
+
+    >>> size(870), size(5_916_349)
+    ('870 bytes', '5.9 MB')
+    """
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} bytes"

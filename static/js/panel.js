@@ -1,0 +1,124 @@
+// The panel that says in text what was picked on the map. Values are only ever set as text.
+/* global L */
+import { fetchItem, itemAddress } from "./picking.js";
+
+const HIGHLIGHT = { color: "#b3123c", weight: 3, fillColor: "#b3123c", fillOpacity: 0.12, interactive: false };
+const NUMBERS = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
+const DAYS = new Intl.DateTimeFormat("en-US", { dateStyle: "long", timeZone: "UTC" });
+
+export class Panel {
+  /** `element` is the hidden section of the page; the focus goes back to the map when it is closed. */
+  constructor(element, map) {
+    this.element = element;
+    this.map = map;
+    this.found = [];
+    this.part = (name) => element.querySelector(`[data-part="${name}"]`);
+    this.part("close").addEventListener("click", () => this.close());
+    this.part("previous").addEventListener("click", () => this.step(-1));
+    this.part("next").addEventListener("click", () => this.step(1));
+    element.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+    L.DomEvent.disableClickPropagation(element);
+    L.DomEvent.disableScrollPropagation(element);
+  }
+
+  /** Shows what was found at a position, `{layer, id}` each, beginning with the first. */
+  show(found, latlng) {
+    this.found = found;
+    this.element.hidden = false;
+    this.part("steps").hidden = found.length < 2;
+    if (found.length) this.turnTo(0);
+    else this.showNothing();
+    this.element.focus({ preventScroll: true });
+    this.uncover(latlng);
+  }
+
+  close() {
+    if (this.element.hidden) return;
+    const focused = this.element.contains(document.activeElement);
+    this.leave();
+    this.element.hidden = true;
+    if (focused) this.map.getContainer().focus({ preventScroll: true });
+  }
+
+  step(by) {
+    this.turnTo((this.index + by + this.found.length) % this.found.length);
+  }
+
+  async turnTo(index) {
+    this.leave();
+    this.index = index;
+    const picked = this.found[index];
+    this.part("count").textContent = `${index + 1} of ${this.found.length}`;
+    this.fill(picked.layer.title, [], "Loading …");
+    this.waiting = new AbortController();
+    try {
+      const item = await fetchItem(picked, this.waiting.signal);
+      this.fill(picked.layer.title, rows(picked.layer, item), "");
+      this.link(picked);
+      this.outline(item.geometry);
+    } catch (error) {
+      if (error.name !== "AbortError") this.fill(picked.layer.title, [], error.message);
+    }
+  }
+
+  showNothing() {
+    this.leave();
+    this.fill("Nothing here", [], "No feature of the shown layers is at this place.");
+  }
+
+  /** On a phone the panel lies over the lower part of the map: move the position out from under it. */
+  uncover(latlng) {
+    const size = this.map.getSize();
+    if (this.element.offsetWidth < 0.9 * size.x) return;
+    this.map.panInside(latlng, { paddingTopLeft: [0, 40], paddingBottomRight: [0, 0.62 * size.y + 40] });
+  }
+
+  leave() {
+    this.waiting?.abort();
+    this.highlight?.remove();
+    this.highlight = undefined;
+  }
+
+  fill(title, values, message) {
+    this.part("title").textContent = title;
+    this.part("message").textContent = message;
+    this.part("links").hidden = true;
+    this.part("values").replaceChildren(
+      ...values.flatMap(([name, value]) => [textElement("dt", name), textElement("dd", value)]),
+    );
+  }
+
+  link(picked) {
+    this.part("links").hidden = false;
+    this.part("item").href = itemAddress(picked);
+    this.part("layer").href = picked.layer.page_url;
+  }
+
+  outline(geometry) {
+    if (!geometry) return;
+    const pointToLayer = (_, latlng) => L.circleMarker(latlng, { ...HIGHLIGHT, radius: 9 });
+    this.highlight = L.geoJSON(geometry, { style: HIGHLIGHT, pointToLayer, interactive: false }).addTo(this.map);
+  }
+}
+
+function textElement(name, text) {
+  const element = document.createElement(name);
+  element.textContent = text;
+  return element;
+}
+
+function rows(layer, item) {
+  const properties = item.properties ?? {};
+  const columns = layer.columns.filter(({ name }) => Object.hasOwn(properties, name));
+  return columns.map((column) => [column.meaning || column.name, worded(properties[column.name], column)]);
+}
+
+function worded(value, column) {
+  if (value === null || value === "") return "not recorded";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (column.type === "date" && /^\d{4}-\d\d-\d\d$/.test(value)) return DAYS.format(new Date(value));
+  const code = column.codes.find(([known]) => known === String(value));
+  if (code && code[1]) return `${code[1]} (${value})`;
+  if (typeof value === "number" && column.unit) return `${NUMBERS.format(value)} ${column.unit}`;
+  return column.unit ? `${value} ${column.unit}` : String(value);
+}
