@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
 
 import folium
 from branca.element import Figure, MacroElement
@@ -28,14 +27,23 @@ class MapParts:
     script: Markup
 
 
-class CityMap(folium.Map):  # type: ignore[misc]
+class CityMap(folium.Map):
     """A Folium map that asks nobody for scripts, styles, fonts or background tiles."""
 
-    default_js: ClassVar[list[tuple[str, str]]] = []
-    default_css: ClassVar[list[tuple[str, str]]] = []
+    def __init__(self, longitude: float, latitude: float, zoom: int) -> None:
+        super().__init__(
+            location=[float(latitude), float(longitude)],
+            zoom_start=int(zoom),
+            tiles=None,
+            control_scale=True,
+            attribution_control=False,  # sources stand beside the map, as text
+        )
+        self.default_js = []
+        self.default_css = []
+        self._id = MAP_NAME.removeprefix("map_")  # the same page twice is the same text
 
 
-class CityLayers(MacroElement):  # type: ignore[misc]
+class CityLayers(MacroElement):
     """Draws the first ``count`` layers of the page's JSON on the map it is added to."""
 
     _template = Template(
@@ -43,25 +51,18 @@ class CityLayers(MacroElement):  # type: ignore[misc]
     )
 
     def __init__(self, count: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._name = "CityLayers"
+        self._id = "city"
         self.count = int(count)
 
 
 @lru_cache(maxsize=256)
 def build(longitude: float, latitude: float, zoom: int, layer_count: int) -> MapParts:
     """Build a map at a position (degrees, CRS84) and zoom that draws that many layers of the page's JSON."""
-    city: Any = CityMap(
-        location=[float(latitude), float(longitude)],
-        zoom_start=int(zoom),
-        tiles=None,
-        control_scale=True,
-        attribution_control=False,  # sources stand beside the map, as text
-    )
-    city._id = MAP_NAME.removeprefix("map_")  # the same page twice is the same text
-    layers: Any = CityLayers(layer_count)
-    layers._id = "city"
-    city.add_child(layers)
-    figure: Figure = city.get_root()
-    city.render()
+    city = CityMap(longitude, latitude, zoom)
+    city.add_child(CityLayers(layer_count))
+    city.render()  # type: ignore[no-untyped-call]
+    figure = city.get_root()
+    assert isinstance(figure, Figure)
     return MapParts(Markup(figure.html.render()), Markup(figure.script.render()))
