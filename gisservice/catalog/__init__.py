@@ -1,6 +1,6 @@
 """Data at rest: the layer registry, versions on disk, the current pointer, history, diff, as-of, backup."""
 
-from gisservice.catalog.catalog import Catalog, Staging
+from gisservice.catalog.catalog import Catalog, Staging, open_catalog
 from gisservice.catalog.collection import Collection
 from gisservice.catalog.diff import Diff
 from gisservice.catalog.features import Features
@@ -18,5 +18,6 @@ __all__ = [
     "Records",
     "Staging",
     "load_registry",
+    "open_catalog",
     "write_features",
 ]

@@ -15,11 +15,12 @@ from pathlib import Path
 from gisservice.catalog.collection import damage
 from gisservice.catalog.history import History
 from gisservice.catalog.shelf import Shelf
-from gisservice.catalog.store import files_in, hold, publishing, sync
+from gisservice.catalog.store import files_in, hold, let_go, publishing, remove_if_free, sync
 from gisservice.errors import CatalogError, PublishError
 
 _MEMBER = re.compile(r"[a-z0-9_-]{1,64}/(current\.json|versions/v-[0-9a-f]{16}(/[A-Za-z0-9_][A-Za-z0-9._-]*)+)")
 _POINTER = "current.json"
+_BESIDE = ".restore-"
 
 
 def backup(shelves: Sequence[Shelf], file: Path) -> None:
@@ -82,7 +83,10 @@ def restore(root: Path, file: Path) -> tuple[str, ...]:
     """
     with publishing(file.name):
         root.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".restore-", dir=root))
+        for leftover in root.glob(f"{_BESIDE}*"):  # of a restore that was killed
+            remove_if_free(leftover)
+        beside = Path(tempfile.mkdtemp(prefix=_BESIDE, dir=root))
+        descriptor = hold(beside, exclusive=True)
         try:
             _unpack(file, beside)
             found = [Shelf(beside, name) for name in sorted(os.listdir(beside))]
@@ -92,6 +96,8 @@ def restore(root: Path, file: Path) -> tuple[str, ...]:
                 _bring_in(shelf, Shelf(root, shelf.id))
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+            if descriptor is not None:
+                let_go(descriptor)
     return tuple(shelf.id for shelf in found)
 
 
@@ -133,14 +139,15 @@ def _check(shelf: Shelf, source: str) -> None:
 
 
 def _bring_in(restored: Shelf, target: Shelf) -> None:
-    target.versions.mkdir(parents=True, exist_ok=True)
+    target.make()
     history = restored.history()
     with target.lock():
         for path in sorted(restored.versions.iterdir()):
             target.adopt(path, path.name)
         merged = _own_history(target).merged(history)
-        if history.current is not None and merged.current != history.current:
-            merged = merged.then(history.current, "rollback")
+        last = history.entries[-1]
+        if merged.current != last.version:
+            merged = merged.then(last.version, "rollback", last.count)
         target.point(merged)
 
 

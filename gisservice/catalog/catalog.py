@@ -29,7 +29,7 @@ from gisservice.catalog import archive, frames
 from gisservice.catalog.collection import Collection, damage, finish
 from gisservice.catalog.diff import Diff, compare
 from gisservice.catalog.features import Features
-from gisservice.catalog.history import History
+from gisservice.catalog.history import Entry, History
 from gisservice.catalog.manifest import Manifest
 from gisservice.catalog.shelf import PointerKey, Shelf
 from gisservice.catalog.store import let_go, publishing
@@ -45,8 +45,9 @@ _OPEN_ATTEMPTS = 20
 class Staging:
     """A version being written: put its files into :attr:`path`, then :meth:`publish`."""
 
-    def __init__(self, shelf: Shelf, path: Path, versions_kept: int) -> None:
+    def __init__(self, shelf: Shelf, path: Path, descriptor: int, versions_kept: int) -> None:
         self._shelf = shelf
+        self._descriptor: int | None = descriptor
         self._versions_kept = versions_kept
         self.path = path
         """An empty folder on the catalog's disk."""
@@ -63,24 +64,34 @@ class Staging:
         with publishing(shelf.id):
             version = finish(self.path, manifest)
             with shelf.lock():
-                history = self._make_current(version)
+                history = self._make_current(version, manifest.count)
                 shelf.retire(history, self._versions_kept)
-        entry = history.latest()[version]
-        return Version(shelf.id, version, entry.at, entry.action, manifest.count, True)
+        return _described(shelf.id, history.latest()[version], history)
 
-    def _make_current(self, version: str) -> History:
+    def close(self) -> None:
+        """Remove what was not published. :meth:`Catalog.stage` calls it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._let_go()
+
+    def _make_current(self, version: str, count: int) -> History:
         shelf = self._shelf
         history = shelf.history_or_empty()
+        self._let_go()  # readers would wait for it; sweepers wait for the lock
         try:
             shelf.adopt(self.path, version)
             if history.current != version:
-                history = history.then(version, "publish")
+                history = history.then(version, "publish", count)
                 shelf.point(history)
         except BaseException:
             with suppress(OSError, CatalogError):
                 shelf.sweep()
             raise
         return history
+
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
+            let_go(self._descriptor)
+            self._descriptor = None
 
 
 class Catalog:
@@ -136,19 +147,8 @@ class Catalog:
         """Return the kept versions, the one that became current last first."""
         shelf = self._shelf(collection_id)
         history = shelf.history()
-        found = ((entry, shelf.open(entry.version)) for entry in history.latest().values())
-        return tuple(
-            Version(
-                collection_id,
-                entry.version,
-                entry.at,
-                entry.action,
-                collection.manifest.count,
-                entry.version == history.current,
-            )
-            for entry, collection in found
-            if collection is not None
-        )
+        latest = history.latest()
+        return tuple(_described(collection_id, latest[version], history) for version in shelf.kept(history))
 
     def as_of(self, collection_id: str, moment: datetime) -> Collection:
         """Return the version that was current at a moment; a moment without a time zone is in UTC.
@@ -206,15 +206,15 @@ class Catalog:
             )
         shelf = self._shelf(collection_id)
         with publishing(collection_id):
-            shelf.versions.mkdir(parents=True, exist_ok=True)
+            shelf.make()
             with shelf.lock():
                 shelf.sweep()
                 path, descriptor = shelf.new_staging()
+        staging = Staging(shelf, path, descriptor, self._versions_kept)
         try:
-            yield Staging(shelf, path, self._versions_kept)
+            yield staging
         finally:
-            shutil.rmtree(path, ignore_errors=True)
-            let_go(descriptor)
+            staging.close()
 
     def rollback(self, collection_id: str, version: str) -> Version:
         """Make a kept version current again, after reading all of it. Raises :class:`CatalogError` if damaged."""
@@ -226,10 +226,9 @@ class Catalog:
                 found = next(damage(collection.path, collection_id), None)
                 if found is not None:
                     raise CatalogError(f"Version {version} cannot become current: {found.message}")
-                history = history.then(version, "rollback")
+                history = history.then(version, "rollback", collection.manifest.count)
                 shelf.point(history)
-        entry = history.latest()[version]
-        return Version(collection_id, version, entry.at, entry.action, collection.manifest.count, True)
+        return _described(collection_id, history.latest()[version], history)
 
     def restore(self, file: Path) -> tuple[str, ...]:
         """Bring back what :meth:`backup` wrote and return the ids of the collections restored.
@@ -247,6 +246,16 @@ class Catalog:
                 raise CollectionNotFound(f"No collection {collection_id[:80]!r} is published.")
             shelf = self._shelves.setdefault(collection_id, Shelf(self._root, collection_id))
         return shelf
+
+
+def open_catalog(home: str | Path) -> Catalog:
+    """Open the published data in a folder; a folder that is not there yet is an empty catalog."""
+    return Catalog(Path(home))
+
+
+def _described(collection_id: str, entry: Entry, history: History) -> Version:
+    current = entry.version == history.current
+    return Version(collection_id, entry.version, entry.at, entry.action, entry.count, current)
 
 
 def _records(collection: Collection) -> Features:

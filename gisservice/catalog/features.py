@@ -139,13 +139,17 @@ class Features:
             area = shapely.multipolygons([shapely.box(*half) for half in halves])
         if not len(maybe):
             return runs
-        hits = maybe[shapely.intersects(self.shapes(maybe), area)]
+        distinct, uses = np.unique(self.record_geometry[maybe], return_inverse=True)  # a stack is tested once
+        hits = maybe[shapely.intersects(self._shapes(distinct), area)[uses]]
         runs = np.concatenate([runs, np.column_stack([hits, hits + 1])])
         return runs[np.argsort(runs[:, 0], kind="stable")]
 
     def shapes(self, rows: Rows) -> npt.NDArray[Any]:
         """Return the geometries of rows as shapely multi-geometries in CRS84, at full precision."""
-        taken = take(self.geometries, self.record_geometry[rows].astype(np.int64))
+        return self._shapes(self.record_geometry[rows])
+
+    def _shapes(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
+        taken = take(self.geometries, which.astype(np.int64))
         offsets: tuple[Starts, ...] = (taken.rings, taken.parts, taken.starts)
         if self.kind is GeometryKind.LINE:
             offsets = (taken.rings, taken.parts[taken.starts])
@@ -170,8 +174,13 @@ def take(geometries: Geometries, which: npt.NDArray[np.int64]) -> Geometries:
     """Return the geometries at these positions, in this order, as arrays of their own."""
     parts_of, starts = _gather(geometries.starts, which)
     rings_of, parts = _gather(geometries.parts, parts_of)
-    positions, rings = _gather(geometries.rings, rings_of)
-    return Geometries(geometries.kind, geometries.coordinates[positions], rings, parts, starts)
+    rings = np.zeros(len(rings_of) + 1, dtype=np.int64)
+    np.cumsum(geometries.rings[rings_of + 1] - geometries.rings[rings_of], out=rings[1:])
+    edges = np.column_stack([which, which + 1])
+    spans = geometries.rings[geometries.parts[geometries.starts[edges]]].tolist()
+    slices = [geometries.coordinates[first:last] for first, last in spans]
+    coordinates = np.concatenate(slices) if slices else geometries.coordinates[:0]
+    return Geometries(geometries.kind, coordinates, rings, parts, starts)
 
 
 def _gather(offsets: Starts, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Starts]:

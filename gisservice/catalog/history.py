@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +12,12 @@ from gisservice.errors import CatalogError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change of the pointer: from ``at`` (UTC) on, ``version`` was current."""
+    """One change of the pointer: from ``at`` (UTC) on, ``version`` with its ``count`` of records was current."""
 
     version: str
     at: datetime
     action: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,12 @@ class History:
         """The current version; None before the first publication."""
         return self.entries[-1].version if self.entries else None
 
-    def then(self, version: str, action: str) -> History:
+    def then(self, version: str, action: str, count: int) -> History:
         """Return the history with one entry more, of now. Times always grow, whatever the clock does."""
         now = datetime.now(UTC)
         if self.entries and now <= self.entries[-1].at:
             now = self.entries[-1].at + timedelta(microseconds=1)
-        return History((*self.entries, Entry(version, now, action)))
+        return History((*self.entries, Entry(version, now, action, count)))
 
     def latest(self) -> dict[str, Entry]:
         """Return the last entry of each version, the version that was current last first."""
@@ -54,10 +55,7 @@ class History:
 
     def to_bytes(self) -> bytes:
         """Return the pointer file's content."""
-        entries = [
-            {"version": entry.version, "at": entry.at.isoformat().replace("+00:00", "Z"), "action": entry.action}
-            for entry in self.entries
-        ]
+        entries = [{**asdict(entry), "at": entry.at.isoformat().replace("+00:00", "Z")} for entry in self.entries]
         return seal({"format": FORMAT, "current": self.current, "history": entries})
 
     @classmethod
@@ -70,4 +68,4 @@ class History:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
-    return Entry(item["version"], datetime.fromisoformat(item["at"]), item["action"])
+    return Entry(item["version"], datetime.fromisoformat(item["at"]), item["action"], item["count"])

@@ -19,6 +19,9 @@ NODE_SIZE = 16
 Boxes = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
+_FIRST_LOOK = 256
+"""Nodes: a level of so many is compared whole, which is faster than to descend to it."""
+
 _CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
@@ -76,24 +79,25 @@ def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Row
     Returns ``runs``, shape (k, 2), first and one past the last row of stretches whose features surely intersect
     ``bbox``, in order; and ``maybe``, rows in order whose geometry has to be looked at. ``levels`` is lowest first.
     """
-    nodes = np.zeros(min(len(boxes), 1), dtype=np.int64)
+    height = next((h for h, level in enumerate(levels, start=1) if len(level) <= _FIRST_LOOK), 0)
+    nodes = np.arange(len(levels[height - 1]) if height else 0, dtype=np.int64)
     found: list[Rows] = []
-    for height in range(len(levels), 0, -1):
-        level, span = levels[height - 1], NODE_SIZE**height
-        nodes, corners = _meeting(level, nodes, bbox)
+    while height:
+        nodes, corners = _meeting(levels[height - 1], nodes, bbox)
         inside = _inside(corners, bbox)
         if inside.any():
+            span = NODE_SIZE**height
             whole = nodes[inside] * span
             found.append(np.column_stack([whole, np.minimum(whole + span, len(boxes))]))
             nodes = nodes[~inside]
+        height -= 1
         nodes = (nodes[:, None] * NODE_SIZE + _CHILDREN).reshape(-1)
-        below = len(levels[height - 2]) if height > 1 else len(boxes)
-        nodes = nodes[: np.searchsorted(nodes, below)]
+        nodes = nodes[: nodes.searchsorted(len(levels[height - 1] if height else boxes))]
     rows, corners = _meeting(boxes, nodes, bbox)
     sure = _surely_intersects(corners, bbox)
     found.append(as_runs(rows[sure]))
     runs = np.concatenate(found)
-    return runs[np.argsort(runs[:, 0])], rows[~sure]
+    return runs[runs[:, 0].argsort()], rows[~sure]
 
 
 def as_runs(rows: Rows) -> Rows:
@@ -115,7 +119,7 @@ def as_rows(runs: Rows) -> Rows:
 
 def _meeting(boxes: Boxes, nodes: Rows, bbox: BBox) -> tuple[Rows, Boxes]:
     minx, miny, maxx, maxy = bbox
-    corners = boxes[nodes]
+    corners = boxes.take(nodes, axis=0)
     meets = (corners[:, 0] <= maxx) & (corners[:, 2] >= minx) & (corners[:, 1] <= maxy) & (corners[:, 3] >= miny)
     return nodes[meets], corners[meets]
 

@@ -9,12 +9,12 @@ import secrets
 import shutil
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from gisservice.catalog.collection import Collection, damage
 from gisservice.catalog.history import History
-from gisservice.catalog.store import hold, locked, remove_if_free, replace_pointer, sync
+from gisservice.catalog.store import REMOVED, doomed_name, hold, locked, remove_if_free, replace_pointer, sync
 from gisservice.errors import CatalogError, CollectionNotFound
 from gisservice.model import Finding
 
@@ -97,6 +97,13 @@ class Shelf:
 
     # Changing
 
+    def make(self) -> None:
+        """Make the folders of the collection, down to the disk."""
+        if not self.versions.is_dir():
+            self.versions.mkdir(parents=True, exist_ok=True)
+            for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
+                sync(folder)
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep every other writer of this collection out, in this process or another."""
@@ -117,16 +124,13 @@ class Shelf:
         if target.is_dir():
             if not any(damage(target, self.id)):
                 return
-            os.rename(target, self.versions / f"removed-{secrets.token_hex(8)}")
+            os.rename(target, doomed_name(target))
         os.rename(staged, target)
         sync(self.versions)
 
     def point(self, history: History) -> None:
         """Replace the pointer, down to the disk."""
         replace_pointer(self.pointer, history.to_bytes())
-        for folder in (self.folder.parent, self.folder.parent.parent):  # new on the first publication
-            with suppress(PermissionError):
-                sync(folder)
 
     def retire(self, history: History, keep: int) -> None:
         """Remove versions beyond the newest ``keep``; one that is being read stays until the next time."""
@@ -139,17 +143,10 @@ class Shelf:
     def sweep(self) -> None:
         """Remove what killed writers left: staged folders nobody holds, versions no pointer ever named."""
         for path in self.folder.glob("staging-*"):
-            _remove_abandoned(path)
-        for path in self.versions.glob("removed-*"):
+            remove_if_free(path)
+        for path in (*self.folder.glob(f"{REMOVED}*"), *self.versions.glob(f"{REMOVED}*")):
             shutil.rmtree(path, ignore_errors=True)
         named = self.history_or_empty().latest()
         for path in self.versions.iterdir():
             if _VERSION_ID.fullmatch(path.name) and path.name not in named:
                 remove_if_free(path)
-
-
-def _remove_abandoned(path: Path) -> None:
-    descriptor = hold(path, exclusive=True)
-    if descriptor is not None:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)

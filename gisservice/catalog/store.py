@@ -10,13 +10,16 @@ import errno
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gisservice.errors import PublishError
+
+REMOVED = "removed-"
+"""How the names of folders begin that are on their way out."""
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -120,13 +123,18 @@ def let_go(descriptor: int) -> None:
     os.close(descriptor)
 
 
+def doomed_name(folder: Path) -> Path:
+    """Return a name beside a folder under which it can wait for its removal."""
+    return folder.with_name(f"{REMOVED}{secrets.token_hex(8)}")
+
+
 def remove_if_free(folder: Path) -> bool:
     """Remove a folder unless a process holds it; it vanishes from its name at once, then from the disk."""
     descriptor = hold(folder, exclusive=True)
     if descriptor is None:
         return False
     try:
-        doomed = Path(tempfile.mkdtemp(prefix="removed-", dir=folder.parent))
+        doomed = doomed_name(folder)
         os.rename(folder, doomed)
     finally:
         let_go(descriptor)
@@ -145,8 +153,8 @@ def publishing(source: str) -> Iterator[None]:
 
 def _refusal(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full: the version could not be written. Free some space and publish again."
+        return "The disk is full; free some space and try again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "The folder of published versions may not be written to. Allow it, or choose another with --home."
+        return "The folder of published data may not be written to; allow it, or choose another with --home."
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return f"The version could not be written: {reason}. Check the disk and publish again."
+    return f"The disk refused to write: {reason}; check it and try again."
