@@ -1,18 +1,16 @@
 """What the browser's script is told of a map: plain data for one JSON block, read by static/js/map.js.
 
-Also the order in which pages list layers, and the words of a legend. No drawing happens here.
+How a layer looks and how crowded it is; no drawing happens here.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gisservice.maps.contexts import LayerView
 from gisservice.model import BBox, Column, Extent, GeometryKind, MapDeclaration, Style
-
-if TYPE_CHECKING:
-    from gisservice.maps.pages import LayerView
 
 DEFAULT_ZOOM = 13
 _METRES_PER_DEGREE = 111_320.0

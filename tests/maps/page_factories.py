@@ -1,0 +1,150 @@
+"""Contexts for the pages: an ordinary city, and one whose every word is an attack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from gisservice.maps.assets import Asset, Assets
+from gisservice.maps.contexts import HomeContext, LayerContext, LayerView, MapContext, MapView, Site
+from gisservice.model import (
+    City,
+    Column,
+    ColumnType,
+    Extent,
+    Finding,
+    GeometryKind,
+    Layer,
+    MapDeclaration,
+    Operation,
+    Provenance,
+    Quality,
+    Style,
+    StyleClass,
+    Version,
+)
+
+MOMENT = datetime(2026, 11, 3, 9, 5, tzinfo=UTC)
+BBOX = (-77.1444, 38.7854, -77.0373, 38.8450)
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(2)</script>",
+    "</title><img src=x onerror=alert(3)>",
+    "<!--<script>",
+    "]]><svg onload=alert(4)>",
+    "\"><img src=x onerror='alert(5)'>",
+    "' onmouseover='alert(6)",
+    "javascript:alert(7)",
+    "data:text/html,<script>alert(8)</script>",
+    "{{7*7}}",
+    "{{ cycler.__init__.__globals__.os.name }}",
+    "{{dict(a=1)|join}}",
+    '{{ "x" }}',
+    "{{",
+    "}}",
+    "{% for x in range(9) %}",
+    "{% raw %}",
+    "{# comment",
+    "`backtick`",
+    "${alert(9)}",
+    "line\u2028separator\u2029here",
+    "\u202ereversed\u202c",
+    "&lt;b&gt; &amp; &#60;",
+    "\\u003cscript\\u003e \\",
+    "__proto__",
+    "constructor",
+    "a\"b'c]d`e",
+    "<5 m & >2 m",
+    "tab\tand\nnew line",
+    "emoji 🗺️ እና العربية",
+)
+"""Texts that break pages which put them together as text (reliability cases A40 to A44)."""
+
+
+def make_site(**changes) -> Site:
+    names = (
+        "css/site.css",
+        "icon.svg",
+        "js/map.js",
+        "js/panel.js",
+        "leaflet.js",
+        "leaflet.css",
+        "protomaps-leaflet.js",
+    )
+    assets = Assets(
+        {name: Asset(f"{name}?v=0123456789ab", "sha384-abc" if "leaflet" in name else "") for name in names}
+    )
+    site = Site(City("Rivertown", "Sample data.", "gis@example.org"), assets, "n0nce", "", "http://127.0.0.1:8000")
+    return replace(site, **changes)
+
+
+def make_view(layer_id: str = "parcels", **changes) -> LayerView:
+    style = Style(by="zoning", label="pid", classes=(StyleClass("RB", "Townhouse", "#f6c667"),))
+    layer = Layer(
+        layer_id, "Parcels", GeometryKind.POLYGON, "Land parcels.", attribution="City", licence="CC0-1.0", style=style
+    )
+    view = LayerView(
+        layer=layer,
+        kind=GeometryKind.POLYGON,
+        version="v-0123456789abcdef",
+        published=MOMENT,
+        count=47174,
+        extent=Extent(BBOX),
+        columns=(
+            Column("pid", ColumnType.STRING, "Parcel identifier"),
+            Column("zoning", ColumnType.STRING, "Zone", codes=(("RB", "Townhouse zone"),)),
+            Column("area", ColumnType.NUMBER, "Lot area", unit="square foot"),
+        ),
+        id_column="pid",
+        page_url=f"/layers/{layer_id}",
+        collection_url=f"/api/collections/{layer_id}",
+        items_url=f"/api/collections/{layer_id}/items",
+        tiles_url=f"/tiles/{layer_id}/v-0123456789abcdef/{{z}}/{{x}}/{{y}}.mvt",
+        tilejson_url=f"/tiles/{layer_id}.json",
+        tiles_name=layer_id,
+        minzoom=11,
+        maxzoom=16,
+    )
+    return replace(view, **changes)
+
+
+def make_home(site: Site | None = None, views: tuple[LayerView, ...] | None = None) -> HomeContext:
+    card = MapView(MapDeclaration("city", "The city", "All of it.", ("parcels",)), "/maps/city")
+    return HomeContext(site or make_site(), (card,), views if views is not None else (make_view(),), "/api")
+
+
+def make_map(site: Site | None = None, views: tuple[LayerView, ...] | None = None, **declared) -> MapContext:
+    declaration = MapDeclaration("city", "The city", "All of it.", ("parcels",), (-77.09, 38.81), 13)
+    card = MapView(replace(declaration, **declared), "/maps/city")
+    return MapContext(site or make_site(), card, views if views is not None else (make_view(),), ())
+
+
+def make_layer_page(site: Site | None = None, view: LayerView | None = None, text: str = "words") -> LayerContext:
+    finding = Finding("code", text, 3, (text, "2"))
+    return LayerContext(
+        site or make_site(),
+        view or make_view(),
+        "EPSG:2283",
+        Quality(47174, 47171, (finding,), (finding,), (finding,)),
+        (Provenance(text, "GeoJSON", "ab" * 32, 5_916_349, MOMENT, "OGC:CRS84", True),),
+        (Operation("OGC:CRS84", "EPSG:2283", text, "+proj=pipeline", 4.0, ("us_noaa_vahpgn.tif",)),),
+        (Version("parcels", "v-0123456789abcdef", MOMENT, "publish", 47171, True),),
+    )
+
+
+def hostile_view(text: str) -> LayerView:
+    view = make_view()
+    style = Style(by=text, label=text, classes=(StyleClass(text, text, text),))
+    layer = replace(
+        view.layer,
+        title=text,
+        description=text,
+        licence=text,
+        attribution=text,
+        cadence=text,
+        steward=text,
+        style=style,
+    )
+    columns = (Column(text, ColumnType.STRING, text, unit=text, codes=((text, text),)),)
+    return replace(view, layer=layer, columns=columns, id_column=text)
