@@ -1,0 +1,26 @@
+"""From a source to a published version: read, reproject, validate, standardize, publish, in that order."""
+
+from gisservice.ingest.flow import Summary, ingest, ingest_layer
+from gisservice.ingest.publishing import publish
+from gisservice.ingest.reading import read
+from gisservice.ingest.reprojecting import reproject
+from gisservice.ingest.stages import Flaw, Progress, Projection, Reading, Report, Standard
+from gisservice.ingest.standardizing import standardize
+from gisservice.ingest.validating import validate
+
+__all__ = [
+    "Flaw",
+    "Progress",
+    "Projection",
+    "Reading",
+    "Report",
+    "Standard",
+    "Summary",
+    "ingest",
+    "ingest_layer",
+    "publish",
+    "read",
+    "reproject",
+    "standardize",
+    "validate",
+]

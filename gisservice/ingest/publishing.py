@@ -1,0 +1,110 @@
+"""Step five, **publish**: the files of a version, written beside the current one and swapped in at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import shapely
+
+from gisservice import crs
+from gisservice.catalog import Catalog, Features, Manifest, write_features
+from gisservice.errors import PublishError
+from gisservice.ingest.reading import quiet
+from gisservice.ingest.stages import Progress, Projection, Standard
+from gisservice.model import Extent, Geometries, GeometryKind, Layer, Version
+from gisservice.tiles import TileSource, build_pyramid
+
+TILES_FILE = "tiles.pmtiles"
+TILES_REPORT_FILE = "tiles.json"
+
+
+def publish(
+    standard: Standard,
+    projection: Projection,
+    layer: Layer,
+    catalog: Catalog,
+    *,
+    build_workers: int = 2,
+    progress: Progress = quiet,
+) -> Version:
+    """Write records and their tiles as a new version of the collection and make it current.
+
+    The same content is the same version. Raises :class:`PublishError`, for example on a full disk; what was
+    published before is then untouched.
+    """
+    kind = standard.records.kind
+    declared = replace(layer, geometry=kind, columns=layer.columns or projection.columns)
+    with catalog.stage(layer.id) as staging, writing(layer.id):
+        write_features(staging.path, standard.records)
+        progress("publish", 1, 3)
+        tiles = _tiles(staging.path, declared, kind, build_workers, progress)
+        west, south, east, north = shapely.total_bounds(standard.records.lonlat)
+        manifest = Manifest(
+            collection=layer.id,
+            layer=declared,
+            kind=kind,
+            count=len(standard.records.ids),
+            storage_crs=crs.code(projection.crs) or projection.crs.name,
+            storage_crs_definition=projection.crs.to_wkt(),
+            extent=Extent((float(west), float(south), float(east), float(north))),
+            columns=standard.columns,
+            id_column=standard.id_column,
+            provenance=projection.provenance,
+            operations=projection.operations,
+            quality=standard.quality,
+            tiles=tiles,
+        )
+        progress("publish", 2, 3)
+        version = staging.publish(manifest)
+    progress("publish", 3, 3)
+    return version
+
+
+@contextmanager
+def writing(collection_id: str) -> Iterator[None]:
+    """Turn what the disk refuses into a :class:`PublishError` that says what to do."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = "the disk is full. Free some space and ingest again."
+        else:
+            reason = f"{os.strerror(exc.errno) if exc.errno else exc}. Check the disk and ingest again."
+        raise PublishError(
+            f"Collection {collection_id!r} could not be written: {reason} What was published before is untouched.",
+            source=collection_id,
+        ) from exc
+
+
+def _tiles(folder: Path, layer: Layer, kind: GeometryKind, workers: int, progress: Progress) -> dict[str, Any]:
+    """Cut the tiles of the records just written; return what the manifest says of them."""
+    features = Features.open(folder)
+    plain = features.geometries
+    source = TileSource(
+        name=layer.id,
+        kind=kind,
+        geometries=Geometries(kind, features.world, plain.rings, plain.parts, plain.starts),
+        record_geometry=features.record_geometry,
+        ids=features.tile_ids,
+        attributes=features.attributes,
+        coverage=layer.coverage,
+        minzoom=layer.minzoom,
+        maxzoom=layer.maxzoom,
+    )
+    report = build_pyramid(
+        source, folder / TILES_FILE, workers=workers, progress=lambda done, total: progress("tiles", done, total)
+    )
+    (folder / TILES_REPORT_FILE).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    return {
+        "minzoom": layer.minzoom,
+        "maxzoom": layer.maxzoom,
+        "tiles": sum(zoom["tiles"] for zoom in report["zooms"].values()),
+        "bytes": (folder / TILES_FILE).stat().st_size,
+    }

@@ -1,0 +1,179 @@
+"""Step four, **standardize**: columns as declared, repaired geometries, ids. Every change is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+import geopandas
+import numpy as np
+import numpy.typing as npt
+import pandas
+import pyarrow as pa
+import shapely
+
+from gisservice.catalog import Records
+from gisservice.errors import ValidationError
+from gisservice.ingest.casting import ARROW_TYPES, EXPECTED, Cast, cast
+from gisservice.ingest.stages import Flaw, Mask, Projection, Report, Shapes, Standard, Verdict
+from gisservice.ingest.validating import as_served, parts_of
+from gisservice.model import Column, ColumnType, Finding, GeometryKind, Quality, Visibility
+
+_TILE_ID_LIMIT = 2**53
+_GRID_DEG = 1e-8
+"""The decimals that are served."""
+
+_COLLECT = {
+    GeometryKind.POINT: shapely.multipoints,
+    GeometryKind.LINE: shapely.multilinestrings,
+    GeometryKind.POLYGON: shapely.multipolygons,
+}
+_EXAMPLE_SHOWN = 40
+
+
+def standardize(projection: Projection, report: Report) -> Standard:
+    """Make of what was read what is published, as :func:`validate` reported on it.
+
+    Geometries that are not valid are rebuilt from their linework's structure, parts of another kind fall away, and
+    what collapses to nothing is refused. Raises :class:`ValidationError` when no record is left.
+    """
+    count = len(projection.geometry)
+    refused = report.rows(Verdict.REFUSE, count)
+    geometry, lonlat = _repair(projection, report, refused)
+    gone = np.flatnonzero(shapely.is_empty(geometry) & ~refused).astype(np.int64)
+    refused[gone] = True
+    if refused.all():
+        raise ValidationError(f"{projection.name}: no record is left to publish.", source=projection.name)
+    values, flaws = _columns(projection)
+    flaws.append(Flaw("collapsed-geometry", "Repaired, nothing is left of the geometry.", gone, Verdict.REFUSE))
+    kept = np.flatnonzero(~refused)
+    columns, noted = _with_id(projection.columns, values, report.id_column)
+    public = tuple(column for column in columns if column.visibility is Visibility.PUBLIC)
+    internal = [column for column in columns if column.visibility is Visibility.INTERNAL]
+    id_column = report.id_column or public[0].name
+    ids = [report.labels[row] for row in kept.tolist()]
+    frame = geopandas.GeoDataFrame(_table(public, values, kept), geometry=geometry[kept], crs=projection.crs)
+    records = Records(
+        frame=frame,
+        ids=ids,
+        tile_ids=tile_ids(ids, next(column for column in public if column.name == id_column)),
+        lonlat=lonlat[kept],
+        internal=_table(internal, values, kept) if internal else None,
+        kind=report.kind,
+    )
+    return Standard(records, public, id_column, _quality(report, flaws, noted, ~refused))
+
+
+def _repair(projection: Projection, report: Report, refused: Mask) -> tuple[Shapes, Shapes]:
+    """Return the geometries in the storage CRS and in CRS84, valid as they are stored and as they are served."""
+    geometry, lonlat = projection.geometry.copy(), projection.lonlat.copy()
+    flagged = report.rows(Verdict.REPAIR, len(geometry)) & ~refused
+    for row in np.flatnonzero(flagged):
+        geometry[row] = _valid(geometry[row], report.kind)
+        lonlat[row] = shapely.transform(geometry[row], projection.serving.apply)
+        served = as_served(lonlat[row : row + 1])[0]
+        if not shapely.is_valid(served):
+            lonlat[row] = _valid(shapely.set_precision(_valid(served, report.kind), _GRID_DEG), report.kind)
+            geometry[row] = _valid(shapely.transform(lonlat[row], projection.serving.invert), report.kind)
+    return geometry, lonlat
+
+
+def _valid(shape: Any, kind: GeometryKind) -> Any:
+    """Return the parts of ``kind`` of a geometry, made valid: single, multi, or empty."""
+    if not shapely.is_valid(shape):
+        shape = shapely.make_valid(shape, method="structure", keep_collapsed=False)
+    parts = parts_of(shape, kind)
+    return parts[0] if len(parts) == 1 else _COLLECT[kind](parts)
+
+
+def _columns(projection: Projection) -> tuple[dict[str, pa.Array], list[Flaw]]:
+    """Cast every column to its declared type; return the values and what was changed on the way."""
+    values: dict[str, pa.Array] = {}
+    flaws: list[Flaw] = []
+    for column in projection.columns:
+        if column.name in projection.table.column_names:
+            result = cast(projection.table.column(column.name), column)
+            values[column.name] = result.values
+            flaws += _cast_flaws(column, result)
+        else:  # a column of bytes, which reading left out and said so
+            values[column.name] = pa.nulls(projection.table.num_rows, ARROW_TYPES[column.type])
+    return values, flaws
+
+
+def _cast_flaws(column: Column, result: Cast) -> list[Flaw]:
+    name = repr(column.name)
+    shown = f", for example {result.example[:_EXAMPLE_SHOWN]!r}" if column.visibility is Visibility.PUBLIC else ""
+    bad = f"Values of column {name} are not {EXPECTED[column.type]}{shown}; they are null."
+    return [
+        Flaw("bad-value", bad, result.bad, Verdict.REPAIR),
+        Flaw("trimmed-text", f"Values of column {name} had blanks around them.", result.trimmed, Verdict.REPAIR),
+        Flaw("code-spelling", f"Codes of column {name} were spelt unlike its list.", result.respelt, Verdict.REPAIR),
+    ]
+
+
+def _with_id(
+    columns: tuple[Column, ...], values: dict[str, pa.Array], id_column: str | None
+) -> tuple[tuple[Column, ...], tuple[Finding, ...]]:
+    """Return the columns with one that identifies the records in front, where none of them does."""
+    if id_column is not None:
+        return columns, ()
+    taken = {column.name.casefold() for column in columns}
+    name = next(name for name in ("id", "record", "record_id", "gisservice_id") if name not in taken)
+    count = len(next(iter(values.values())))
+    values[name] = pa.array(np.arange(1, count + 1))
+    meaning = "Position of the record in its source, counted from 1"
+    message = f"No column identifies the records; column {name!r} counts them in the order of the source."
+    return (Column(name, ColumnType.INTEGER, meaning, source=name), *columns), (Finding("counted-ids", message, count),)
+
+
+def _table(columns: Sequence[Column], values: dict[str, pa.Array], kept: npt.NDArray[Any]) -> pandas.DataFrame:
+    table = pa.table({column.name: values[column.name] for column in columns}).take(pa.array(kept))
+    frame: pandas.DataFrame = table.to_pandas(types_mapper=pandas.ArrowDtype)
+    return frame
+
+
+def tile_ids(ids: Sequence[str], column: Column) -> npt.NDArray[np.int64]:
+    """Return a number from 0 to 2**53 - 1 for each id, all different: what a browser's number holds exactly.
+
+    A column of such numbers is used as it is. Other ids are hashed (BLAKE2b); of two with one hash, the later in
+    alphabetical order is hashed again with a suffix, so that the numbers do not depend on the order of the records.
+    """
+    if column.type is ColumnType.INTEGER:
+        numbers = [int(text) for text in ids]
+        if all(0 <= number < _TILE_ID_LIMIT for number in numbers):
+            return np.array(numbers, dtype=np.int64)
+    taken: dict[int, str] = {}
+    number_of: dict[str, int] = {}
+    for text in sorted(ids):
+        again, number = 0, _hashed(text)
+        while number in taken:
+            again += 1
+            number = _hashed(f"{text}\n{again}")
+        taken[number] = text
+        number_of[text] = number
+    return np.array([number_of[text] for text in ids], dtype=np.int64)
+
+
+def _hashed(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") % _TILE_ID_LIMIT
+
+
+def _quality(report: Report, flaws: list[Flaw], noted: tuple[Finding, ...], kept: Mask) -> Quality:
+    """Draw up the account: every record read is published, or refused for one reason."""
+    every = [*report.flaws, *flaws]
+
+    def findings(verdict: Verdict) -> tuple[Finding, ...]:
+        chosen = [flaw for flaw in every if flaw.verdict is verdict]
+        if verdict is Verdict.REPAIR:
+            chosen = [replace(flaw, rows=flaw.rows[kept[flaw.rows]]) for flaw in chosen]
+        return tuple(flaw.finding(report.labels) for flaw in chosen if len(flaw.rows))
+
+    return Quality(
+        read=len(kept),
+        published=int(kept.sum()),
+        refused=findings(Verdict.REFUSE),
+        repaired=findings(Verdict.REPAIR),
+        noted=(*findings(Verdict.NOTE), *report.noted, *noted),
+    )
