@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             endpoint=route.template,
             view_func=_view(service, route),
             methods=["GET", "OPTIONS"],
+            strict_slashes=route.rule != "/",  # behind a prefix the path of the front page may be empty
             provide_automatic_options=False,
         )
     app.register_error_handler(Exception, lambda error: _send(_refuse(service, error)))

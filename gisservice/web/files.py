@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
+import stat
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,8 +26,7 @@ _TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".map": "applicat
 def static_file(service: Service, request: Request, *, filename: str) -> Answer:
     """Answer a file. Where its address holds a digest of it (in ``v`` or in the name), it may be kept for ever."""
     values = params.read(request.query, ("v",))
-    path = _find(service.settings.static, filename)
-    state = path.stat()
+    path, state = _find(service.settings.static, filename)
     media = _media_type(path)
     gzipped = request.takes_gzip() and _is_text(media) and state.st_size >= GZIP_BYTES_MIN
     etag = entity_tag("static", filename, str(state.st_mtime_ns), str(state.st_size), "gzip" if gzipped else "")
@@ -38,12 +40,15 @@ def static_file(service: Service, request: Request, *, filename: str) -> Answer:
     return Answer(200, headers, path.read_bytes())
 
 
-def _find(root: Path, filename: str) -> Path:
+def _find(root: Path, filename: str) -> tuple[Path, os.stat_result]:
+    """Return a plain file below ``root`` with its state; hidden files are none."""
     joined = safe_join(str(root), filename)
-    path = Path(joined) if joined is not None and "\0" not in joined else None
-    if path is None or not path.is_file() or any(part.startswith(".") for part in path.relative_to(root).parts):
-        raise NotFound("There is no such static file.")
-    return path
+    if joined is not None and not any(part.startswith(".") for part in filename.split("/")):
+        with suppress(OSError, ValueError):  # no such file, a name too long for the disk, a NUL in it
+            state = os.stat(joined)
+            if stat.S_ISREG(state.st_mode):
+                return Path(joined), state
+    raise NotFound("There is no such static file.")
 
 
 @lru_cache(maxsize=128)

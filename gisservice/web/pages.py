@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gisservice.catalog import Collection
-from gisservice.errors import CollectionNotFound, MapNotFound
+from gisservice.errors import CatalogError, CollectionNotFound, MapNotFound
 from gisservice.maps.pages import (
     HomeContext,
     LayerContext,
@@ -62,7 +62,7 @@ def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
     for name in declaration.layers:
         try:
             views.append(_layer_view(request, service.catalog.collection(name)))
-        except CollectionNotFound:
+        except (CollectionNotFound, CatalogError):
             missing.append(name)
     context = MapContext(site, _map_view(request, declaration), tuple(views), tuple(missing))
     return _page(request, site, render_map(context))

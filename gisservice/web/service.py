@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import metadata
 from threading import Lock
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 from gisservice.catalog import Catalog, Collection
 from gisservice.catalog.registry import load_registry
-from gisservice.errors import NotFound, RequestError
+from gisservice.errors import CatalogError, NotFound, RequestError
 from gisservice.maps.assets import Assets
 from gisservice.model import Registry
 from gisservice.settings import Settings
@@ -53,8 +54,15 @@ class Service:
         return Assets.load(self.settings.static)
 
     def published(self) -> tuple[Collection, ...]:
-        """Return the current version of every collection, by id."""
-        return tuple(self.catalog.collection(name) for name in self.catalog.ids())
+        """Return the current version of every collection that can be read, by id.
+
+        One damaged layer does not take the lists of all the others away; its own addresses and ``/healthz`` tell.
+        """
+        found = []
+        for name in self.catalog.ids():
+            with suppress(CatalogError):
+                found.append(self.catalog.collection(name))
+        return tuple(found)
 
     def admit(self, request: Request) -> None:
         """Set the request's address. Raises :class:`RequestError` for a host that is not trusted.
@@ -105,16 +113,20 @@ class Tilesets:
             key = (collection.id, collection.version)
             if key not in self._open:
                 self._open[key] = collection, Archive(collection.path / TILES_FILE)
-                self._retire(keep=key)
+                self._retire()
             return self._open[key]
 
-    def _retire(self, keep: tuple[str, str]) -> None:
+    def _retire(self) -> None:
         """Let go of the archives opened first among those that are not current; their maps close with them."""
-        published = set(self._catalog.ids())
-        current = {(name, self._catalog.collection(name).version) for name in published}
-        retired = [key for key in self._open if key not in current and key != keep]
+        retired = [key for key in self._open if not self._is_current(*key)]
         for key in retired[: -self.RETIRED_MAX]:
             del self._open[key]
+
+    def _is_current(self, collection_id: str, version: str) -> bool:
+        try:
+            return self._catalog.collection(collection_id).version == version
+        except (NotFound, CatalogError):
+            return False
 
 
 def _host_name(host: str) -> str | None:

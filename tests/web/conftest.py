@@ -83,7 +83,7 @@ def lots_frame(count: int = 400) -> geopandas.GeoDataFrame:
     """Square lots that share borders; the ids hold what ids of cities hold: blanks, dots, slashes, letters beyond."""
     shapes = squares()[:count]
     ids = [f"{number:03d}.01-{number % 7}" for number in range(len(shapes))]
-    ids[:3] = ["a b/c", "Zürich №1", "100%"]
+    ids[:3] = ["a b/c", "Zürich №1", "100%"][: len(ids)]
     return geopandas.GeoDataFrame(
         {"pid": ids, "zoning": [("RB", "RM", None)[n % 3] for n in range(len(ids))], "area": np.arange(len(ids)) + 0.5},
         geometry=shapes,

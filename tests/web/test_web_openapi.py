@@ -1,0 +1,228 @@
+"""The API's documents: landing page, conformance, collections, and a description that is true."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import City, publish_raster
+from werkzeug.test import Client
+
+from gisservice.web import create_app
+from gisservice.web.routes import ROUTES
+
+VALUES = {
+    "limit": ("3", "0"),
+    "offset": ("2", "-1"),
+    "bbox": ("-77.06,38.8,-77.05,38.81", "1,2,3"),
+    "datetime": ("2026-01-01T00:00:00Z", "now"),
+    "f": ("json", "xml"),
+}
+PATHS = {"item_id": "003.01-3", "z": "14", "x": "4685", "y": "6272"}
+
+
+@pytest.fixture(scope="module")
+def definition(flask_client: Client) -> dict:
+    return flask_client.get("/api/openapi.json").get_json()
+
+
+def filled(path: str, city: City) -> str:
+    values = {**PATHS, "collection_id": "lots", "version": city.catalog.collection("lots").version}
+    return path.format(**values)
+
+
+def test_landing_links_lead_to_what_they_say(client: Client) -> None:
+    document = client.get("/api").get_json()
+    assert document["title"] == "Testville"
+    links = {link["rel"]: link for link in document["links"]}
+    assert {"self", "alternate", "service-desc", "conformance", "data"} <= set(links)
+    for link in document["links"]:
+        answer = client.get(link["href"].removeprefix("http://localhost"))
+        assert answer.status_code == 200
+        assert answer.content_type.partition(";")[0] == link["type"].partition(";")[0]
+
+
+def test_every_link_of_the_api_resolves_to_its_type(client: Client) -> None:
+    """Follow every link from the landing page to the ends."""
+    seen, waiting = set(), ["http://localhost/api"]
+    while waiting:
+        url = waiting.pop()
+        if url in seen or not url.startswith("http://localhost/"):
+            continue
+        seen.add(url)
+        answer = client.get(url.removeprefix("http://localhost"))
+        assert answer.status_code == 200, url
+        if answer.mimetype.endswith("json"):
+            waiting += [link["href"] for link in links(answer.get_json())]
+    assert len(seen) > 20
+
+
+def links(value: object) -> list[dict]:
+    if isinstance(value, dict):
+        own = [link for link in value.get("links", []) if isinstance(link, dict)]
+        return own + [link for inner in value.values() for link in links(inner)]
+    return [link for inner in value for link in links(inner)] if isinstance(value, list) else []
+
+
+def test_only_what_is_tested_is_declared(client: Client) -> None:
+    declared = client.get("/api/conformance").get_json()["conformsTo"]
+    assert declared == [
+        "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+        "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
+        "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+        "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
+        "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+        "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+        "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    ]
+
+
+def test_collections(client: Client, city: City) -> None:
+    listed = {entry["id"]: entry for entry in client.get("/api/collections").get_json()["collections"]}
+    assert set(listed) == {"lots", "places", "relief"}
+    for name, entry in listed.items():
+        assert client.get(f"/api/collections/{name}").get_json() == entry
+    lots = listed["lots"]
+    assert lots["extent"]["spatial"]["bbox"] == [list(city.catalog.collection("lots").manifest.extent.bbox)]
+    assert lots["crs"] == ["http://www.opengis.net/def/crs/OGC/1.3/CRS84"]
+    assert lots["storageCrs"] == "http://www.opengis.net/def/crs/EPSG/0/2283"
+    assert (lots["itemType"], lots["itemCount"]) == ("feature", 400)
+    assert {link["rel"] for link in lots["links"]} >= {"self", "items", "license", "version-history"}
+    relief = listed["relief"]
+    assert "itemType" not in relief
+    assert "items" not in {link["rel"] for link in relief["links"]}
+
+
+def test_health(client: Client) -> None:
+    from gisservice.crs import proj_version
+
+    document = client.get("/healthz").get_json()
+    assert document["status"] == "ok"
+    assert set(document["collections"]) == {"lots", "places", "relief"}
+    assert document["libraries"]["PROJ"] == proj_version()
+    assert re.fullmatch(r"3\.[0-9]+\.[0-9]+.*", document["libraries"]["GDAL"])
+
+
+def test_every_described_path_is_a_route_and_every_api_route_is_described(definition: dict, city: City) -> None:
+    templates = {route.template for route in ROUTES}
+    assert set(definition["paths"]) <= templates
+    undescribed = templates - set(definition["paths"])
+    assert all(not path.startswith("/api") for path in undescribed)
+    assert {rule.rule for rule in create_app(city.settings).url_map.iter_rules()} == {route.rule for route in ROUTES}
+
+
+def test_the_description_is_well_formed(definition: dict) -> None:
+    assert definition["openapi"] == "3.0.3"
+    assert definition["servers"] == [{"url": "http://localhost"}]
+    for reference in references(definition):
+        target = definition
+        for part in reference.removeprefix("#/").split("/"):
+            target = target[part]
+    identifiers = [path["get"]["operationId"] for path in definition["paths"].values()]
+    assert len(identifiers) == len(set(identifiers))
+    for template, path in definition["paths"].items():
+        named = {entry["name"] for entry in path.get("parameters", [])}
+        assert named == set(re.findall(r"{([^}]+)}", template))
+        assert all(entry["required"] for entry in path.get("parameters", []))
+        assert path["get"]["responses"]["200"]["content"]
+
+
+def references(value: object) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["$ref"]] if "$ref" in value else []
+        return own + [ref for inner in value.values() for ref in references(inner)]
+    return [ref for inner in value for ref in references(inner)] if isinstance(value, list) else []
+
+
+def test_every_described_parameter_is_taken_and_no_other(definition: dict, client: Client, city: City) -> None:
+    for template, path in definition["paths"].items():
+        url = filled(template, city)
+        described = {entry["$ref"].rsplit("/", 1)[1] for entry in path["get"].get("parameters", [])}
+        for name, (good, bad) in VALUES.items():
+            taken = client.get(url, query_string={name: good})
+            assert taken.status_code == (200 if name in described else 400), (url, name)
+            if name in described:
+                assert client.get(url, query_string={name: bad}).status_code == 400
+
+
+def test_answers_have_the_described_type_and_members(definition: dict, client: Client, city: City) -> None:
+    for template, path in definition["paths"].items():
+        answer = client.get(filled(template, city))
+        ((media, content),) = path["get"]["responses"]["200"]["content"].items()
+        assert answer.content_type == media
+        schema = definition["components"]["schemas"][content["schema"]["$ref"].rsplit("/", 1)[1]]
+        if schema["type"] == "object":
+            check(answer.get_json(), schema, definition)
+
+
+def check(value: object, schema: dict, definition: dict) -> None:
+    """Hold a value against the part of JSON Schema that the description uses; undescribed members are told."""
+    if "$ref" in schema:
+        schema = definition["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    kind = schema.get("type")
+    if kind == "object":
+        assert isinstance(value, dict)
+        assert set(schema.get("required", [])) <= set(value)
+        known = schema.get("properties", {})
+        for name, member in value.items():
+            if known and name in known:
+                check(member, known[name], definition)
+            elif "additionalProperties" in schema:
+                check(member, schema["additionalProperties"], definition)
+    elif kind == "array":
+        assert isinstance(value, list)
+        for member in value:
+            check(member, schema["items"], definition)
+    elif kind == "string":
+        assert isinstance(value, str)
+        assert value in schema.get("enum", [value])
+    elif kind == "integer":
+        assert isinstance(value, int) and value >= schema.get("minimum", value)
+    elif kind == "number":
+        assert isinstance(value, int | float)
+
+
+def test_errors_have_the_described_statuses(definition: dict, client: Client, city: City) -> None:
+    for template, path in definition["paths"].items():
+        statuses = set(path["get"]["responses"])
+        url = filled(template, city)
+        tried = [
+            client.get(url, query_string={"unknown": "1"}),
+            client.get(url, headers={"Accept": "image/png"}),
+            client.get(url, headers={"If-None-Match": "*"}),
+            client.get(url.replace("lots", "nope")),
+            client.get(url.replace("6272", "1")),
+            client.get(url.replace("6272", "-1")),
+        ]
+        for answer in tried:
+            assert str(answer.status_code) in statuses, (url, answer.status)
+            if answer.status_code >= 400:
+                check(answer.get_json(), definition["components"]["schemas"]["Problem"], definition)
+
+
+def test_the_collections_that_can_be_asked_for_are_listed(definition: dict) -> None:
+    def listed(path: str) -> list[str]:
+        (entry,) = [entry for entry in definition["paths"][path]["parameters"] if entry["name"] == "collection_id"]
+        return entry["schema"]["enum"]
+
+    assert listed("/api/collections/{collection_id}") == ["lots", "places", "relief"]
+    assert listed("/api/collections/{collection_id}/items") == ["lots", "places"]
+    assert listed("/tiles/{collection_id}.json") == ["lots", "places"]
+
+
+def test_the_limits_are_the_settings(definition: dict, city: City) -> None:
+    limit = definition["components"]["parameters"]["limit"]
+    assert limit["schema"]["default"] == city.settings.items_limit
+    assert str(city.settings.items_limit_max) in limit["description"]
+
+
+def test_without_anything_published_there_is_no_empty_enumeration(own_city: City, tmp_path) -> None:
+    from dataclasses import replace
+
+    settings = replace(own_city.settings, home=tmp_path / "nothing")
+    client = create_app(settings).test_client()
+    assert "enum" not in str(client.get("/api/openapi.json").get_json()["paths"])
+    from gisservice.catalog import Catalog
+
+    publish_raster(Catalog(settings.home))
+    assert "relief" in str(client.get("/api/openapi.json").get_json()["paths"])
