@@ -27,7 +27,9 @@ class Attributes:
     """For each key the word that TileJSON 3 uses: Number, Boolean or String."""
     codes: npt.NDArray[np.int32]
     values: tuple[bytes, ...]
-    """Encoded ``Value`` messages, distinct: a message carries its type, so 1, 1.0 and true stay apart."""
+    """Distinct ``Value`` messages, framed as fields of a layer. They carry their type: 1, 1.0, true stay apart."""
+    distinct: npt.NDArray[np.int64]
+    """Distinct values of each key."""
     omitted: dict[str, int]
     """Values that a tile cannot hold (infinite numbers), by key."""
 
@@ -59,7 +61,7 @@ def encode_attributes(table: pa.Table) -> Attributes:
     time without a zone is taken as UTC.
     """
     messages: dict[bytes, int] = {}
-    columns, fields, omitted = [], [], {}
+    columns, fields, distinct, omitted = [], [], [], {}
     for name in table.column_names:
         array = _dictionary(table.column(name))
         encode, field = _encoder(array.dictionary)
@@ -68,12 +70,15 @@ def encode_attributes(table: pa.Table) -> Attributes:
         indices = array.indices.fill_null(len(known)).to_numpy(zero_copy_only=False).astype(np.int64)
         columns.append(np.array([*known, ABSENT], dtype=np.int32)[indices])
         fields.append(field)
+        distinct.append(len({code for code in known if code != ABSENT}))
         if pat.is_floating(array.dictionary.type):
-            values = np.append(np.isinf(array.dictionary.to_numpy(zero_copy_only=False)), False)
-            omitted[name] = int(values[indices].sum())
+            infinite = np.append(np.isinf(array.dictionary.to_numpy(zero_copy_only=False)), False)
+            omitted[name] = int(infinite[indices].sum())
     codes = np.column_stack(columns) if columns else np.empty((table.num_rows, 0), dtype=np.int32)
     lost = {name: count for name, count in omitted.items() if count}
-    return Attributes(tuple(table.column_names), tuple(fields), codes, tuple(messages), lost)
+    values = tuple(framed(0x22, message) for message in messages)
+    counts = np.array(distinct, dtype=np.int64)
+    return Attributes(tuple(table.column_names), tuple(fields), codes, values, counts, lost)
 
 
 def _dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -9,30 +9,25 @@ import numpy.typing as npt
 
 from gisservice.model import GeometryKind
 from gisservice.tiles.grid import BUFFER, EXTENT, EXTENT_BITS
-from gisservice.tiles.shapes import Flags, Ints, Shapes, following, offsets, ranges, replace, tidy
+from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate, following, offsets, ranges, replace, tidy
 from gisservice.tiles.validity import invalid, repair
 
 _LOW, _HIGH = -BUFFER, EXTENT + BUFFER
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """What tiles of one zoom show: piece ``i`` is shape ``rows[i]`` in tile ``x[i]``, ``y[i]``, in tile units."""
-
-    shapes: Shapes
-    rows: Ints
-    x: Ints
-    y: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
+_MANY_TILES = 16
+"""Shapes whose boxes touch more tiles are first divided among them, so that no tile has to cut the whole shape."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Which tiles (with their buffer) the box of which shape touches, and whether it lies wholly inside."""
+    """Which shape touches which tile of a zoom, buffer included.
 
+    ``rows`` index ``shapes`` (level units), ``origin`` the shapes that were placed; ``inside`` marks pairs whose
+    shape lies wholly within the tile and its buffer.
+    """
+
+    shapes: Shapes
     rows: Ints
+    origin: Ints
     x: Ints
     y: Ints
     inside: Flags
@@ -40,69 +35,154 @@ class Placement:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def select(self, keep: npt.NDArray[np.int64] | Flags) -> Placement:
-        """Return some of the pairs."""
-        return Placement(self.rows[keep], self.x[keep], self.y[keep], self.inside[keep])
+    def select(self, pairs: Ints) -> Placement:
+        """Return these pairs in this order."""
+        return Placement(
+            self.shapes, self.rows[pairs], self.origin[pairs], self.x[pairs], self.y[pairs], self.inside[pairs]
+        )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What tiles show: piece ``i``, in tile units, comes from shape ``origin[i]`` and lies in tile ``x[i], y[i]``."""
+
+    shapes: Shapes
+    origin: Ints
+    x: Ints
+    y: Ints
+
+    def __len__(self) -> int:
+        return len(self.origin)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Shapes and the range of tiles that each is meant for; ``low`` and ``high`` are (n, 2), column and row."""
+
+    shapes: Shapes
+    origin: Ints
+    low: Ints
+    high: Ints
+
+    @property
+    def tiles(self) -> Ints:
+        counts: Ints = (self.high - self.low + 1).prod(axis=1)
+        return counts
+
+    def take(self, rows: Ints) -> _Blocks:
+        return _Blocks(self.shapes.take(rows), self.origin[rows], self.low[rows], self.high[rows])
 
 
 def place(shapes: Shapes, z: int) -> Placement:
     """Pair tidy shapes in level units with the tiles of zoom ``z`` that their boxes touch."""
     if shapes.kind == GeometryKind.POINT:
         return _place_points(shapes, z)
-    box = shapes.bounds()
-    rows = np.flatnonzero(box[:, 0] <= box[:, 2])
-    box = box[rows]
-    low = np.maximum(-((_HIGH - box[:, :2]) >> EXTENT_BITS), 0)
-    high = np.minimum((box[:, 2:] - _LOW) >> EXTENT_BITS, (1 << z) - 1)
-    across, down = (high - low + 1).T
-    pair = np.repeat(np.arange(len(rows)), across * down)
-    within = ranges(np.zeros(len(rows), dtype=np.int64), across * down)
-    x, y = low[pair, 0] + within % across[pair], low[pair, 1] + within // across[pair]
+    blocks = _touched(shapes, np.arange(len(shapes), dtype=np.int64), z)
+    wide = blocks.tiles > _MANY_TILES
+    if wide.any():
+        blocks = _joined([blocks.take(np.flatnonzero(~wide)), *_divided(blocks.take(np.flatnonzero(wide)), z)])
+    row, x, y = _cells(blocks.low, blocks.high)
     corner = np.column_stack([x, y]) << EXTENT_BITS
-    inside = (box[pair, :2] >= corner + _LOW).all(axis=1) & (box[pair, 2:] <= corner + _HIGH).all(axis=1)
-    return Placement(rows[pair], x, y, inside)
+    box = blocks.shapes.bounds()[row]
+    inside: Flags = np.logical_and.reduce((box[:, :2] >= corner + _LOW) & (box[:, 2:] <= corner + _HIGH), axis=1)
+    return Placement(blocks.shapes, row, blocks.origin[row], x, y, inside)
+
+
+def _touched(shapes: Shapes, origin: Ints, z: int) -> _Blocks:
+    """Return the shapes that are not empty, with the tiles that their boxes touch."""
+    box = shapes.bounds()
+    full = np.flatnonzero(box[:, 0] <= box[:, 2])
+    low = np.maximum(-((_HIGH - box[full, :2]) >> EXTENT_BITS), 0)
+    high = np.minimum((box[full, 2:] - _LOW) >> EXTENT_BITS, (1 << z) - 1)
+    whole = len(full) == len(shapes)
+    return _Blocks(shapes if whole else shapes.take(full), origin[full], low, high)
+
+
+def _cells(low: Ints, high: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return one row, column and line for each tile in each range, range after range."""
+    across, down = (high - low + 1).T
+    row = np.repeat(np.arange(len(low)), across * down)
+    within = ranges(np.zeros(len(low), dtype=np.int64), across * down)
+    return row, low[row, 0] + within % across[row], low[row, 1] + within // across[row]
+
+
+def _divided(blocks: _Blocks, z: int) -> list[_Blocks]:
+    """Halve ranges of tiles until each has one, giving each half only the vertices that matter to it.
+
+    No vertex is made here: edges stay as they are until a tile cuts them, so neighbours are cut alike.
+    """
+    done = []
+    while len(blocks.low):
+        axis = (blocks.high - blocks.low).argmax(axis=1)
+        rows = np.arange(len(axis))
+        middle = (blocks.low[rows, axis] + blocks.high[rows, axis]) >> 1
+        halves = []
+        for sign, edge in ((-1, middle + 1), (1, middle + 1)):
+            bound = (edge << EXTENT_BITS) - sign * BUFFER
+            part = _touched(_thinned(blocks.shapes, axis, bound, sign), rows, z)
+            low, high = blocks.low[part.origin].copy(), blocks.high[part.origin].copy()
+            (high if sign < 0 else low)[np.arange(len(low)), axis[part.origin]] = (edge - (sign < 0))[part.origin]
+            low, high = np.maximum(low, part.low), np.minimum(high, part.high)
+            half = _Blocks(part.shapes, blocks.origin[part.origin], low, high)
+            halves.append(half.take(np.flatnonzero((low <= high).all(axis=1))))
+        blocks = _joined(halves)
+        single = blocks.tiles == 1
+        done.append(blocks.take(np.flatnonzero(single)))
+        blocks = blocks.take(np.flatnonzero(~single))
+    return done
+
+
+def _thinned(shapes: Shapes, axis: Ints, bound: Ints, sign: int) -> Shapes:
+    """Drop vertices beyond a line that touch no edge which reaches it; what is on its other side stays exact."""
+    counts = np.diff(shapes.vertices)
+    along = shapes.xy[np.arange(len(shapes.xy)), np.repeat(axis, counts)]
+    inside = sign * (along - np.repeat(bound, counts)) >= 0
+    after = following(shapes.rings)
+    keep = inside | inside[after]
+    keep[after[inside]] = True
+    return shapes.keep_vertices(keep)
+
+
+def _joined(blocks: list[_Blocks]) -> _Blocks:
+    return _Blocks(
+        concatenate([b.shapes for b in blocks]),
+        np.concatenate([b.origin for b in blocks]),
+        np.concatenate([b.low for b in blocks]),
+        np.concatenate([b.high for b in blocks]),
+    )
 
 
 def _place_points(shapes: Shapes, z: int) -> Placement:
+    """Pair points with tiles one by one: a geometry of several points may show in tiles far apart."""
     owner = np.repeat(np.arange(len(shapes)), np.diff(shapes.vertices))
     low = np.maximum(-((_HIGH - shapes.xy) >> EXTENT_BITS), 0)
     high = np.minimum((shapes.xy - _LOW) >> EXTENT_BITS, (1 << z) - 1)
-    across, down = (high - low + 1).T
-    vertex = np.repeat(np.arange(len(owner)), across * down)
-    within = ranges(np.zeros(len(owner), dtype=np.int64), across * down)
-    found = np.column_stack(
-        [owner[vertex], low[vertex, 0] + within % across[vertex], low[vertex, 1] + within // across[vertex]]
-    )
-    rows, x, y = np.unique(found, axis=0).T
-    single = np.diff(shapes.vertices)[rows] == 1
-    return Placement(rows, x, y, single)
+    vertex, x, y = _cells(low, high)
+    rows, x, y = np.unique(np.column_stack([owner[vertex], x, y]), axis=0).T
+    return Placement(shapes, rows, rows, x, y, np.diff(shapes.vertices)[rows] == 1)
 
 
-def cut(shapes: Shapes, placement: Placement) -> Pieces:
-    """Return the pieces of these pairs in tile units; pairs that share nothing with their tile are left out.
+def cut(placement: Placement) -> Pieces:
+    """Return what tiles show of these pairs; pairs that share nothing with their tile are left out.
 
-    Polygons come out valid.
+    Polygons come out valid, everything tidy.
     """
+    pieces = placement.shapes.take(placement.rows)
     corner = np.column_stack([placement.x, placement.y]) << EXTENT_BITS
-    pieces = shapes.take(placement.rows)
-    pieces = _moved(pieces, corner)
+    xy = pieces.xy - np.repeat(corner, np.diff(pieces.vertices), axis=0)
+    pieces = Shapes(pieces.kind, xy, pieces.rings, pieces.starts, pieces.exterior)
     crossing = np.flatnonzero(~placement.inside)
     if len(crossing):
         pieces = replace(pieces, crossing, _clipped(pieces.take(crossing)))
     full = np.flatnonzero(np.diff(pieces.vertices) > 0)
     if len(full) < len(placement):
         pieces, placement = pieces.take(full), placement.select(full)
-    return Pieces(pieces, placement.rows, placement.x, placement.y)
-
-
-def _moved(shapes: Shapes, corner: Ints) -> Shapes:
-    xy = shapes.xy - np.repeat(corner, np.diff(shapes.vertices), axis=0)
-    return Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)
+    return Pieces(pieces, placement.origin, placement.x, placement.y)
 
 
 def _clipped(shapes: Shapes) -> Shapes:
     if shapes.kind == GeometryKind.POINT:
-        keep = ((shapes.xy >= _LOW) & (shapes.xy <= _HIGH)).all(axis=1)
+        keep: Flags = np.logical_and.reduce((shapes.xy >= _LOW) & (shapes.xy <= _HIGH), axis=1)
         return shapes.keep_vertices(keep)
     if shapes.kind == GeometryKind.LINE:
         return tidy(_clip_lines(shapes))
@@ -110,19 +190,19 @@ def _clipped(shapes: Shapes) -> Shapes:
         shapes = _clip_rings(shapes, axis, _LOW, 1)
         shapes = _clip_rings(shapes, axis, _HIGH, -1)
     shapes = tidy(shapes)
-    bad = invalid(shapes)
-    return repair(shapes, np.flatnonzero(bad)) if bad.any() else shapes
+    bad = np.flatnonzero(invalid(shapes))
+    return repair(shapes, bad) if len(bad) else shapes
 
 
 def _clip_rings(shapes: Shapes, axis: int, bound: int, sign: int) -> Shapes:
-    """Keep of each ring what has ``sign * (coordinate - bound) >= 0``: Sutherland and Hodgman's step, 1974."""
+    """Keep of each ring what has ``sign * (coordinate - bound) >= 0``: Sutherland and Hodgman's step (1974)."""
     xy = shapes.xy
     after = following(shapes.rings)
     inside = sign * (xy[:, axis] - bound) >= 0
+    if inside.all():
+        return shapes
     enters = inside[after]
     crosses = inside != enters
-    if not crosses.any() and inside.all():
-        return shapes
     place_of = offsets(crosses.astype(np.int64) + enters)
     out = np.empty((place_of[-1], 2), dtype=np.int64)
     out[place_of[1:][enters] - 1] = xy[after[enters]]
@@ -133,8 +213,8 @@ def _clip_rings(shapes: Shapes, axis: int, bound: int, sign: int) -> Shapes:
 
 def _crossing(start: Ints, end: Ints, axis: int, bound: int) -> Ints:
     """Return where segments meet the line ``axis = bound``; the same whichever way a segment runs."""
-    back = start[:, axis] > end[:, axis]
-    low, high = np.where(back[:, None], end, start), np.where(back[:, None], start, end)
+    back = (start[:, axis] > end[:, axis])[:, None]
+    low, high = np.where(back, end, start), np.where(back, start, end)
     other = 1 - axis
     share = (bound - low[:, axis]) / (high[:, axis] - low[:, axis])
     out = np.empty_like(start)
@@ -148,26 +228,29 @@ def _clip_lines(shapes: Shapes) -> Shapes:
     line = np.repeat(np.arange(len(shapes.rings) - 1), shapes.ring_lengths)
     first = np.flatnonzero(line[:-1] == line[1:])
     start, step = shapes.xy[first], shapes.xy[first + 1] - shapes.xy[first]
-    enter, leave = np.zeros(len(first)), np.ones(len(first))
-    visible = np.ones(len(first), dtype=bool)
-    for axis in (0, 1):
-        moves = step[:, axis] != 0
-        visible &= moves | ((start[:, axis] >= _LOW) & (start[:, axis] <= _HIGH))
-        along = np.where(moves, step[:, axis], 1)
-        sides = (_LOW - start[:, axis]) / along, (_HIGH - start[:, axis]) / along
-        enter = np.where(moves, np.maximum(enter, np.minimum(*sides)), enter)
-        leave = np.where(moves, np.minimum(leave, np.maximum(*sides)), leave)
-    kept = np.flatnonzero(visible & (enter <= leave))
-    enter, leave = enter[kept], leave[kept]
-    begin = np.floor(start[kept] + enter[:, None] * step[kept] + 0.5).astype(np.int64)
-    finish = np.floor(start[kept] + leave[:, None] * step[kept] + 0.5).astype(np.int64)
+    enter, leave = _visible(start, step)
+    kept = np.flatnonzero(enter <= leave)
+    enter, leave, first, start, step = enter[kept], leave[kept], first[kept], start[kept], step[kept]
     opens = np.ones(len(kept), dtype=bool)
-    opens[1:] = (first[kept][1:] != first[kept][:-1] + 1) | (enter[1:] > 0) | (leave[:-1] < 1)
+    opens[1:] = (first[1:] != first[:-1] + 1) | (enter[1:] > 0) | (leave[:-1] < 1)
     place_of = offsets(1 + opens.astype(np.int64))
     xy = np.empty((place_of[-1], 2), dtype=np.int64)
-    xy[place_of[:-1][opens]] = begin[opens]
-    xy[place_of[1:] - 1] = finish
+    xy[place_of[:-1][opens]] = np.floor(start + enter[:, None] * step + 0.5)[opens]
+    xy[place_of[1:] - 1] = np.floor(start + leave[:, None] * step + 0.5)
     rings = np.append(place_of[:-1][opens], place_of[-1])
-    owner = shapes.owners[line[first[kept][opens]]]
+    owner = shapes.owners[line[first[opens]]]
     starts = np.searchsorted(owner, np.arange(len(shapes) + 1)).astype(np.int64)
     return Shapes(shapes.kind, xy, rings, starts, np.ones(len(rings) - 1, dtype=bool))
+
+
+def _visible(start: Ints, step: Ints) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return at which shares of their lengths segments enter and leave the box; enter > leave: not at all."""
+    enter, leave = np.zeros(len(start)), np.ones(len(start))
+    for axis in (0, 1):
+        moves = step[:, axis] != 0
+        beside = ~moves & ((start[:, axis] < _LOW) | (start[:, axis] > _HIGH))
+        along = np.where(moves, step[:, axis], 1)
+        sides = (_LOW - start[:, axis]) / along, (_HIGH - start[:, axis]) / along
+        enter = np.where(moves, np.maximum(enter, np.minimum(*sides)), np.where(beside, 2.0, enter))
+        leave = np.where(moves, np.minimum(leave, np.maximum(*sides)), leave)
+    return enter, leave

@@ -7,6 +7,7 @@ written at once; a tile is then a slice between two features.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gisservice.model import GeometryKind
-from gisservice.tiles.attributes import Attributes, framed, varint
+from gisservice.tiles.attributes import ABSENT, framed, varint
 from gisservice.tiles.grid import EXTENT
 from gisservice.tiles.shapes import Ints, Shapes, offsets, ranges, sums
 
@@ -28,16 +29,19 @@ _EXTENT_FIELD = b"\x28" + varint(EXTENT)
 class TileFeatures:
     """The features of some tiles, tile after tile, in the order in which they are drawn.
 
-    ``tile`` (ascending from 0) and ``piece`` say where each feature lies and which of ``pieces`` it has; ``record``
-    is its row in the attributes and ids; ``stack`` is how many records share its geometry, or 0 to say nothing.
+    ``tile`` (ascending from 0) and ``piece`` say where each feature lies and which of ``pieces`` it has; ``ids`` is
+    -1 for a feature without one. ``codes[i, k]`` is what feature ``i`` has for key ``k``: an index into the layer's
+    values, or that many plus a whole number, or ``ABSENT``.
     """
 
     pieces: Shapes
     tile: Ints
     piece: Ints
-    record: Ints
     ids: npt.NDArray[np.int64]
-    stack: Ints
+    codes: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.tile)
 
 
 def geometry_commands(shapes: Shapes) -> tuple[npt.NDArray[np.uint64], Ints]:
@@ -94,26 +98,32 @@ def varint_bytes(numbers: npt.NDArray[np.uint64], lengths: npt.NDArray[np.int64]
     return out
 
 
-def encode_tiles(name: str, features: TileFeatures, attributes: Attributes, stack_key: str) -> list[bytes]:
-    """Return the uncompressed tiles 0, 1, … that these features make; each has one layer called ``name``."""
-    tiles = int(features.tile[-1]) + 1 if len(features.tile) else 0
-    tags = _tags(features, attributes, tiles)
+def encode_tiles(name: str, features: TileFeatures, keys: Sequence[str], values: Sequence[bytes]) -> list[bytes]:
+    """Return the uncompressed tiles 0, 1, … that these features make; each has one layer called ``name``.
+
+    ``values`` are framed ``Value`` messages (:class:`~gisservice.tiles.attributes.Attributes`).
+    """
+    tiles = int(features.tile[-1]) + 1 if len(features) else 0
+    tags = _Tags.of(features, tiles, len(values))
     stream, cuts = _feature_stream(features, tags)
     lengths = varint_lengths(stream)
     body = varint_bytes(stream, lengths).tobytes()
     ends = offsets(lengths)[cuts[np.searchsorted(features.tile, np.arange(tiles + 1))]].tolist()
-    head = framed(0x0A, name.encode())
-    keys = [framed(0x1A, key.encode()) for key in (*attributes.keys, stack_key)]
+    head = _VERSION + framed(0x0A, name.encode())
+    framed_keys = [framed(0x1A, key.encode()) for key in keys]
     out = []
     for tile in range(tiles):
-        layer = b"".join(
-            [_VERSION, head, body[ends[tile] : ends[tile + 1]]]
-            + [keys[key] for key in tags.tile_keys(tile)]
-            + [tags.value(code) for code in tags.tile_values(tile)]
-            + [_EXTENT_FIELD]
-        )
-        out.append(framed(0x1A, layer))
+        parts = [head, body[ends[tile] : ends[tile + 1]]]
+        parts += [framed_keys[key] for key in np.flatnonzero(tags.keys[tile]).tolist()]
+        parts += [
+            values[code] if code < len(values) else _counted(code - len(values)) for code in tags.tile_codes(tile)
+        ]
+        out.append(framed(0x1A, b"".join([*parts, _EXTENT_FIELD])))
     return out
+
+
+def _counted(number: int) -> bytes:
+    return framed(0x22, b"\x28" + varint(number))
 
 
 @dataclass(frozen=True)
@@ -125,39 +135,25 @@ class _Tags:
     keys: npt.NDArray[np.bool_]
     codes: list[int]
     code_cuts: list[int]
-    messages: tuple[bytes, ...]
 
-    def tile_keys(self, tile: int) -> list[int]:
-        keys: list[int] = np.flatnonzero(self.keys[tile]).tolist()
-        return keys
+    @classmethod
+    def of(cls, features: TileFeatures, tiles: int, known: int) -> _Tags:
+        feature, key = np.nonzero(features.codes != ABSENT)
+        code = features.codes[feature, key].astype(np.int64)
+        tile = features.tile[feature]
+        keys = np.zeros((tiles, features.codes.shape[1]), dtype=bool)
+        keys[tile, key] = True
+        local_key = (np.cumsum(keys, axis=1) - 1)[tile, key]
+        span = int(code.max()) + 1 if len(code) else 1
+        table, place = np.unique(tile * span + code, return_inverse=True)
+        code_cuts = np.searchsorted(table // span, np.arange(tiles + 1))
+        numbers = np.empty((len(code), 2), dtype=np.uint64)
+        numbers[:, 0], numbers[:, 1] = local_key, place - code_cuts[tile]
+        cuts = 2 * offsets(np.bincount(feature, minlength=len(features)))
+        return cls(numbers.ravel(), cuts, keys, (table % span).tolist(), code_cuts.tolist())
 
-    def tile_values(self, tile: int) -> list[int]:
+    def tile_codes(self, tile: int) -> list[int]:
         return self.codes[self.code_cuts[tile] : self.code_cuts[tile + 1]]
-
-    def value(self, code: int) -> bytes:
-        known = len(self.messages)
-        return framed(0x22, self.messages[code] if code < known else b"\x28" + varint(code - known))
-
-
-def _tags(features: TileFeatures, attributes: Attributes, tiles: int) -> _Tags:
-    codes = attributes.codes[features.record].astype(np.int64)
-    known = len(attributes.values)
-    stack = np.where(features.stack > 1, known + features.stack, -1)
-    codes = np.column_stack([codes, stack])
-    feature, key = np.nonzero(codes >= 0)
-    code = codes[feature, key]
-    tile = features.tile[feature]
-    keys = np.zeros((tiles, codes.shape[1]), dtype=bool)
-    keys[tile, key] = True
-    local_key = (np.cumsum(keys, axis=1) - 1)[tile, key]
-    span = int(code.max()) + 1 if len(code) else 1
-    table, place = np.unique(tile * span + code, return_inverse=True)
-    table_tile = table // span
-    code_cuts = np.searchsorted(table_tile, np.arange(tiles + 1))
-    numbers = np.empty((len(code), 2), dtype=np.uint64)
-    numbers[:, 0], numbers[:, 1] = local_key, place - code_cuts[tile]
-    cuts = 2 * offsets(np.bincount(feature, minlength=len(features.tile)))
-    return _Tags(numbers.ravel(), cuts, keys, (table % span).tolist(), code_cuts.tolist(), attributes.values)
 
 
 def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[np.uint64], Ints]:
@@ -167,20 +163,18 @@ def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[np
     tag_counts = np.diff(tags.cuts)
     tag_bytes = sums(varint_lengths(tags.numbers), tags.cuts)
     geometry_bytes = sums(varint_lengths(commands), command_cuts)[features.piece]
-    tagged = (tag_counts > 0).astype(np.int64)
-    sizes = 8 + 2 * tagged + tag_counts + counts
-    cuts = offsets(sizes)
+    tagged, named = (tag_counts > 0).astype(np.int64), (features.ids >= 0).astype(np.int64)
+    cuts = offsets(6 + 2 * tagged + 2 * named + tag_counts + counts)
     out = np.empty(cuts[-1], dtype=np.uint64)
-    first, last = cuts[:-1], cuts[1:] - counts
-    small = np.full(len(sizes), 1)
-    ids = features.ids[features.record].astype(np.uint64)
-    tag_part = tagged * (1 + _lengths(tag_bytes)) + tag_bytes
-    out[first] = 0x12
-    out[first + 1] = 1 + _lengths(ids) + tag_part + 2 + small + _lengths(geometry_bytes) + geometry_bytes
-    out[first + 2], out[first + 3] = 0x08, ids
-    with_tags = np.flatnonzero(tagged)
-    out[first[with_tags] + 4], out[first[with_tags] + 5] = 0x12, tag_bytes[with_tags]
-    out[ranges(first + 4 + 2 * tagged, tag_counts)] = tags.numbers
+    first, tag_first, last = cuts[:-1], cuts[:-1] + 2 + 2 * named, cuts[1:] - counts
+    ids = np.maximum(features.ids, 0)
+    id_part, tag_part = named * (1 + _lengths(ids)), tagged * (1 + _lengths(tag_bytes)) + tag_bytes
+    out[first], out[first + 1] = 0x12, id_part + tag_part + 3 + _lengths(geometry_bytes) + geometry_bytes
+    rows = np.flatnonzero(named)
+    out[first[rows] + 2], out[first[rows] + 3] = 0x08, ids[rows]
+    rows = np.flatnonzero(tagged)
+    out[tag_first[rows]], out[tag_first[rows] + 1] = 0x12, tag_bytes[rows]
+    out[ranges(tag_first + 2 * tagged, tag_counts)] = tags.numbers
     out[last - 4], out[last - 3] = 0x18, _TYPES[features.pieces.kind]
     out[last - 2], out[last - 1] = 0x22, geometry_bytes
     out[ranges(last, counts)] = commands[ranges(command_cuts[:-1][features.piece], counts)]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gisservice.model import BBox
-from gisservice.tiles.archive import ArchiveWriter, compress
-from gisservice.tiles.attributes import Attributes, encode_attributes
-from gisservice.tiles.clip import cut, place
-from gisservice.tiles.encode import TileFeatures, encode_tiles
-from gisservice.tiles.generalise import generalise
-from gisservice.tiles.grid import tile_ids
-from gisservice.tiles.shapes import Ints, Shapes, offsets, ranges
+from gisservice.tiles.archive import ArchiveWriter
+from gisservice.tiles.level import BUDGET_BYTES, Level, Plan, build_level
 from gisservice.tiles.source import TileSource
-from gisservice.tiles.validity import invalid
 
 Progress = Callable[[int, int], None]
+
+_plan: Plan
+"""In a worker process: what its levels are built from."""
 
 
 def build_pyramid(source: TileSource, path: Path, *, workers: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -27,95 +27,60 @@ def build_pyramid(source: TileSource, path: Path, *, workers: int, progress: Pro
 
     The same source gives the same bytes, whatever ``workers`` is. ``progress`` is called with zooms done and all.
     """
-    attributes = encode_attributes(source.attributes)
-    members = _Members.of(source)
-    report: dict[str, Any] = {"format": 1, "zooms": {}}
-    zooms = range(source.minzoom, source.maxzoom + 1)
-    metadata = _metadata(source, attributes)
+    plan = Plan(source)
+    zooms = range(source.maxzoom, source.minzoom - 1, -1)
+    accounts: dict[int, dict[str, Any]] = {}
     with ArchiveWriter(
-        path, metadata=metadata, bounds=_bounds(source), minzoom=source.minzoom, maxzoom=source.maxzoom
+        path, metadata=_metadata(plan), bounds=_bounds(source), minzoom=source.minzoom, maxzoom=source.maxzoom
     ) as archive:
-        for done, z in enumerate(zooms, 1):
-            report["zooms"][str(z)] = _build_level(source, attributes, members, z, archive)
+        for level in _levels(plan, zooms, workers):
+            for where, tile in level.tiles:
+                archive.add(where, tile)
+            accounts[level.z] = level.account
             if progress is not None:
-                progress(done, len(zooms))
-    return report
-
-
-class _Members:
-    """Which records share which geometry."""
-
-    def __init__(self, order: Ints, cuts: Ints) -> None:
-        self.order, self.cuts = order, cuts
-        self.counts = np.diff(cuts)
-
-    @classmethod
-    def of(cls, source: TileSource) -> _Members:
-        owners = source.record_geometry.astype(np.int64)
-        counts = np.bincount(owners, minlength=len(source.geometries))
-        return cls(np.argsort(owners, kind="stable"), offsets(counts))
-
-
-def _build_level(
-    source: TileSource, attributes: Attributes, members: _Members, z: int, archive: ArchiveWriter
-) -> dict[str, Any]:
-    shapes, broken = generalise(source.geometries, z)
-    placement = place(shapes, z)
-    places = tile_ids(z, placement.x, placement.y)
-    first_record = np.append(members.order, 0)[members.cuts[:-1]]
-    order = np.lexsort([first_record[placement.rows], places])
-    placement, places = placement.select(order), places[order]
-    pieces = cut(shapes, placement)
-    places = tile_ids(z, pieces.x, pieces.y)
-    stacked = z < source.maxzoom
-    counts = np.minimum(members.counts[pieces.rows], 1) if stacked else members.counts[pieces.rows]
-    piece = np.repeat(np.arange(len(pieces)), counts)
-    record = members.order[ranges(members.cuts[pieces.rows], counts)]
-    distinct, tile = np.unique(places[piece], return_inverse=True)
-    order = np.lexsort([record, tile])
-    piece, record, tile = piece[order], record[order], tile[order]
-    stack = members.counts[pieces.rows[piece]] if stacked else np.zeros(len(piece), dtype=np.int64)
-    features = TileFeatures(pieces.shapes, tile, piece, record, source.ids, stack)
-    tiles = [compress(tile) for tile in encode_tiles(source.name, features, attributes, stack_key(attributes))]
-    for where, tile_bytes in zip(distinct.tolist(), tiles, strict=True):
-        archive.add(where, tile_bytes)
-    return _account(source, members, shapes, pieces.rows, broken, tiles, stacked)
-
-
-def stack_key(attributes: Attributes) -> str:
-    """Return the name of the property that counts the records of a stack: ``stack``, unless a column has it."""
-    name = "stack"
-    while name in attributes.keys:
-        name += "_"
-    return name
-
-
-def _account(
-    source: TileSource, members: _Members, shapes: Shapes, rows: Ints, broken: int, tiles: list[bytes], stacked: bool
-) -> dict[str, Any]:
-    shown = np.unique(rows)
-    kept = len(shown) if stacked else int(members.counts[shown].sum())
-    merged = int(members.counts[shown].sum()) - kept
-    dropped = len(source) - kept - merged
+                progress(len(accounts), len(zooms))
     return {
-        "tiles": len(tiles),
-        "bytes": sum(map(len, tiles)),
-        "largest": max(map(len, tiles), default=0),
-        "features": len(source),
-        "kept": kept,
-        "merged": {"stack": merged} if merged else {},
-        "dropped": {"no-extent": dropped} if dropped else {},
-        "invalid_before": broken,
-        "invalid": int(invalid(shapes).sum()) if shapes.kind == "polygon" else 0,
+        "format": 1,
+        "budget_bytes": BUDGET_BYTES,
+        "omitted_values": plan.attributes.omitted,
+        "zooms": {str(z): accounts[z] for z in sorted(accounts)},
     }
 
 
-def _metadata(source: TileSource, attributes: Attributes) -> dict[str, Any]:
-    fields = dict(zip(attributes.keys, attributes.fields, strict=True))
-    if source.minzoom < source.maxzoom and len(source.geometries) < len(source):
-        fields[stack_key(attributes)] = "Number"
-    layer = {"id": source.name, "fields": fields, "minzoom": source.minzoom, "maxzoom": source.maxzoom}
-    return {"name": source.name, "type": "overlay", "vector_layers": [layer]}
+def _levels(plan: Plan, zooms: range, workers: int) -> Iterator[Level]:
+    if workers == 1 or len(zooms) == 1 or not plan.records:
+        yield from (build_level(plan, z) for z in zooms)
+        return
+    # The plan is large and never changes, so workers inherit it; they run numpy, GEOS and zlib, and start no threads.
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(min(workers, len(zooms)), context, _adopt, (plan,)) as pool:
+        try:
+            for finished in as_completed([pool.submit(_build, z) for z in zooms]):
+                yield finished.result()
+        except BrokenProcessPool as exc:
+            raise MemoryError(
+                "A process that cut tiles ended early, most often because memory ran out; try fewer build workers."
+            ) from exc
+
+
+def _adopt(plan: Plan) -> None:
+    global _plan
+    _plan = plan
+
+
+def _build(z: int) -> Level:
+    return build_level(_plan, z)
+
+
+def _metadata(plan: Plan) -> dict[str, Any]:
+    fields = dict(zip(plan.attributes.keys, plan.attributes.fields, strict=True))
+    if plan.minzoom < plan.maxzoom:
+        if (plan.stack > 1).any():
+            fields[plan.stack_key] = "Number"
+        if plan.coverage:
+            fields[plan.merged_key] = "Number"
+    layer = {"id": plan.name, "fields": fields, "minzoom": plan.minzoom, "maxzoom": plan.maxzoom}
+    return {"name": plan.name, "type": "overlay", "vector_layers": [layer]}
 
 
 def _bounds(source: TileSource) -> BBox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +106,8 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
 
 def sums(values: npt.NDArray[Any], cuts: Starts) -> npt.NDArray[Any]:
     """Return the sum of each slice of ``values`` between consecutive cuts; 0 for an empty one."""
-    return np.diff(offsets(values)[cuts])
+    result: npt.NDArray[Any] = np.diff(offsets(values)[cuts])
+    return result
 
 
 def following(rings: Starts) -> Ints:
@@ -165,18 +167,24 @@ def from_polygons(polygons: npt.NDArray[Any]) -> Shapes:
     return Shapes(GeometryKind.POLYGON, whole_units, cuts, starts.astype(np.int64), exterior).keep_vertices(~last)
 
 
+def concatenate(shapes: Sequence[Shapes]) -> Shapes:
+    """Join shapes of one kind end to end."""
+    rings, starts = [np.zeros(1, dtype=np.int64)], [np.zeros(1, dtype=np.int64)]
+    vertices = count = 0
+    for part in shapes:
+        rings.append(part.rings[1:] + vertices)
+        starts.append(part.starts[1:] + count)
+        vertices, count = vertices + len(part.xy), count + len(part.exterior)
+    xy = np.concatenate([part.xy for part in shapes])
+    exterior = np.concatenate([part.exterior for part in shapes])
+    return Shapes(shapes[0].kind, xy, np.concatenate(rings), np.concatenate(starts), exterior)
+
+
 def replace(shapes: Shapes, rows: Ints, others: Shapes) -> Shapes:
     """Return ``shapes`` with geometry ``rows[i]`` replaced by ``others[i]``."""
-    both = Shapes(
-        shapes.kind,
-        np.concatenate([shapes.xy, others.xy]),
-        np.concatenate([shapes.rings, others.rings[1:] + shapes.rings[-1]]),
-        np.concatenate([shapes.starts, others.starts[1:] + shapes.starts[-1]]),
-        np.concatenate([shapes.exterior, others.exterior]),
-    )
     order = np.arange(len(shapes))
     order[rows] = np.arange(len(others)) + len(shapes)
-    return both.take(order)
+    return concatenate([shapes, others]).take(order)
 
 
 def tidy(shapes: Shapes) -> Shapes:
@@ -217,7 +225,8 @@ def _keeps_exterior(shapes: Shapes, keep: Flags) -> Flags:
     if not len(keep):
         return keep
     part = np.cumsum(shapes.exterior) - 1
-    return keep[shapes.exterior][part]
+    kept: Flags = keep[shapes.exterior][part]
+    return kept
 
 
 def _turned(shapes: Shapes, turn: Flags) -> Shapes:

@@ -34,6 +34,8 @@ class TileSource:
     coverage: bool
     minzoom: int
     maxzoom: int
+    merge_by: str | None = None
+    """Column that small polygons of a coverage must agree in to be drawn as one: what the layer is coloured by."""
 
     def __post_init__(self) -> None:
         records = len(self.ids)
@@ -45,6 +47,8 @@ class TileSource:
             raise ValueError(f"layer {self.name}: ids must be from 0 to 2**53 - 1")
         if records and self.record_geometry.max() >= len(self.geometries):
             raise ValueError(f"layer {self.name}: a record names a geometry that is not there")
+        if self.merge_by is not None and self.merge_by not in self.attributes.column_names:
+            raise ValueError(f"layer {self.name}: it has no column {self.merge_by!r} to merge by")
         if self.kind != self.geometries.kind or self.kind == GeometryKind.RASTER:
             raise ValueError(f"layer {self.name}: {self.kind} tiles cannot be made of {self.geometries.kind}")
 

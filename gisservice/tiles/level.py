@@ -1,0 +1,337 @@
+"""The tiles of one zoom, within their byte budget, and the account of what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gisservice.model import GeometryKind
+from gisservice.tiles import selection
+from gisservice.tiles.archive import compress
+from gisservice.tiles.attributes import ABSENT, Attributes, encode_attributes
+from gisservice.tiles.clip import cut, place
+from gisservice.tiles.encode import TileFeatures, encode_tiles
+from gisservice.tiles.generalise import Generaliser
+from gisservice.tiles.grid import EXTENT_BITS, tile_ids
+from gisservice.tiles.shapes import Ints, Shapes, offsets, ranges
+from gisservice.tiles.source import TileSource
+
+BUDGET_BYTES = 500_000
+"""Most bytes of a compressed tile, but at the deepest zoom, where every record is present whatever it takes."""
+
+_CLASS_VALUES_MAX = 256
+"""Columns with at most so many distinct values are classes: features keep them when bytes are short."""
+
+_CHUNK_FEATURES = 60_000
+"""Features that are encoded at once; bounds memory, changes no byte."""
+
+_FIRST_RATIO = 0.3
+"""Compressed bytes a byte, supposed until a tile of the zoom has been compressed."""
+
+_AIM, _GOOD = 0.94, 0.8
+"""Share of the budget that is aimed at, because estimates are not exact, and share that is good enough."""
+
+_ATTEMPTS = 4
+
+
+class Plan:
+    """What all zooms of a layer are made from."""
+
+    def __init__(self, source: TileSource) -> None:
+        self.name, self.kind, self.coverage = source.name, source.kind, source.coverage
+        self.minzoom, self.maxzoom = source.minzoom, source.maxzoom
+        self.records, self.ids = len(source), source.ids
+        self.attributes = encode_attributes(source.attributes)
+        owners = source.record_geometry.astype(np.int64)
+        self.stack = np.bincount(owners, minlength=len(source.geometries))
+        self.members = np.argsort(owners, kind="stable")
+        self.cuts = offsets(self.stack)
+        self.first = np.append(self.members, 0)[np.minimum(self.cuts[:-1], len(self.members))]
+        self.generaliser = Generaliser(source.geometries, source.maxzoom)
+        self.deepest = self.generaliser.at(source.maxzoom)[0]
+        self.bits = source.maxzoom + EXTENT_BITS
+        self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first
+        self.ranks = selection.rank(self.deepest, self.priority, self.bits)
+        self.areas = np.diff(offsets(self.deepest.areas())[self.deepest.starts])
+        box = self.deepest.bounds()
+        self.centres = (box[:, :2] + box[:, 2:]) >> 1
+        self.class_keys = np.append(self.attributes.distinct <= _CLASS_VALUES_MAX, [True, True])
+        column = source.merge_by
+        self.merge_by = -1 if column is None else self.attributes.keys.index(column)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All property names: the columns, how many records a stack has, how many geometries are merged."""
+        return (*self.attributes.keys, self.stack_key, self.merged_key)
+
+    @property
+    def stack_key(self) -> str:
+        """Name of the property that counts the records of a stack."""
+        return _free("stack", self.attributes)
+
+    @property
+    def merged_key(self) -> str:
+        """Name of the property that counts the records of merged geometries."""
+        return _free("merged", self.attributes)
+
+
+def _free(name: str, attributes: Attributes) -> str:
+    while name in attributes.keys:
+        name += "_"
+    return name
+
+
+def _scattered(ids: Ints) -> Ints:
+    """Return numbers that differ where ids do and have no other order in common (the finaliser of SplitMix64)."""
+    mixed = ids.astype(np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return (mixed ^ (mixed >> np.uint64(31))).view(np.int64)
+
+
+@dataclass(frozen=True)
+class Level:
+    """The tiles of one zoom by their places (ascending), compressed, and what they show."""
+
+    z: int
+    tiles: list[tuple[int, bytes]]
+    account: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """All features of a zoom, ready to be placed: feature ``i`` has shape ``shape[i]``."""
+
+    shapes: Shapes
+    shape: Ints
+    ids: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
+    order: Ints
+    """Where the feature comes among those of its tile."""
+    rank: Ints
+    """Rank of the feature's geometry; -1 for groups, which always keep their properties."""
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """Some tiles, cut and in order: ``tile``, ``piece`` and ``feature`` have one entry a feature shown."""
+
+    places: Ints
+    pieces: Shapes
+    tile: Ints
+    piece: Ints
+    feature: Ints
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Tiles with as many properties as the budget allows; ``limit`` would let the rest fit, where it does not."""
+
+    tiles: list[tuple[int, bytes]]
+    detail: int
+    """Features of this rank and beyond have only their classes."""
+    limit: int
+
+
+def build_level(plan: Plan, z: int) -> Level:
+    """Return the tiles of zoom ``z``."""
+    shapes, broken = plan.generaliser.at(z)
+    if z == plan.maxzoom:
+        drawn = _every_record(plan)
+        tiles = _compressed([_encoded(plan, sheet, drawn, plan.records) for sheet in _sheets(drawn, z)])
+        return Level(z, tiles, _account(plan, broken, drawn, tiles, _every_loss(plan)))
+    limit = natural = selection.natural_limit(plan.deepest, plan.priority, plan.bits, plan.maxzoom - z)
+    while True:
+        chosen = _select(plan, z, shapes, limit)
+        drawn = _summary(plan, chosen)
+        fitted = _fit(plan, drawn, list(_sheets(drawn, z)))
+        if limit == 0 or _largest(fitted.tiles) <= BUDGET_BYTES:
+            loss = _loss(plan, shapes, chosen, natural)
+            loss["reduced"] = int((drawn.rank >= fitted.detail).sum())
+            return Level(z, fitted.tiles, _account(plan, broken, drawn, fitted.tiles, loss))
+        limit = fitted.limit
+
+
+def _select(plan: Plan, z: int, shapes: Shapes, limit: int) -> selection.Selection:
+    if plan.kind != GeometryKind.POLYGON:
+        return selection.select(shapes, plan.ranks, limit)
+    if not plan.coverage:
+        return selection.select_with_dust(shapes, plan.ranks, limit, plan.areas, plan.centres, plan.maxzoom - z)
+    classes = plan.attributes.codes[plan.first, plan.merge_by] if plan.merge_by >= 0 else np.zeros_like(plan.first)
+    return selection.select_with_merged(shapes, plan.ranks, limit, classes)
+
+
+def _every_record(plan: Plan) -> _Drawn:
+    """Draw each record of each geometry: the records of a stack have equal shapes."""
+    absent = np.full((plan.records, 2), ABSENT, dtype=np.int32)
+    codes = np.column_stack([plan.attributes.codes, absent])[plan.members]
+    shape = np.repeat(np.arange(len(plan.stack)), plan.stack)
+    return _Drawn(plan.deepest, shape, plan.ids[plan.members], codes, plan.members, plan.ranks[shape])
+
+
+def _summary(plan: Plan, chosen: selection.Selection) -> _Drawn:
+    """Draw each chosen geometry once, with the id and the properties of its first record, then the groups.
+
+    A group has no id, and the properties in which all its members agree.
+    """
+    record = plan.first[chosen.drawn]
+    known = len(plan.attributes.values)
+    stack = plan.stack[chosen.drawn]
+    codes = np.full((len(record) + chosen.groups, len(plan.keys)), ABSENT, dtype=np.int32)
+    codes[: len(record), :-2] = plan.attributes.codes[record]
+    codes[: len(record), -2] = np.where(stack > 1, known + stack, ABSENT)
+    if chosen.groups:
+        theirs = plan.attributes.codes[plan.first[chosen.members]]
+        lowest, highest = (f.reduceat(theirs, chosen.cuts[:-1], axis=0) for f in (np.minimum, np.maximum))
+        codes[len(record) :, :-2] = np.where(lowest == highest, lowest, ABSENT)
+        codes[len(record) :, -1] = known + np.diff(offsets(plan.stack[chosen.members])[chosen.cuts])
+    nameless = np.full(chosen.groups, -1, dtype=np.int64)
+    return _Drawn(
+        chosen.shapes,
+        np.arange(len(codes), dtype=np.int64),
+        np.concatenate([plan.ids[record], nameless]),
+        codes,
+        np.concatenate([record, nameless]),
+        np.concatenate([plan.ranks[chosen.drawn], nameless]),
+    )
+
+
+def _sheets(drawn: _Drawn, z: int) -> Iterator[_Sheet]:
+    """Place all features, and cut them for a bounded number of tiles at a time."""
+    placement = place(drawn.shapes, z)
+    places = tile_ids(z, placement.x, placement.y)
+    order = np.argsort(places, kind="stable")
+    placement, places = placement.select(order), places[order]
+    counts = np.bincount(drawn.shape, minlength=len(drawn.shapes))
+    load = np.cumsum(counts[placement.origin]) // _CHUNK_FEATURES
+    opens = np.flatnonzero(np.diff(places, prepend=-1))
+    chunk = load[opens]
+    begins = opens[np.flatnonzero(np.diff(chunk, prepend=-1))]
+    by_shape = np.argsort(drawn.shape, kind="stable")
+    cuts = offsets(counts)
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(placement)], strict=True):
+        pieces = cut(placement.select(np.arange(begin, end)))
+        if not len(pieces):
+            continue
+        piece = np.repeat(np.arange(len(pieces)), counts[pieces.origin])
+        feature = by_shape[ranges(cuts[pieces.origin], counts[pieces.origin])]
+        distinct, tile = np.unique(tile_ids(z, pieces.x, pieces.y), return_inverse=True)
+        tile = tile[piece]
+        order = np.lexsort([drawn.order[feature], tile])
+        yield _Sheet(distinct, pieces.shapes, tile[order], piece[order], feature[order])
+
+
+def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detail: int) -> list[tuple[int, bytes]]:
+    codes = drawn.codes[sheet.feature]
+    plain = drawn.rank[sheet.feature] >= detail
+    if plain.any():
+        codes[np.ix_(plain, ~plan.class_keys)] = ABSENT
+    features = TileFeatures(sheet.pieces, sheet.tile, sheet.piece, drawn.ids[sheet.feature], codes)
+    return list(
+        zip(sheet.places.tolist(), encode_tiles(plan.name, features, plan.keys, plan.attributes.values), strict=True)
+    )
+
+
+def _compressed(batches: list[list[tuple[int, bytes]]]) -> list[tuple[int, bytes]]:
+    return [(where, compress(tile)) for batch in batches for where, tile in batch]
+
+
+def _largest(tiles: list[tuple[int, bytes]]) -> int:
+    return max((len(tile) for _, tile in tiles), default=0)
+
+
+def _fit(plan: Plan, drawn: _Drawn, sheets: list[_Sheet]) -> _Fitted:
+    """Find the rank from which features keep only their classes, so that every tile is within the budget.
+
+    The size of a tile is taken as linear in how many of its features have all properties; the share of bytes that
+    compression leaves is measured on the tiles themselves, so two or three attempts do.
+    """
+    everything = len(plan.ranks)
+    full = [_encoded(plan, sheet, drawn, everything) for sheet in sheets]
+    raw = np.array([len(tile) for batch in full for _, tile in batch], dtype=np.float64)
+    if not len(raw) or raw.max() * _FIRST_RATIO <= BUDGET_BYTES:
+        tiles = _compressed(full)
+        if _largest(tiles) <= BUDGET_BYTES:
+            return _Fitted(tiles, everything, everything)
+    least = np.array([len(tile) for sheet in sheets for _, tile in _encoded(plan, sheet, drawn, 0)], dtype=np.float64)
+    ratio = np.full(len(raw), _FIRST_RATIO)
+    for _ in range(_ATTEMPTS):
+        share = np.clip((_AIM * BUDGET_BYTES / ratio - least) / np.maximum(raw - least, 1.0), 0.0, 1.0)
+        detail = _threshold(drawn, sheets, share, everything)
+        batches = [_encoded(plan, sheet, drawn, detail) for sheet in sheets]
+        tiles = _compressed(batches)
+        ratio = np.array([len(tile) for _, tile in tiles]) / np.array([len(tile) for b in batches for _, tile in b])
+        largest = _largest(tiles)
+        if detail == 0 or _GOOD * BUDGET_BYTES <= largest <= BUDGET_BYTES:
+            break
+    if largest > BUDGET_BYTES:
+        detail = 0
+        batches = [_encoded(plan, sheet, drawn, 0) for sheet in sheets]
+        tiles = _compressed(batches)
+    share = np.clip(_AIM * BUDGET_BYTES / np.array([len(tile) for _, tile in tiles]), 0.0, 1.0)
+    return _Fitted(tiles, detail, _threshold(drawn, sheets, share, everything))
+
+
+def _threshold(drawn: _Drawn, sheets: list[_Sheet], shares: npt.NDArray[np.float64], everything: int) -> int:
+    """Return the lowest, over all tiles, of the rank before which a tile has this share of its features."""
+    lowest, tile = everything, 0
+    for sheet in sheets:
+        ranks = drawn.rank[sheet.feature]
+        cuts = np.searchsorted(sheet.tile, np.arange(len(sheet.places) + 1))
+        for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+            if shares[tile] < 1.0:
+                own = np.sort(ranks[first:last])
+                lowest = min(lowest, int(own[int(shares[tile] * len(own))]))
+            tile += 1
+    return max(lowest, 0)
+
+
+def _every_loss(plan: Plan) -> dict[str, Any]:
+    lost = int(plan.stack[np.diff(plan.deepest.starts) == 0].sum())
+    return {"kept": plan.records - lost, "merged": {}, "dropped": _counts({"no-geometry": lost}), "reduced": 0}
+
+
+def _loss(plan: Plan, shapes: Shapes, chosen: selection.Selection, natural: int) -> dict[str, Any]:
+    """Say what became of every record; the numbers add up to all of them."""
+    stack = plan.stack
+    shown, summed = np.zeros(len(stack), dtype=bool), np.zeros(len(stack), dtype=bool)
+    shown[chosen.drawn], summed[chosen.members] = True, True
+    if plan.kind == GeometryKind.POLYGON and not plan.coverage:
+        summed = ~shown & (plan.areas > 0)
+    empty = ~shown & ~summed & (np.diff(shapes.starts) == 0)
+    rest = ~shown & ~summed & ~empty
+    beyond = rest & (plan.ranks >= natural)
+    kept = int((stack[shown] > 0).sum())
+    return {
+        "kept": kept,
+        "merged": _counts({"stack": int(stack[shown].sum()) - kept, "small": int(stack[summed].sum())}),
+        "dropped": _counts(
+            {
+                "no-extent": int(stack[empty].sum()),
+                "thinned": int(stack[beyond].sum()),
+                "budget": int(stack[rest & ~beyond].sum()),
+            }
+        ),
+    }
+
+
+def _counts(reasons: dict[str, int]) -> dict[str, int]:
+    return {reason: count for reason, count in reasons.items() if count}
+
+
+def _account(
+    plan: Plan, broken: int, drawn: _Drawn, tiles: list[tuple[int, bytes]], loss: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "tiles": len(tiles),
+        "bytes": sum(len(tile) for _, tile in tiles),
+        "largest_bytes": _largest(tiles),
+        "features": plan.records,
+        **loss,
+        "drawn": len(drawn.ids),
+        "invalid": {"before": broken, "after": 0},
+    }

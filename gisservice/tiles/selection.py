@@ -1,0 +1,179 @@
+"""What each zoom shows: one global rank decides, so that all tiles of a zoom agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from gisservice.model import GeometryKind
+from gisservice.tiles.shapes import (
+    Flags,
+    Ints,
+    Shapes,
+    concatenate,
+    from_polygons,
+    offsets,
+    ranges,
+    sums,
+    tidy,
+    to_polygons,
+)
+from gisservice.tiles.validity import invalid, repair
+
+SMALL_AREA = 4
+"""Square level units (half a pixel by half a pixel at 512 pixels a tile, and less): polygons below it are summed up."""
+
+_CELL_BITS = 6
+"""Small polygons are summed up within cells of 64 level units: 4 to 8 pixels."""
+
+_DUST_AREA = 16.0
+"""Square level units of the square that stands for small polygons that share no borders."""
+
+_POINT_CELL_BITS = 4
+"""Of the points in a cell of 16 level units (1 or 2 pixels) one is drawn."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a zoom draws: the shapes of the geometries ``drawn``, then one shape for each group of small ones.
+
+    ``members`` are the geometries of all groups end to end, cut by ``cuts``.
+    """
+
+    shapes: Shapes
+    drawn: Ints
+    members: Ints
+    cuts: Ints
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return len(self.cuts) - 1
+
+
+def rank(shapes: Shapes, priority: Ints, bits: int) -> Ints:
+    """Return the rank of each geometry, 0 for the one that is kept longest.
+
+    Polygons rank by area and lines by length, larger first. Points rank by how far zoomed out they are still the
+    first of their cell, so that every prefix is spread out evenly; ``priority`` (distinct numbers) says which point
+    of a cell comes first, and breaks ties. ``bits`` is the width of a coordinate.
+    """
+    if shapes.kind == GeometryKind.POINT:
+        weight = _point_levels(shapes, priority, bits)
+    else:
+        weight = sizes(shapes)
+    out = np.empty(len(shapes), dtype=np.int64)
+    out[np.lexsort([priority, -weight])] = np.arange(len(shapes))
+    return out
+
+
+def sizes(shapes: Shapes) -> npt.NDArray[np.float64]:
+    """Return the area of each polygon or the length of each line, in (square) units; 1 for points."""
+    if shapes.kind == GeometryKind.POLYGON:
+        return sums(shapes.areas() / 2.0, shapes.starts)
+    if shapes.kind == GeometryKind.POINT or not len(shapes.xy):
+        return np.ones(len(shapes))
+    step = np.hypot(*np.diff(shapes.xy, axis=0, append=shapes.xy[-1:]).T)
+    step[shapes.rings[1:] - 1] = 0.0
+    return sums(sums(step, shapes.rings), shapes.starts)
+
+
+def _point_levels(shapes: Shapes, priority: Ints, bits: int) -> npt.NDArray[np.float64]:
+    """Return for each geometry the power of two of the largest cell that has no better first point; -1: empty."""
+    level = np.full(len(shapes), -1.0)
+    full = np.flatnonzero(np.diff(shapes.vertices) > 0)
+    at = shapes.xy[shapes.vertices[full]]
+    for size in range(bits + 1):
+        cell = (at[:, 0] >> size) << 32 | (at[:, 1] >> size)
+        order = np.lexsort([priority[full], cell])
+        best = order[np.concatenate([[True], np.diff(cell[order]) != 0])] if len(order) else order
+        full, at = full[best], at[best]
+        level[full] = size
+    return level
+
+
+def natural_limit(shapes: Shapes, priority: Ints, bits: int, shift: int) -> int:
+    """Return how many ranks are worth drawing ``shift`` zooms above that of ``shapes``, whatever the bytes."""
+    if shapes.kind == GeometryKind.POINT:
+        return int((_point_levels(shapes, priority, bits) >= _POINT_CELL_BITS + shift).sum())
+    if shapes.kind == GeometryKind.POLYGON:
+        return int((sizes(shapes) >= SMALL_AREA << 2 * shift).sum())
+    return len(shapes)
+
+
+def select(shapes: Shapes, ranks: Ints, limit: int) -> Selection:
+    """Draw the geometries of rank below ``limit`` that have any extent."""
+    drawn = np.flatnonzero((ranks < limit) & _full(shapes))
+    return Selection(shapes.take(drawn), drawn, np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64))
+
+
+def select_with_merged(shapes: Shapes, ranks: Ints, limit: int, classes: Ints) -> Selection:
+    """Draw the polygons of a coverage of rank below ``limit``, and the rest in groups without inner borders.
+
+    ``classes`` (any whole numbers) is what the members of a group have in common, beside being near each other.
+    """
+    chosen = select(shapes, ranks, limit)
+    rest = np.flatnonzero((ranks >= limit) & _full(shapes))
+    _, group = np.unique(np.column_stack([_cells(shapes, rest), classes[rest]]), axis=0, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    cuts = offsets(np.bincount(group)) if len(rest) else chosen.cuts
+    members = rest[order]
+    return Selection(concatenate([chosen.shapes, _merged(shapes.take(members), cuts)]), chosen.drawn, members, cuts)
+
+
+def select_with_dust(shapes: Shapes, ranks: Ints, limit: int, areas: Ints, centres: Ints, shift: int) -> Selection:
+    """Draw the polygons of rank below ``limit``, and squares that have as much area as the rest together.
+
+    ``areas`` (doubled) and ``centres`` (n, 2) are those of the polygons ``shift`` zooms deeper, so that what has no
+    extent here counts too. Areas are added up cell by cell in the order of rank; where the sum passes a multiple of
+    a square's area, the polygon there is drawn as that square.
+    """
+    rest = np.flatnonzero(ranks >= limit)
+    largest = float(areas[rest].max(initial=0)) / (2 << 2 * shift)
+    side = int(np.ceil(np.sqrt(max(_DUST_AREA, largest))))
+    cells = centres[rest] >> (shift + _CELL_BITS)
+    order = np.lexsort([ranks[rest], cells[:, 1], cells[:, 0]])
+    rest, cells = rest[order], cells[order]
+    total = np.cumsum(areas[rest])
+    opens = np.ones(len(rest), dtype=bool)
+    opens[1:] = (cells[1:] != cells[:-1]).any(axis=1)
+    within = total - (total - areas[rest])[np.maximum.accumulate(np.where(opens, np.arange(len(rest)), 0))]
+    square = side * side << (2 * shift + 1)
+    passes = (within + square // 2) // square > (within - areas[rest] + square // 2) // square
+    dust = rest[passes]
+    chosen = select(shapes, ranks, limit)
+    drawn = np.concatenate([chosen.drawn, dust])
+    squares = _squares((centres[dust] >> shift) - side // 2, side)
+    return replace(chosen, shapes=concatenate([chosen.shapes, squares]), drawn=drawn)
+
+
+def _squares(corners: Ints, side: int) -> Shapes:
+    count = len(corners)
+    around = np.array([[0, 0], [side, 0], [side, side], [0, side]], dtype=np.int64)
+    xy = (corners[:, None, :] + around).reshape(-1, 2)
+    rows = np.arange(count + 1, dtype=np.int64)
+    return Shapes(GeometryKind.POLYGON, xy, 4 * rows, rows, np.ones(count, dtype=bool))
+
+
+def _full(shapes: Shapes) -> Flags:
+    return np.diff(shapes.starts) > 0
+
+
+def _cells(shapes: Shapes, rows: Ints) -> Ints:
+    box = shapes.bounds()[rows]
+    return (box[:, :2] + box[:, 2:]) >> (1 + _CELL_BITS)
+
+
+def _merged(shapes: Shapes, cuts: Ints) -> Shapes:
+    """Return the union of each group; borders between its members vanish."""
+    lengths = np.diff(cuts)
+    if not len(lengths):
+        return shapes
+    table = np.full((len(lengths), int(lengths.max())), None, dtype=object)
+    table[np.repeat(np.arange(len(lengths)), lengths), ranges(np.zeros_like(lengths), lengths)] = to_polygons(shapes)
+    merged = tidy(from_polygons(shapely.union_all(table, grid_size=1.0, axis=1)))
+    bad = np.flatnonzero(invalid(merged))
+    return repair(merged, bad) if len(bad) else merged
