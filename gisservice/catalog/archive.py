@@ -15,7 +15,7 @@ from pathlib import Path
 from gisservice.catalog.collection import damage
 from gisservice.catalog.history import History
 from gisservice.catalog.shelf import Shelf
-from gisservice.catalog.store import files_in, hold, let_go, publishing, remove_if_free, sync
+from gisservice.catalog.store import files_in, folders_in, hold, let_go, remove_if_free, sync, writing
 from gisservice.errors import CatalogError, PublishError
 
 _MEMBER = re.compile(r"[a-z0-9_-]{1,64}/(current\.json|versions/v-[0-9a-f]{16}(/[A-Za-z0-9_][A-Za-z0-9._-]*)+)")
@@ -81,7 +81,7 @@ def restore(root: Path, file: Path) -> tuple[str, ...]:
     The whole backup is unpacked beside and verified before the first pointer changes. Each collection then changes
     at once; its own versions and history stay, joined with those of the backup.
     """
-    with publishing(file.name):
+    with writing(file.name):
         root.mkdir(parents=True, exist_ok=True)
         for leftover in root.glob(f"{_BESIDE}*"):  # of a restore that was killed
             remove_if_free(leftover)
@@ -134,7 +134,7 @@ def _check(shelf: Shelf, source: str) -> None:
         found = next(damage(path, shelf.id), None)
         if found is not None:
             raise CatalogError(f"{source} is damaged: {found.message} Nothing was restored.")
-        for folder in (*(inner for inner in path.rglob("*") if inner.is_dir()), path):
+        for folder in folders_in(path):
             sync(folder)
 
 

@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from gisservice.catalog.features import Features
 from gisservice.catalog.history import Entry, History
 from gisservice.catalog.manifest import Manifest
 from gisservice.catalog.shelf import PointerKey, Shelf
-from gisservice.catalog.store import let_go, publishing
+from gisservice.catalog.store import let_go, writing
 from gisservice.errors import CatalogError, CollectionNotFound, ItemNotFound, PublishError, VersionNotFound
 from gisservice.model import BBox, Finding, Version
 
@@ -61,7 +61,7 @@ class Staging:
         shelf = self._shelf
         if manifest.collection != shelf.id:
             raise ValueError(f"the manifest is of collection {manifest.collection!r}, not {shelf.id!r}")
-        with publishing(shelf.id):
+        with _publishing(shelf.id):
             version = finish(self.path, manifest)
             with shelf.lock():
                 history = self._make_current(version, manifest.count)
@@ -78,9 +78,11 @@ class Staging:
         history = shelf.history_or_empty()
         self._let_go()  # readers would wait for it; sweepers wait for the lock
         try:
-            shelf.adopt(self.path, version)
+            adopted = shelf.adopt(self.path, version)
             if history.current != version:
                 history = history.then(version, "publish", count)
+                adopted = True
+            if adopted:  # also where a damaged version was replaced by its like: readers look at the pointer only
                 shelf.point(history)
         except BaseException:
             with suppress(OSError, CatalogError):
@@ -205,22 +207,20 @@ class Catalog:
                 source=collection_id,
             )
         shelf = self._shelf(collection_id)
-        with publishing(collection_id):
-            shelf.make()
-            with shelf.lock():
-                shelf.sweep()
-                path, descriptor = shelf.new_staging()
-        staging = Staging(shelf, path, descriptor, self._versions_kept)
-        try:
+        with ExitStack() as stack:
+            with _publishing(collection_id):
+                shelf.make()
+                with shelf.lock():
+                    shelf.sweep()
+                    staging = Staging(shelf, *shelf.new_staging(), self._versions_kept)
+                    stack.callback(staging.close)
             yield staging
-        finally:
-            staging.close()
 
     def rollback(self, collection_id: str, version: str) -> Version:
         """Make a kept version current again, after reading all of it. Raises :class:`CatalogError` if damaged."""
         collection = self.version(collection_id, version)
         shelf = self._shelf(collection_id)
-        with publishing(collection_id), shelf.lock():
+        with writing(collection_id), shelf.lock():
             history = shelf.history()
             if history.current != version:
                 found = next(damage(collection.path, collection_id), None)
@@ -246,6 +246,16 @@ class Catalog:
                 raise CollectionNotFound(f"No collection {collection_id[:80]!r} is published.")
             shelf = self._shelves.setdefault(collection_id, Shelf(self._root, collection_id))
         return shelf
+
+
+@contextmanager
+def _publishing(collection_id: str) -> Iterator[None]:
+    """Let a publication fail in one way only, whether the disk refuses or what is there cannot be built upon."""
+    try:
+        with writing(collection_id):
+            yield
+    except CatalogError as exc:
+        raise PublishError(f"{exc} Restore it from a backup, then publish again.", source=collection_id) from exc
 
 
 def open_catalog(home: str | Path) -> Catalog:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gisservice.catalog.features import Features
 from gisservice.catalog.manifest import FileDigest, Manifest, seal, unseal, version_id
-from gisservice.catalog.store import digest, files_in, sync, write_new
+from gisservice.catalog.store import digest, files_in, folders_in, reading, sync, write_new
 from gisservice.errors import CatalogError
 from gisservice.model import Finding, GeometryKind, Layer
 
@@ -21,12 +21,14 @@ MANIFEST_FILE = "manifest.json"
 class Collection:
     """One version of a collection, open for reading. While it lives, the version's files stay on disk."""
 
-    def __init__(self, path: Path, collection_id: str, manifest: Manifest) -> None:
+    def __init__(self, path: Path, collection_id: str, manifest: Manifest, descriptor: int) -> None:
         self.id = collection_id
         self.version: str = path.name
         self.path = path
         """The version's folder."""
         self.manifest = manifest
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
 
     @classmethod
     def open(cls, path: Path, collection_id: str, descriptor: int) -> Collection:
@@ -41,9 +43,14 @@ class Collection:
         except BaseException:
             os.close(descriptor)
             raise
-        found = cls(path, collection_id, manifest)
-        weakref.finalize(found, os.close, descriptor)
-        return found
+        return cls(path, collection_id, manifest, descriptor)
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether the folder at ``path`` is still the one that was opened."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(path))
+        except FileNotFoundError:
+            return False
 
     @property
     def layer(self) -> Layer:
@@ -66,7 +73,7 @@ def finish(folder: Path, manifest: Manifest) -> str:
         files[path.relative_to(folder).as_posix()] = {"sha256": sha256, "size": size}
     content = replace(manifest.without_paths(), files=files).to_json()
     write_new(folder / MANIFEST_FILE, seal(content))
-    for path in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
+    for path in folders_in(folder):
         sync(path)
     return version_id(content)
 
@@ -80,10 +87,13 @@ def damage(path: Path, collection_id: str) -> Iterator[Finding]:
         return
     for name, entry in manifest.files.items():
         label = f"{collection_id}/{path.name}/{name}"
-        if not (path / name).is_file():
+        try:
+            if digest(path / name) != (entry["sha256"], entry["size"]):
+                yield Finding("damaged-file", f"{label} does not match its sha256.", 1, (label,))
+        except FileNotFoundError:
             yield Finding("missing-file", f"{label} is missing.", 1, (label,))
-        elif digest(path / name) != (entry["sha256"], entry["size"]):
-            yield Finding("damaged-file", f"{label} does not match its sha256.", 1, (label,))
+        except OSError as exc:
+            yield Finding("unreadable-file", f"{label} cannot be read: {exc.strerror}.", 1, (label,))
     present = {found.relative_to(path).as_posix() for found in files_in(path)}
     for name in sorted(present - set(manifest.files) - {MANIFEST_FILE}):
         label = f"{collection_id}/{path.name}/{name}"
@@ -92,10 +102,8 @@ def damage(path: Path, collection_id: str) -> Iterator[Finding]:
 
 def _manifest(path: Path, collection_id: str) -> Manifest:
     label = f"{collection_id}/{path.name}/{MANIFEST_FILE}"
-    try:
+    with reading(label):
         content = unseal((path / MANIFEST_FILE).read_bytes(), label)
-    except OSError as exc:
-        raise CatalogError(f"{label} cannot be read: {exc.strerror}.") from exc
     manifest = Manifest.from_json(content)
     if manifest.collection != collection_id or version_id(content) != path.name:
         raise CatalogError(f"{label} describes another version than the folder it lies in.")
@@ -104,9 +112,7 @@ def _manifest(path: Path, collection_id: str) -> Manifest:
 
 def _check_size(path: Path, name: str, entry: FileDigest) -> None:
     label = f"{path.name}/{name}"
-    try:
+    with reading(label):
         size = os.stat(path / name).st_size
-    except OSError as exc:
-        raise CatalogError(f"{label} cannot be read: {exc.strerror}.") from exc
     if size != entry["size"]:
         raise CatalogError(f"{label} is damaged: it has {size} bytes and should have {entry['size']}.")

@@ -50,7 +50,7 @@ import shapely
 from gisservice import crs
 from gisservice.catalog.index import build_levels, hilbert_keys
 from gisservice.catalog.pack import PackWriter
-from gisservice.catalog.store import publishing
+from gisservice.catalog.store import writing
 from gisservice.errors import PublishError
 from gisservice.model import Geometries, GeometryKind
 
@@ -104,7 +104,7 @@ def write_features(folder: Path, records: Records) -> None:
     _check(records)
     order = _order(records)
     table = _table(records.frame, order)
-    with publishing("records"):
+    with writing("records"):
         _write_parquet(folder / PARQUET_FILE, table, records.frame, order)
         if records.internal is not None and len(records.internal.columns):
             _write_internal(folder / INTERNAL_FILE, records, order)
@@ -150,7 +150,8 @@ def _arrow(frame: pandas.DataFrame) -> pa.Table:
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as exc:
-        raise PublishError(f"A column holds values of more than one type: {exc.args[0]}.", source="records") from exc
+        told = "; ".join(str(part) for part in exc.args)  # names the column
+        raise PublishError(f"A column holds values of more than one type: {told}.", source="records") from exc
 
 
 def _write_parquet(path: Path, table: pa.Table, frame: geopandas.GeoDataFrame, order: npt.NDArray[np.int64]) -> None:

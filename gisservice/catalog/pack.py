@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from gisservice.catalog.store import reading
 from gisservice.errors import CatalogError
 
 _MAGIC = b"GISPACK1"
@@ -69,11 +70,8 @@ class Pack:
     def __init__(self, path: Path) -> None:
         name = path.name
         try:
-            with open(path, "rb") as file:
+            with reading(name), open(path, "rb") as file:
                 self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as exc:  # ValueError: an empty file cannot be mapped
-            raise CatalogError(f"{name} cannot be mapped: {exc}.") from exc
-        try:
             self.about, self._sections = self._index()
         except (ValueError, KeyError, TypeError) as exc:
             raise CatalogError(f"{name} is damaged or of another format: {exc}.") from exc

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gisservice.catalog.collection import Collection, damage
 from gisservice.catalog.history import History
-from gisservice.catalog.store import REMOVED, doomed_name, hold, locked, remove_if_free, replace_pointer, sync
+from gisservice.catalog.store import REMOVED, doomed_name, hold, locked, reading, remove_if_free, replace_pointer, sync
 from gisservice.errors import CatalogError, CollectionNotFound
 from gisservice.model import Finding
 
@@ -42,18 +42,16 @@ class Shelf:
         """Return what tells one state of the pointer from another. Raises :class:`CollectionNotFound`."""
         try:
             status = os.stat(self._pointer_name)
-        except (FileNotFoundError, NotADirectoryError) as exc:
-            raise CollectionNotFound(f"No collection {self.id!r} is published.") from exc
+        except OSError as exc:
+            raise self._without_pointer(exc) from exc
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def history(self) -> History:
         """Read the pointer. Raises :class:`CollectionNotFound`, or :class:`CatalogError` when it is damaged."""
         try:
             text = self.pointer.read_bytes()
-        except (FileNotFoundError, NotADirectoryError) as exc:
-            raise CollectionNotFound(f"No collection {self.id!r} is published.") from exc
         except OSError as exc:
-            raise CatalogError(f"{self.id}/{_POINTER} cannot be read: {exc.strerror}.") from exc
+            raise self._without_pointer(exc) from exc
         return History.from_bytes(text, f"{self.id}/{_POINTER}")
 
     def history_or_empty(self) -> History:
@@ -70,11 +68,13 @@ class Shelf:
     def open(self, version: str) -> Collection | None:
         """Open a version, or return None when it is not (or no longer) there."""
         found = self._open.get(version)
-        if found is None:
+        with reading(f"{self.id}/{version}"):
+            if found is not None and found.is_at(self.versions / version):
+                return found
             descriptor = hold(self.versions / version)
-            if descriptor is None:
-                return None
-            found = self._open[version] = Collection.open(self.versions / version, self.id, descriptor)
+        if descriptor is None:
+            return None
+        found = self._open[version] = Collection.open(self.versions / version, self.id, descriptor)
         return found
 
     def damage(self) -> Iterator[Finding]:
@@ -114,19 +114,27 @@ class Shelf:
         """Make a folder to write a version into; return it with the descriptor that holds it."""
         path = self.folder / f"staging-{secrets.token_hex(8)}"
         path.mkdir()
-        descriptor = hold(path, exclusive=True)
+        try:
+            descriptor = hold(path, exclusive=True)
+        except OSError:
+            path.rmdir()
+            raise
         assert descriptor is not None, "nobody else knows the folder's name"
         return path, descriptor
 
-    def adopt(self, staged: Path, version: str) -> None:
-        """Move a finished folder among the versions. One that is there already stays, unless it is damaged."""
+    def adopt(self, staged: Path, version: str) -> bool:
+        """Move a finished folder among the versions, and tell whether it was moved.
+
+        One that is there already stays, unless it is damaged.
+        """
         target = self.versions / version
         if target.is_dir():
             if not any(damage(target, self.id)):
-                return
+                return False
             os.rename(target, doomed_name(target))
         os.rename(staged, target)
         sync(self.versions)
+        return True
 
     def point(self, history: History) -> None:
         """Replace the pointer, down to the disk."""
@@ -150,3 +158,8 @@ class Shelf:
         for path in self.versions.iterdir():
             if _VERSION_ID.fullmatch(path.name) and path.name not in named:
                 remove_if_free(path)
+
+    def _without_pointer(self, error: OSError) -> CollectionNotFound | CatalogError:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return CollectionNotFound(f"No collection {self.id!r} is published.")
+        return CatalogError(f"{self.id}/{_POINTER} cannot be read: {error.strerror}.")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gisservice.errors import PublishError
+from gisservice.errors import CatalogError, PublishError
 
 REMOVED = "removed-"
 """How the names of folders begin that are on their way out."""
@@ -79,7 +79,19 @@ def digest(path: Path) -> tuple[str, int]:
 
 def files_in(folder: Path) -> list[Path]:
     """Return all files under a folder, in order of their names."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    return sorted(Path(parent, name) for parent, _, names in _walk(folder) for name in names)
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Return a folder and all folders under it, the deepest first."""
+    return [Path(parent) for parent, _, _ in _walk(folder, topdown=False)]
+
+
+def _walk(folder: Path, *, topdown: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
+    def refuse(error: OSError) -> None:  # by default what cannot be listed counts as empty
+        raise error
+
+    return os.walk(folder, topdown=topdown, onerror=refuse)
 
 
 @contextmanager
@@ -90,8 +102,7 @@ def locked(path: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # at once, even while a forked process still holds the descriptor
-        os.close(descriptor)
+        let_go(descriptor)
 
 
 def hold(folder: Path, *, exclusive: bool = False) -> int | None:
@@ -118,8 +129,9 @@ def hold(folder: Path, *, exclusive: bool = False) -> int | None:
 
 
 def let_go(descriptor: int) -> None:
-    """Give up what :func:`hold` holds."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    """Give up a lock, at once even where a forked process still has the descriptor."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
 
@@ -143,12 +155,21 @@ def remove_if_free(folder: Path) -> bool:
 
 
 @contextmanager
-def publishing(source: str) -> Iterator[None]:
+def writing(source: str) -> Iterator[None]:
     """Turn what the disk refuses into a :class:`PublishError` that says so."""
     try:
         yield
     except OSError as exc:
         raise PublishError(f"{_refusal(exc)} What was published before is still current.", source=source) from exc
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what the disk does not give into a :class:`CatalogError` that names the file."""
+    try:
+        yield
+    except OSError as exc:
+        raise CatalogError(f"{name} cannot be read: {exc.strerror or exc}.") from exc
 
 
 def _refusal(error: OSError) -> str:
