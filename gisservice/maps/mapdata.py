@@ -52,7 +52,6 @@ def _layer_data(number: int, view: LayerView) -> dict[str, Any]:
         "number": number,
         "title": view.layer.title,
         "kind": str(view.kind),
-        "id_column": view.id_column,
         "items_url": view.items_url,
         "page_url": view.page_url,
         "latitude": middle,

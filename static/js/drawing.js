@@ -33,7 +33,11 @@ export class Drawing {
     this.hidden = new Set();
   }
 
+  /** Puts the layers on the map; the map's element is `aria-busy` until all tiles in view are drawn. */
   addTo(map) {
+    const busy = (state) => map.getContainer().setAttribute("aria-busy", String(state));
+    this.grid.on("loading", () => busy(true)).on("load", () => busy(false));
+    busy(true);
     this.grid.addTo(map);
   }
 
@@ -46,12 +50,11 @@ export class Drawing {
     if (this.grid._map) this.grid.rerenderTiles();
   }
 
-  /** Returns what is drawn at a position, top layer first, as `{layer, feature}`. */
-  at(latlng, tolerance) {
-    const found = this.grid.queryTileFeaturesDebug(latlng.lng, latlng.lat, tolerance);
-    return [...this.layers].reverse().flatMap((layer) =>
-      (found.get(String(layer.number)) ?? []).map(({ feature }) => ({ layer, feature })),
-    );
+  /** Returns the layers that show something within a tolerance (CSS pixels) of a position, top layer first. */
+  layersAt(latlng, tolerance) {
+    // The library takes its brush at the zoom of the data, which is drawn twice as large.
+    const found = this.grid.queryTileFeaturesDebug(latlng.lng, latlng.lat, tolerance * 2 ** LEVEL_DIFFERENCE);
+    return this.layers.filter((layer) => found.get(String(layer.number))?.length).reverse();
   }
 }
 

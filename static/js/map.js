@@ -5,7 +5,7 @@ import { Panel } from "./panel.js";
 import { find } from "./picking.js";
 
 const CLICK_TOLERANCE = 6; // CSS pixels around a point or a line that still count as a hit
-const TOUCH_TOLERANCE = 14;
+const TOUCH_TOLERANCE = 10;
 const PHONE_WIDTH = 600; // CSS pixels; a narrower map starts one zoom further out
 
 export function drawLayers(map, count) {
@@ -18,7 +18,6 @@ export function drawLayers(map, count) {
   drawing.addTo(map);
   joinLayerList(drawing, layers, panel);
   joinPicking(map, drawing, panel);
-  map.getContainer().dataset.ready = "true";
 }
 
 function prepare(map) {
@@ -54,7 +53,7 @@ function joinLayerList(drawing, layers, panel) {
 
 function joinPicking(map, drawing, panel) {
   const container = map.getContainer();
-  const pick = (latlng, tolerance) => panel.show(find(drawing, latlng, tolerance), latlng);
+  const pick = (latlng, tolerance) => panel.ask((signal) => find(drawing, latlng, tolerance, signal), latlng);
   let tolerance = CLICK_TOLERANCE;
   container.addEventListener("pointerdown", (event) => {
     tolerance = event.pointerType === "mouse" ? CLICK_TOLERANCE : TOUCH_TOLERANCE;

@@ -1,6 +1,6 @@
 // The panel that says in text what was picked on the map. Values are only ever set as text.
 /* global L */
-import { fetchItem, itemAddress } from "./picking.js";
+import { itemAddress } from "./picking.js";
 
 const HIGHLIGHT = { color: "#b3123c", weight: 3, fillColor: "#b3123c", fillOpacity: 0.12, interactive: false };
 const NUMBERS = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
@@ -21,15 +21,28 @@ export class Panel {
     L.DomEvent.disableScrollPropagation(element);
   }
 
-  /** Shows what was found at a position, `{layer, id}` each, beginning with the first. */
-  show(found, latlng) {
-    this.found = found;
+  /** Shows what `search` finds at a position; it is given a signal that ends it when the panel moves on. */
+  async ask(search, latlng) {
+    this.leave();
+    this.found = [];
+    this.fill("At this place", [], "Loading …");
+    this.part("steps").hidden = true;
     this.element.hidden = false;
-    this.part("steps").hidden = found.length < 2;
-    if (found.length) this.turnTo(0);
-    else this.showNothing();
     this.element.focus({ preventScroll: true });
     this.uncover(latlng);
+    this.waiting = new AbortController();
+    try {
+      this.show(await search(this.waiting.signal));
+    } catch (error) {
+      if (error.name !== "AbortError") this.fill("At this place", [], error.message);
+    }
+  }
+
+  show(found) {
+    this.found = found;
+    this.part("steps").hidden = found.length < 2;
+    if (found.length) this.turnTo(0);
+    else this.fill("Nothing here", [], "No feature of the shown layers is at this place.");
   }
 
   close() {
@@ -44,26 +57,15 @@ export class Panel {
     this.turnTo((this.index + by + this.found.length) % this.found.length);
   }
 
-  async turnTo(index) {
-    this.leave();
+  turnTo(index) {
+    this.highlight?.remove();
     this.index = index;
     const picked = this.found[index];
     this.part("count").textContent = `${index + 1} of ${this.found.length}`;
-    this.fill(picked.layer.title, [], "Loading …");
-    this.waiting = new AbortController();
-    try {
-      const item = await fetchItem(picked, this.waiting.signal);
-      this.fill(picked.layer.title, rows(picked.layer, item), "");
-      this.link(picked);
-      this.outline(item.geometry);
-    } catch (error) {
-      if (error.name !== "AbortError") this.fill(picked.layer.title, [], error.message);
-    }
-  }
-
-  showNothing() {
-    this.leave();
-    this.fill("Nothing here", [], "No feature of the shown layers is at this place.");
+    const more = picked.more ? `${NUMBERS.format(picked.more)} more records of this layer are at this place.` : "";
+    this.fill(picked.layer.title, rows(picked.layer, picked.item), more);
+    this.link(picked);
+    this.outline(picked.item.geometry);
   }
 
   /** On a phone the panel lies over the lower part of the map: move the position out from under it. */

@@ -1,31 +1,37 @@
-// From a place on the map to the items there.
-import { valueOf } from "./features.js";
+// From a place on the map to the records there. Tiles say which layers show something; the records themselves come
+// from the service by position, because a tile may draw many records as one (units of a condominium, small lots
+// merged at low zooms) and may leave columns out.
 
-/** Returns the items drawn at a position, top layer first, each once: `{layer, id}`. */
-export function find(drawing, latlng, tolerance) {
-  const seen = new Set();
-  return drawing.at(latlng, tolerance).flatMap(({ layer, feature }) => {
-    const id = itemId(layer, feature);
-    const key = `${layer.number} ${id}`;
-    if (id === undefined || seen.has(key)) return [];
-    seen.add(key);
-    return [{ layer, id }];
-  });
+const MOST = 50; // records of one layer that are listed
+
+/** Returns the records at a position, top layer first, as `{layer, item, more}`; `more` counts those not listed. */
+export async function find(drawing, latlng, tolerance, signal) {
+  const layers = drawing.layersAt(latlng, tolerance);
+  const found = await Promise.all(layers.map((layer) => itemsAt(layer, drawing.map, latlng, tolerance, signal)));
+  return found.flat();
 }
 
-/** The id of an item is its id column's value; a tile without that column carries it as the feature's number. */
-function itemId(layer, feature) {
-  const id = valueOf(feature, layer.id_column) ?? feature.id;
-  return id === undefined || id === null ? undefined : String(id);
+async function itemsAt(layer, map, latlng, tolerance, signal) {
+  const box = layer.kind === "polygon" ? pointBox(latlng) : boxAround(map, latlng, tolerance);
+  const address = `${layer.items_url}?limit=${MOST}&bbox=${box.map((edge) => edge.toFixed(9)).join(",")}`;
+  const response = await fetch(address, { signal, headers: { Accept: "application/geo+json" } });
+  if (!response.ok) throw new Error(`The records of ${layer.title} could not be loaded (${response.status}).`);
+  const page = await response.json();
+  const more = Math.max(0, (page.numberMatched ?? 0) - page.features.length);
+  return page.features.map((item) => ({ layer, item, more }));
 }
 
-/** Fetches an item; `signal` ends the wait. Throws an Error with a sentence for people. */
-export async function fetchItem({ layer, id }, signal) {
-  const response = await fetch(itemAddress({ layer, id }), { signal, headers: { Accept: "application/geo+json" } });
-  if (!response.ok) throw new Error(`This record could not be loaded (${response.status}).`);
-  return response.json();
+function pointBox({ lng, lat }) {
+  return [lng, lat, lng, lat];
 }
 
-export function itemAddress({ layer, id }) {
-  return `${layer.items_url}/${encodeURIComponent(id)}`;
+function boxAround(map, latlng, tolerance) {
+  const middle = map.latLngToContainerPoint(latlng);
+  const southWest = map.containerPointToLatLng(middle.add([-tolerance, tolerance]));
+  const northEast = map.containerPointToLatLng(middle.add([tolerance, -tolerance]));
+  return [southWest.lng, southWest.lat, northEast.lng, northEast.lat];
+}
+
+export function itemAddress({ layer, item }) {
+  return `${layer.items_url}/${encodeURIComponent(item.id)}`;
 }

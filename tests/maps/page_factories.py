@@ -63,17 +63,11 @@ HOSTILE = (
 
 
 def make_site(**changes) -> Site:
-    names = (
-        "css/site.css",
-        "icon.svg",
-        "js/map.js",
-        "js/panel.js",
-        "leaflet.js",
-        "leaflet.css",
-        "protomaps-leaflet.js",
-    )
+    ours = ("css/site.css", "icon.svg", "js/map.js", "js/panel.js")
+    libraries = ("leaflet.js", "leaflet.css", "protomaps-leaflet.js")
     assets = Assets(
-        {name: Asset(f"{name}?v=0123456789ab", "sha384-abc" if "leaflet" in name else "") for name in names}
+        {name: Asset(f"{name}?v=0123456789ab") for name in ours}
+        | {name: Asset(f"vendor/{name}", "sha384-abc") for name in libraries}
     )
     site = Site(City("Rivertown", "Sample data.", "gis@example.org"), assets, "n0nce", "", "http://127.0.0.1:8000")
     return replace(site, **changes)
@@ -136,15 +130,7 @@ def make_layer_page(site: Site | None = None, view: LayerView | None = None, tex
 def hostile_view(text: str) -> LayerView:
     view = make_view()
     style = Style(by=text, label=text, classes=(StyleClass(text, text, text),))
-    layer = replace(
-        view.layer,
-        title=text,
-        description=text,
-        licence=text,
-        attribution=text,
-        cadence=text,
-        steward=text,
-        style=style,
-    )
+    words = dict.fromkeys(("title", "description", "licence", "attribution", "cadence", "steward"), text)
+    layer = replace(view.layer, **words, style=style)
     columns = (Column(text, ColumnType.STRING, text, unit=text, codes=((text, text),)),)
     return replace(view, layer=layer, columns=columns, id_column=text)

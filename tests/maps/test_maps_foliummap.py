@@ -34,7 +34,7 @@ def test_stock_folium_keeps_its_own_assets() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_words_cannot_enter_a_folium_object(text: str) -> None:
     for arguments in ((text, 38.0, 12, 1), (-77.0, text, 12, 1), (-77.0, 38.0, text, 1), (-77.0, 38.0, 12, text)):
-        with pytest.raises(ValueError, match="could not convert|invalid literal"):
+        with pytest.raises(ValueError, match=r"could not convert|invalid literal"):
             foliummap.build(*arguments)
 
 

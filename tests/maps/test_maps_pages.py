@@ -197,7 +197,7 @@ def test_hostile_words_stay_text_on_the_map_page(text: str) -> None:
     shown = "".join(parsed.visible)
     assert shown.count(text) >= 5  # title, heading, description, layer, legend
     layer = parsed.data()["layers"][0]
-    assert layer["title"] == layer["id_column"] == layer["style"]["by"] == layer["style"]["classes"][0]["value"] == text
+    assert layer["title"] == layer["style"]["by"] == layer["style"]["classes"][0]["value"] == text
     assert layer["columns"] == [
         {"name": text, "meaning": text, "type": "string", "unit": text, "codes": [[text, text]]}
     ]

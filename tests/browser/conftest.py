@@ -1,0 +1,155 @@
+"""The small city behind the real server, a real browser, and visits that watch what a page does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser_city import build
+
+from gisservice.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+
+REPORT_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
+});
+"""
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The small city's address, served by the real server in a process of its own."""
+    if not (ROOT / "static/vendor/manifest.json").is_file():
+        pytest.skip("the browser libraries are not installed (make install)")
+    folder = tmp_path_factory.mktemp("city")
+    build(folder)
+    settings = Settings.load(
+        {},
+        registry=folder / "layers.toml",
+        home=folder / "published",
+        static=ROOT / "static",
+        port=free_port(),
+        workers=1,
+    )
+    program = "from gisservice.settings import Settings; from gisservice.web import serve; serve(Settings.load())"
+    server = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, **settings.environment()})
+    try:
+        base = f"http://127.0.0.1:{settings.port}"
+        wait_until_ready(base, server)
+        yield base
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(base: str, server: subprocess.Popen) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the server stopped while starting"
+        try:
+            urllib.request.urlopen(f"{base}/healthz", timeout=5).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    pytest.fail("the server did not become ready")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Chromium of the system, driven by playwright."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium is installed (make system, or apt-get install chromium)")
+    api = pytest.importorskip("playwright.sync_api")
+    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+    quiet += ["--disable-background-networking", "--disable-component-update"]
+    with api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=quiet)
+        yield opened
+        opened.close()
+
+
+class Visits:
+    """Pages opened by one test, with everything that must not happen on them."""
+
+    def __init__(self, browser, address: str) -> None:
+        self.browser, self.address = browser, address
+        self.pages: list = []
+        self.faults: list[str] = []
+        self.expected = ""
+        """Part of the text of errors that the test brings about itself."""
+        self.bytes = 0
+
+    def open(self, path: str, device: dict = DESKTOP):
+        context = self.browser.new_context(**device)
+        context.add_init_script(REPORT_VIOLATIONS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
+        page.on("request", lambda request: self._watch(request.url))
+        page.on("dialog", self._refuse)
+        session = context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.loadingFinished", self._count)
+        self.pages.append(page)
+        page.goto(self.address + path)
+        if page.locator("#map_city").count() and device.get("java_script_enabled", True):
+            page.wait_for_selector('#map_city[aria-busy="false"]')
+        return page
+
+    def close(self) -> None:
+        for page in self.pages:
+            self.faults += page.evaluate("window.violations ?? []")
+            page.context.close()
+        assert [fault for fault in self.faults if not self.expected or self.expected not in fault] == []
+
+    def _watch(self, url: str) -> None:
+        if not url.startswith(self.address + "/"):
+            self.faults.append(f"request to another host: {url}")
+
+    def _refuse(self, dialog) -> None:
+        self.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _count(self, event: dict) -> None:
+        self.bytes += event["encodedDataLength"]
+
+
+@pytest.fixture
+def visits(browser, address: str) -> Iterator[Visits]:
+    """Opens pages; afterwards the test fails for any error, dialog, policy violation or request off the host."""
+    watched = Visits(browser, address)
+    yield watched
+    watched.close()
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def device(request) -> dict:
+    """The two windows every page is looked at in."""
+    return request.param
+
+
+@pytest.fixture
+def phone() -> dict:
+    """A phone's window."""
+    return PHONE
