@@ -127,13 +127,14 @@ class Shelf:
 
         One that is there already stays, unless it is damaged.
         """
-        target = self.versions / version
+        target, doomed = self.versions / version, doomed_name(self.versions / version)
         if target.is_dir():
             if not any(damage(target, self.id)):
                 return False
-            os.rename(target, doomed_name(target))
+            os.rename(target, doomed)
         os.rename(staged, target)
         sync(self.versions)
+        shutil.rmtree(doomed, ignore_errors=True)
         return True
 
     def point(self, history: History) -> None:

@@ -87,9 +87,11 @@ class Publisher:
         self.catalog = Catalog(home, versions_kept)
 
     def __call__(self, generation: int = 0, collection: str = "parcels", count: int = 12) -> Version:
+        return self.publish(self.content(generation, count), collection)
+
+    def content(self, generation: int, count: int = 12) -> Records:
         geometries = shapes(GeometryKind.POLYGON, count)
-        content = records(geometries, GeometryKind.POLYGON, {"generation": [generation] * count})
-        return self.publish(content, collection)
+        return records(geometries, GeometryKind.POLYGON, {"generation": [generation] * count})
 
     def publish(self, content: Records, collection: str = "parcels") -> Version:
         with self.catalog.stage(collection) as staging:
