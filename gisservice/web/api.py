@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import pyogrio
@@ -10,7 +9,7 @@ import shapely
 
 from gisservice import crs
 from gisservice.catalog import Collection
-from gisservice.errors import CatalogError, ReprojectionError
+from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind
 from gisservice.web import params
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
@@ -85,7 +84,7 @@ def collection(service: Service, request: Request, *, collection_id: str) -> Ans
 
 
 def describe(request: Request, entry: Collection) -> dict[str, Any]:
-    """Return the description of a collection (OGC API Features 1, 7.14; storageCrs as in part 2)."""
+    """Return the description of a collection (OGC API Features 1, 7.14)."""
     manifest, layer = entry.manifest, entry.layer
     described: dict[str, Any] = {
         "id": entry.id,
@@ -98,8 +97,6 @@ def describe(request: Request, entry: Collection) -> dict[str, Any]:
     }
     if manifest.kind is not GeometryKind.RASTER:
         described |= {"itemType": "feature", "itemCount": manifest.count}
-    with suppress(ReprojectionError):  # a system that no authority lists has no URI
-        described["storageCrs"] = crs.uri(crs.parse(manifest.storage_crs))
     if manifest.extent is not None:
         described["extent"] = {"spatial": {"bbox": [manifest.extent.bbox], "crs": CRS84}}
         start, end = manifest.extent.interval

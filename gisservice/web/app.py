@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 
 from gisservice.settings import Settings
 from gisservice.web.exchange import Answer, Request
-from gisservice.web.fastpath import TileFastPath, WSGIApplication
+from gisservice.web.fastpath import StartResponse, TileFastPath, WSGIApplication, send
 from gisservice.web.responses import respond
 from gisservice.web.routes import ROUTES, Route
 from gisservice.web.service import Service
@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             strict_slashes=route.rule != "/",  # behind a prefix the path of the front page may be empty
             provide_automatic_options=False,
         )
-    app.register_error_handler(Exception, lambda error: _send(_refuse(service, error)))
+    app.register_error_handler(Exception, lambda error: _Finished(_refuse(service, error)))
     return app
 
 
@@ -50,7 +50,7 @@ def wsgi_app(settings: Settings | None = None) -> WSGIApplication:
 def _view(service: Service, route: Route) -> Any:
     def view(**path: str) -> Response:
         answer = respond(service, Request(request.environ), lambda s, r: route.answer(s, r, **path))
-        return _send(answer)
+        return _Finished(answer)
 
     return view
 
@@ -65,8 +65,13 @@ def _refuse(service: Service, error: Exception) -> Answer:
     return respond(service, asked, handler)
 
 
-def _send(answer: Answer) -> Response:
-    response = Response(answer.body, answer.status)
-    response.headers.clear()
-    response.headers.extend(answer.all_headers())
-    return response
+class _Finished(Response):
+    """An answer on its way through Flask: sent as it is, its headers are not parsed and built again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(status=answer.status)
+        self._answer = answer
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+        """Send the answer (PEP 3333)."""
+        return send(self._answer, environ, start_response)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gisservice.web.exchange import Request
+from gisservice.web.exchange import Answer, Request
 from gisservice.web.responses import respond
 from gisservice.web.service import Service
 from gisservice.web.tiles import vector_tile
@@ -35,5 +35,10 @@ class TileFastPath:
         if match is None:
             return self._downstream(environ, start_response)
         answer = respond(self._service, Request(environ), lambda s, r: vector_tile(s, r, **match.groupdict()))
-        start_response(answer.line, answer.all_headers())
-        return [b"" if method == "HEAD" else answer.body]
+        return send(answer, environ, start_response)
+
+
+def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+    """Hand an answer to the server (PEP 3333); HEAD has no body."""
+    start_response(answer.line, answer.all_headers())
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]

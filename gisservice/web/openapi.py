@@ -176,7 +176,6 @@ SCHEMAS: Schema = {
             "itemType": _TEXT,
             "itemCount": _COUNT,
             "crs": _list(_TEXT),
-            "storageCrs": _TEXT,
             "extent": _object({"spatial": _object({"bbox": _list(_BBOX), "crs": _TEXT}), "temporal": _object({})}),
             "links": _LINKS,
         },

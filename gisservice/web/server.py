@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from functools import partial
 
@@ -45,8 +47,19 @@ def serve(settings: Settings) -> None:
         websockets=False,
         log_level=LogLevels.warning,
     )
+    os.register_at_fork(after_in_child=_stop_on_signals)
     # The workers get these very settings; the target above is what the server is called in the process list.
     server.serve(target_loader=partial(wsgi_app, settings), wrap_loader=False)
+
+
+def _stop_on_signals() -> None:
+    """Let a new worker end on a signal to stop.
+
+    It is forked with its parent's handlers, which only note the signal for the parent; the server sets the worker's
+    own once the application is loaded.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _check_address(host: str, port: int) -> None:
