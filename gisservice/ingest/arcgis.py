@@ -83,6 +83,7 @@ class Service:
                     body += chunk
                     self._spend(len(chunk), len(body))
         except HTTPError as exc:
+            exc.close()
             raise self.error(f"answered with status {exc.code}") from exc
         except (URLError, TimeoutError, OSError, http.client.HTTPException) as exc:
             raise self.error(f"cannot be reached or broke off: {getattr(exc, 'reason', exc)}") from exc
@@ -135,8 +136,8 @@ def read_service(
         dataset = Dataset(file, Format.ARCGIS, service.address)
         pages.append(read_vectors(dataset, None, declared, lambda *_: None))
     raw = _joined(pages, selection.noted)
-    if raw.table.num_rows != expected:
-        raise service.error(f"counts {expected:,} records and sent {raw.table.num_rows:,}")
+    if len(raw.geometry) != expected:
+        raise service.error(f"counts {expected:,} records and sent {len(raw.geometry):,}")
     return raw, service.digest.hexdigest(), TOTAL_BYTES_MAX - service.bytes_left
 
 
@@ -162,27 +163,30 @@ def _pages(
         features = page.get("features")
         if not isinstance(features, list):
             raise service.error("sent a page without features")
-        if features or not offset:
+        more = bool(page.get("exceededTransferLimit"))
+        if more and not features:
+            raise service.error("says that more is to come and sends nothing")
+        if not features and not offset:
+            raise service.error("has no records")
+        if features:
             yield body
         offset += len(features)
         progress("read", offset, max(expected, offset))
-        if not page.get("exceededTransferLimit"):
+        if not more:
             return
-        if not features:
-            raise service.error("says that more is to come and sends nothing")
         if offset > expected >= 0:
             raise service.error(f"counts {expected:,} records and goes on sending after {offset:,}")
 
 
 def _joined(pages: list[Raw], noted: tuple[Finding, ...]) -> Raw:
-    starts = np.cumsum([0, *(page.table.num_rows for page in pages)])
+    starts = np.cumsum([0, *(len(page.geometry) for page in pages)])
     flaws: dict[str, Flaw] = {}
     for page, start in zip(pages, starts, strict=False):
         for flaw in page.flaws:
             before = flaws[flaw.code].rows if flaw.code in flaws else np.empty(0, dtype=np.int64)
             rows = np.concatenate([before, flaw.rows + start])
             flaws[flaw.code] = Flaw(flaw.code, flaw.message, rows, flaw.verdict)
-    systems = {page.crs for page in pages if page.crs is not None and page.table.num_rows}
+    systems = {page.crs for page in pages if page.crs is not None and len(page.geometry)}
     if len(systems) > 1:
         raise SourceError("The service's pages are in different reference systems.", source="service")
     return Raw(

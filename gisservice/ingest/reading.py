@@ -48,7 +48,7 @@ def read(
             raw, provenance = _read_address(source, Path(temporary), columns, progress)
         else:
             raw, provenance = _read_file(source, folder, Path(temporary), columns, progress)
-    if not raw.table.num_rows:
+    if not len(raw.geometry):
         raise SourceError(f"{provenance.source} holds no records; expected at least one.", source=provenance.source)
     table, binary = plain_types(raw.table)
     if columns is None:

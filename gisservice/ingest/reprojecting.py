@@ -19,6 +19,9 @@ from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Flaw, Progress, Projection, Reading, Shapes, Span
 from gisservice.model import BBox, Finding, Operation
 
+DOMAIN_MARGIN_DEG = 1.0
+"""Degrees around the area a reference system is made for: a neighbour's streets are no mistake, feet for metres are."""
+
 
 def reproject(readings: Sequence[Reading], storage: CRS | None = None, *, progress: Progress = quiet) -> Projection:
     """Bring the readings of a layer into one reference system and put them below one another.
@@ -31,12 +34,12 @@ def reproject(readings: Sequence[Reading], storage: CRS | None = None, *, progre
     moved: list[Shapes] = []
     for done, reading in enumerate(readings):
         progress("reproject", done, len(readings) + 1)
-        operation = crs.reprojection(reading.crs, target, _area(reading.geometry, reading.crs))
+        operation = crs.reprojection(reading.crs, target, _area(reading.geometry, reading.crs, target))
         moved.append(crs.reproject(reading.geometry, operation))
         operations.append(operation.record)
     geometry = np.concatenate(moved)
     progress("reproject", len(readings), len(readings) + 1)
-    serving = crs.reprojection(target, CRS84, _area(geometry, target))
+    serving = crs.reprojection(target, CRS84, _area(geometry, target, CRS84))
     lonlat = crs.reproject(geometry, serving)
     progress("reproject", len(readings) + 1, len(readings) + 1)
     return Projection(
@@ -63,10 +66,26 @@ def _target(first: CRS, storage: CRS | None) -> tuple[CRS, tuple[Finding, ...]]:
     return CRS84, (Finding("unlisted-crs", message, 1),)
 
 
-def _area(geometry: Shapes, system: CRS) -> BBox | None:
-    """Return the CRS84 box of where most of the data is, for the choice of operation; None where that is nowhere.
+def domain(system: CRS) -> BBox:
+    """Return where a reference system is made to be used, with a margin; CRS84. The world where nobody says."""
+    area = system.area_of_use
+    if area is None or area.west >= area.east:  # nobody says, or it runs across the 180th meridian
+        return (-180.0, -90.0, 180.0, 90.0)
+    west, south, east, north = area.bounds
+    margin = DOMAIN_MARGIN_DEG
+    return (
+        max(-180.0, west - margin),
+        max(-90.0, south - margin),
+        min(180.0, east + margin),
+        min(90.0, north + margin),
+    )
 
-    One record in a hundred may lie astray on each side without moving the box.
+
+def _area(geometry: Shapes, system: CRS, target: CRS) -> BBox | None:
+    """Return the CRS84 box of where most of the data is, for the choice of operation; None where that makes no sense.
+
+    One record in a hundred may lie astray on each side without moving the box. Data that is not where its reference
+    systems are used has no area: no operation is made for it, and validation will say so.
     """
     bounds = shapely.bounds(geometry)
     bounds = bounds[np.isfinite(bounds).all(axis=1)]
@@ -77,8 +96,11 @@ def _area(geometry: Shapes, system: CRS) -> BBox | None:
         west, south, east, north = crs.transform_bbox((low[0], low[1], high[0], high[1]), system, CRS84)
     except ReprojectionError:
         return None
+    plausible = all(
+        w <= east and s <= north and west <= e and south <= n for w, s, e, n in (domain(system), domain(target))
+    )
     inside = -180 <= west <= east <= 180 and -90 <= south <= north <= 90
-    return (float(west), float(south), float(east), float(north)) if inside else None
+    return (float(west), float(south), float(east), float(north)) if plausible and inside else None
 
 
 def _one_table(tables: list[pa.Table]) -> pa.Table:

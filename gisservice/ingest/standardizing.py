@@ -14,7 +14,9 @@ import pandas
 import pyarrow as pa
 import shapely
 
+from gisservice import crs
 from gisservice.catalog import Records
+from gisservice.crs import CRS
 from gisservice.errors import ValidationError
 from gisservice.ingest.casting import ARROW_TYPES, EXPECTED, Cast, cast
 from gisservice.ingest.stages import Flaw, Mask, Projection, Report, Shapes, Standard, Verdict
@@ -23,13 +25,15 @@ from gisservice.model import Column, ColumnType, Finding, GeometryKind, Quality,
 
 _TILE_ID_LIMIT = 2**53
 _GRID_DEG = 1e-8
-"""The decimals that are served."""
+_GRID_M = 0.001
+"""The decimals of a degree that are served, and how far that is on the ground."""
 
 _COLLECT = {
     GeometryKind.POINT: shapely.multipoints,
     GeometryKind.LINE: shapely.multilinestrings,
     GeometryKind.POLYGON: shapely.multipolygons,
 }
+_NO_PARTS: Shapes = np.empty(0, dtype=object)
 _EXAMPLE_SHOWN = 40
 
 
@@ -49,7 +53,7 @@ def standardize(projection: Projection, report: Report) -> Standard:
     values, flaws = _columns(projection)
     flaws.append(Flaw("collapsed-geometry", "Repaired, nothing is left of the geometry.", gone, Verdict.REFUSE))
     kept = np.flatnonzero(~refused)
-    columns, noted = _with_id(projection.columns, values, report.id_column)
+    columns, noted = _with_id(projection.columns, values, report.id_column, count)
     public = tuple(column for column in columns if column.visibility is Visibility.PUBLIC)
     internal = [column for column in columns if column.visibility is Visibility.INTERNAL]
     id_column = report.id_column or public[0].name
@@ -70,20 +74,55 @@ def _repair(projection: Projection, report: Report, refused: Mask) -> tuple[Shap
     """Return the geometries in the storage CRS and in CRS84, valid as they are stored and as they are served."""
     geometry, lonlat = projection.geometry.copy(), projection.lonlat.copy()
     flagged = report.rows(Verdict.REPAIR, len(geometry)) & ~refused
+    grid = _served_grid(projection.crs)
     for row in np.flatnonzero(flagged):
-        geometry[row] = _valid(geometry[row], report.kind)
+        geometry[row] = _valid(geometry[row], report.kind, grid)
         lonlat[row] = shapely.transform(geometry[row], projection.serving.apply)
         served = as_served(lonlat[row : row + 1])[0]
         if not shapely.is_valid(served):
-            lonlat[row] = _valid(shapely.set_precision(_valid(served, report.kind), _GRID_DEG), report.kind)
-            geometry[row] = _valid(shapely.transform(lonlat[row], projection.serving.invert), report.kind)
+            lonlat[row] = _on_grid(served, report.kind)
+            geometry[row] = _valid(shapely.transform(lonlat[row], projection.serving.invert), report.kind, grid)
     return geometry, lonlat
 
 
-def _valid(shape: Any, kind: GeometryKind) -> Any:
-    """Return the parts of ``kind`` of a geometry, made valid: single, multi, or empty."""
+def _served_grid(system: CRS) -> float:
+    """Return the size, in units of ``system``, of a step of what is served: about a millimetre on the ground."""
+    _, size = crs.unit(system)
+    return _GRID_DEG if system.is_geographic else _GRID_M / size
+
+
+def _valid(shape: Any, kind: GeometryKind, grid: float) -> Any:
+    """Return the parts of ``kind`` of a geometry, made valid: single, multi, or empty.
+
+    Where rounding makes the rebuilt linework cross again, it is snapped to ``grid``, then to coarser ones.
+    """
     if not shapely.is_valid(shape):
-        shape = shapely.make_valid(shape, method="structure", keep_collapsed=False)
+        rebuilt = shapely.make_valid(shape, method="structure", keep_collapsed=False)
+        tries = (_snapped(rebuilt, grid * factor) for factor in (0, 1, 10, 100))
+        shape = next((found for found in tries if shapely.is_valid(found)), _COLLECT[kind](_NO_PARTS))
+    return _only(shape, kind)
+
+
+def _on_grid(served: Any, kind: GeometryKind) -> Any:
+    """Return a geometry whose positions have the served decimals, and are valid with them."""
+    rebuilt = shapely.make_valid(served, method="structure", keep_collapsed=False)
+    tries = (_snapped(rebuilt, _GRID_DEG * factor) for factor in (1, 10, 100))
+    found = (_only(shape, kind) for shape in tries)
+    return next(
+        (shape for shape in found if shapely.is_valid(as_served(np.array([shape])))[0]), _COLLECT[kind](_NO_PARTS)
+    )
+
+
+def _snapped(shape: Any, grid: float) -> Any:
+    """Return a geometry on a grid, noded anew; as it is where GEOS cannot, or without a grid."""
+    try:
+        return shapely.set_precision(shape, grid) if grid else shape
+    except shapely.errors.GEOSException:
+        return shape
+
+
+def _only(shape: Any, kind: GeometryKind) -> Any:
+    """Return the parts of ``kind`` as one geometry: single, multi, or empty."""
     parts = parts_of(shape, kind)
     return parts[0] if len(parts) == 1 else _COLLECT[kind](parts)
 
@@ -98,7 +137,7 @@ def _columns(projection: Projection) -> tuple[dict[str, pa.Array], list[Flaw]]:
             values[column.name] = result.values
             flaws += _cast_flaws(column, result)
         else:  # a column of bytes, which reading left out and said so
-            values[column.name] = pa.nulls(projection.table.num_rows, ARROW_TYPES[column.type])
+            values[column.name] = pa.nulls(len(projection.geometry), ARROW_TYPES[column.type])
     return values, flaws
 
 
@@ -114,14 +153,13 @@ def _cast_flaws(column: Column, result: Cast) -> list[Flaw]:
 
 
 def _with_id(
-    columns: tuple[Column, ...], values: dict[str, pa.Array], id_column: str | None
+    columns: tuple[Column, ...], values: dict[str, pa.Array], id_column: str | None, count: int
 ) -> tuple[tuple[Column, ...], tuple[Finding, ...]]:
     """Return the columns with one that identifies the records in front, where none of them does."""
     if id_column is not None:
         return columns, ()
     taken = {column.name.casefold() for column in columns}
     name = next(name for name in ("id", "record", "record_id", "gisservice_id") if name not in taken)
-    count = len(next(iter(values.values())))
     values[name] = pa.array(np.arange(1, count + 1))
     meaning = "Position of the record in its source, counted from 1"
     message = f"No column identifies the records; column {name!r} counts them in the order of the source."

@@ -20,14 +20,12 @@ from gisservice import crs
 from gisservice.crs import CRS
 from gisservice.errors import ValidationError
 from gisservice.ingest.casting import cast
+from gisservice.ingest.reprojecting import domain
 from gisservice.ingest.stages import Flaw, Mask, Projection, Report, Rows, Shapes, Verdict
-from gisservice.model import BBox, Column, ColumnType, Finding, GeometryKind, Layer, Visibility
+from gisservice.model import Column, ColumnType, Finding, GeometryKind, Layer, Visibility
 
 SERVED_DECIMALS = 8
 """Of a degree, in what is served: about a millimetre."""
-
-DOMAIN_MARGIN_DEG = 1.0
-"""Degrees around the area a reference system is made for: a neighbour's streets are no mistake, feet for metres are."""
 
 ID_NAMES = ("id", "objectid", "fid", "gid", "globalid", "objectid_1", "ogc_fid")
 """Columns that are tried as identifiers when none is declared, in this order."""
@@ -122,23 +120,8 @@ def _any_nan(geometry: Shapes) -> Mask:
     return mask
 
 
-def _domain(system: CRS) -> BBox:
-    """Return where a reference system is meant to be used, with a margin; CRS84, east perhaps beyond 180."""
-    area = system.area_of_use
-    if area is None or area.west >= area.east:
-        return (-180.0, max(-90.0, area.south - DOMAIN_MARGIN_DEG) if area else -90.0, 180.0, 90.0)
-    west, south, east, north = area.bounds
-    margin = DOMAIN_MARGIN_DEG
-    return (
-        max(-180.0, west - margin),
-        max(-90.0, south - margin),
-        min(180.0, east + margin),
-        min(90.0, north + margin),
-    )
-
-
 def _outside(lonlat: Shapes, system: CRS) -> Mask:
-    west, south, east, north = _domain(system)
+    west, south, east, north = domain(system)
     bounds = shapely.bounds(lonlat)
     slack = 1e-6  # degrees; coasts drawn to the 180th meridian are often a hair beyond it
     inside = (
@@ -159,7 +142,7 @@ def _outside_message(source: CRS, storage: CRS) -> str:
     extents = "; ".join(
         f"{crs.code(system) or system.name} is for longitude {w:.6g} to {e:.6g}, latitude {s:.6g} to {n:.6g}"
         for system in systems
-        for w, s, e, n in (_domain(system),)
+        for w, s, e, n in (domain(system),)
     )
     return f"Outside the extent of the reference system: {extents}."
 
@@ -213,11 +196,7 @@ def _identifiers(projection: Projection, layer: Layer, sieve: _Sieve) -> tuple[s
     name = layer.id_column or _find_id_column(projection)
     if name is None:
         if layer.columns is None:
-            frame = projection.table.to_pandas()
-            twins = frame.assign(**{"geometry ": shapely.to_wkb(projection.geometry)})[sieve.kept].duplicated()
-            mask = np.zeros(len(frame), dtype=bool)
-            mask[np.flatnonzero(sieve.kept)[twins.to_numpy()]] = True
-            sieve.refuse("duplicate-record", "Another record is the same in everything.", mask)
+            _twins(projection, sieve)
         return None, None
     column = next(column for column in projection.columns if column.name == name)
     ids = item_ids(projection.table, column)
@@ -231,6 +210,16 @@ def _identifiers(projection: Projection, layer: Layer, sieve: _Sieve) -> tuple[s
         )
     _duplicates(projection, pandas.Series(ids, dtype=object), name, sieve)
     return name, labels
+
+
+def _twins(projection: Projection, sieve: _Sieve) -> None:
+    """Refuse records that are the same in everything as one before them."""
+    frame = pandas.DataFrame({"geometry ": shapely.to_wkb(projection.geometry)})
+    for name, column in zip(projection.table.column_names, projection.table.columns, strict=True):
+        frame[name] = column.to_pandas()
+    mask = np.zeros(len(frame), dtype=bool)
+    mask[np.flatnonzero(sieve.kept)[frame[sieve.kept].duplicated().to_numpy()]] = True
+    sieve.refuse("duplicate-record", "Another record is the same in everything.", mask)
 
 
 def item_ids(table: pa.Table, column: Column) -> list[str | None]:
