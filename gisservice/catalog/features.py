@@ -15,10 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
-from gisservice.catalog.index import Boxes, Rows, as_rows, as_runs, level_sizes, search
+from gisservice.catalog.index import Boxes, Rows, as_rows, as_runs, level_sizes, pairs, search
 from gisservice.catalog.layout import ITEM_SEPARATOR, SERVE_FILE, id_hash
 from gisservice.catalog.pack import Pack
-from gisservice.errors import CatalogError
 from gisservice.model import BBox, Geometries, GeometryKind, Starts
 
 _MULTI = {
@@ -36,25 +35,22 @@ class Features:
 
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
-        try:
-            self.count: int = int(pack.about["count"])
-            self.kind = GeometryKind(pack.about["kind"])
-            self._map = pack.map
-            self._items_at, self._items_end = pack.span("items")
-            self._ids_at, _ = pack.span("ids")
-            self._item_starts: Starts = pack.array("item_starts")
-            self._id_starts: Starts = pack.array("id_starts")
-            self._id_hashes = pack.array("id_hashes")
-            self._id_rows = pack.array("id_rows")
-            self.boxes: Boxes = pack.array("boxes")
-            """Box of each record, shape (n, 4), CRS84."""
-            self.record_geometry: npt.NDArray[np.uint32] = pack.array("record_geometry")
-            """The distinct geometry of each record: a position in :attr:`geometries`."""
-            self.tile_ids: npt.NDArray[np.int64] = pack.array("tile_ids")
-            """The feature id of each record inside tiles."""
-            self._levels = [pack.array(f"tree_{height + 1}") for height in range(len(level_sizes(self.count)))]
-        except (KeyError, ValueError) as exc:
-            raise CatalogError(f"{SERVE_FILE} lacks a part or holds a wrong one: {exc}.") from exc
+        self.count: int = pack.about["count"]
+        self.kind = GeometryKind(pack.about["kind"])
+        self._map = pack.map
+        self._items_at, _ = pack.span("items")
+        self._ids = pack.array("ids").data
+        self._item_starts: Starts = pack.array("item_starts")
+        self._id_starts: Starts = pack.array("id_starts")
+        self._id_hashes = pack.array("id_hashes")
+        self._id_rows = pack.array("id_rows")
+        self.boxes: Boxes = pack.array("boxes")
+        """Box of each record, shape (n, 4), CRS84."""
+        self.record_geometry: npt.NDArray[np.uint32] = pack.array("record_geometry")
+        """The distinct geometry of each record: a position in :attr:`geometries`."""
+        self.tile_ids: npt.NDArray[np.int64] = pack.array("tile_ids")
+        """The feature id of each record inside tiles."""
+        self._levels = [pack.array(f"tree_{height + 1}") for height in range(len(level_sizes(self.count)))]
 
     @classmethod
     def open(cls, version_folder: Path) -> Features:
@@ -77,8 +73,7 @@ class Features:
     @cached_property
     def attributes(self) -> pa.Table:
         """The public columns, one row a record; strings are dictionary-encoded. Nothing is copied from the map."""
-        start, end = self._pack.span("attributes")
-        with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(memoryview(self._map)[start:end]))) as file:
+        with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._pack.array("attributes")))) as file:
             return file.read_all()
 
     def row(self, item_id: str) -> int | None:
@@ -141,7 +136,7 @@ class Features:
             return runs
         distinct, uses = np.unique(self.record_geometry[maybe], return_inverse=True)  # a stack is tested once
         hits = maybe[shapely.intersects(self._shapes(distinct), area)[uses]]
-        runs = np.concatenate([runs, np.column_stack([hits, hits + 1])])
+        runs = np.concatenate([runs, pairs(hits, hits + 1)])
         return runs[np.argsort(runs[:, 0], kind="stable")]
 
     def shapes(self, rows: Rows) -> npt.NDArray[Any]:
@@ -167,7 +162,7 @@ class Features:
         return self._map[base + int(starts[first]) : base + int(starts[last]) - len(ITEM_SEPARATOR)]
 
     def _id_bytes(self, row: int) -> bytes:
-        return self._map[self._ids_at + int(self._id_starts[row]) : self._ids_at + int(self._id_starts[row + 1])]
+        return bytes(self._ids[self._id_starts[row] : self._id_starts[row + 1]])
 
 
 def take(geometries: Geometries, which: npt.NDArray[np.int64]) -> Geometries:
@@ -176,7 +171,7 @@ def take(geometries: Geometries, which: npt.NDArray[np.int64]) -> Geometries:
     rings_of, parts = _gather(geometries.parts, parts_of)
     rings = np.zeros(len(rings_of) + 1, dtype=np.int64)
     np.cumsum(geometries.rings[rings_of + 1] - geometries.rings[rings_of], out=rings[1:])
-    edges = np.column_stack([which, which + 1])
+    edges = pairs(which, which + 1)
     spans = geometries.rings[geometries.parts[geometries.starts[edges]]].tolist()
     slices = [geometries.coordinates[first:last] for first, last in spans]
     coordinates = np.concatenate(slices) if slices else geometries.coordinates[:0]
@@ -185,7 +180,7 @@ def take(geometries: Geometries, which: npt.NDArray[np.int64]) -> Geometries:
 
 def _gather(offsets: Starts, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Starts]:
     """Return the members of ragged rows, and the offsets that cut them into those rows again."""
-    runs = np.column_stack([offsets[rows], offsets[rows + 1]])
+    runs = pairs(offsets[rows], offsets[rows + 1])
     starts = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(runs[:, 1] - runs[:, 0], out=starts[1:])
     return as_rows(runs), starts

@@ -88,7 +88,7 @@ def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Row
         if inside.any():
             span = NODE_SIZE**height
             whole = nodes[inside] * span
-            found.append(np.column_stack([whole, np.minimum(whole + span, len(boxes))]))
+            found.append(pairs(whole, np.minimum(whole + span, len(boxes))))
             nodes = nodes[~inside]
         height -= 1
         nodes = (nodes[:, None] * NODE_SIZE + _CHILDREN).reshape(-1)
@@ -100,6 +100,13 @@ def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Row
     return runs[runs[:, 0].argsort()], rows[~sure]
 
 
+def pairs(firsts: Rows, lasts: Rows) -> Rows:
+    """Return two columns as one array of shape (k, 2); several times faster than ``np.column_stack``."""
+    both = np.empty((len(firsts), 2), dtype=np.int64)
+    both[:, 0], both[:, 1] = firsts, lasts
+    return both
+
+
 def as_runs(rows: Rows) -> Rows:
     """Return ascending rows as runs of consecutive ones, shape (k, 2): first, one past the last."""
     if not len(rows):
@@ -107,7 +114,7 @@ def as_runs(rows: Rows) -> Rows:
     breaks = np.flatnonzero(np.diff(rows) != 1) + 1
     firsts = rows[np.concatenate([[0], breaks])]
     lasts = rows[np.concatenate([breaks, [len(rows)]]) - 1]
-    return np.column_stack([firsts, lasts + 1])
+    return pairs(firsts, lasts + 1)
 
 
 def as_rows(runs: Rows) -> Rows:

@@ -2,20 +2,25 @@
 
 ::
 
-    magic (8 bytes) | section | section | … | index (JSON) | length of the index (uint64) | magic
+    magic (8 bytes) | section | section | … | index (JSON) | CRC-32 and length of the index (uint64 each) | magic
 
-Every section starts at a multiple of 64 bytes. The index maps each name to offset, dtype (little-endian) and shape,
-and carries a small ``about`` dictionary. One file, and not one a section, because every mapping holds a file
+Every section starts at a multiple of 64 bytes. The index maps each name to offset, dtype (little-endian), shape and
+CRC-32, and carries a small ``about`` dictionary. One file, and not one a section, because every mapping holds a file
 descriptor: a worker that serves hundreds of layers would run out of them.
+
+Arrays are compared with their CRC when they are first asked for, since one flipped bit in an offset can end the
+process inside a C library. Byte strings are not: they are sent as they are, and the manifest's sha256 covers them.
 """
 
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +30,7 @@ from gisservice.catalog.store import reading
 from gisservice.errors import CatalogError
 
 _MAGIC = b"GISPACK1"
+_TAIL = struct.Struct("<QQ8s")
 _ALIGNMENT = 64
 
 
@@ -44,20 +50,27 @@ class PackWriter:
         with self._file:
             if kind is None:
                 index = orjson.dumps({"about": self._about, "sections": self._sections})
-                self._file.write(index + len(index).to_bytes(8, "little") + _MAGIC)
+                self._file.write(index + _TAIL.pack(crc32(index), len(index), _MAGIC))
 
     def array(self, name: str, values: npt.NDArray[Any]) -> None:
         """Add an array."""
         stored = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-        offset = self._align()
-        self._file.write(stored.reshape(-1).view(np.uint8).data)
-        self._sections[name] = {"offset": offset, "dtype": stored.dtype.str, "shape": list(stored.shape)}
+        offset, content = self._align(), stored.reshape(-1).view(np.uint8).data
+        self._file.write(content)
+        self._sections[name] = {
+            "offset": offset,
+            "dtype": stored.dtype.str,
+            "shape": list(stored.shape),
+            "crc": crc32(content),
+        }
 
     def chunks(self, name: str, chunks: Iterable[bytes]) -> None:
         """Add a byte string that arrives in pieces."""
-        offset = self._align()
-        size = sum(self._file.write(chunk) for chunk in chunks)
-        self._sections[name] = {"offset": offset, "dtype": "|u1", "shape": [size]}
+        offset, size, crc = self._align(), 0, 0
+        for chunk in chunks:
+            size += self._file.write(chunk)
+            crc = crc32(chunk, crc)
+        self._sections[name] = {"offset": offset, "dtype": "|u1", "shape": [size], "crc": crc}
 
     def _align(self) -> int:
         self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
@@ -68,37 +81,45 @@ class Pack:
     """A packed file, mapped read-only and shared by all processes that map it."""
 
     def __init__(self, path: Path) -> None:
-        name = path.name
+        self._name = path.name
         try:
-            with reading(name), open(path, "rb") as file:
+            with reading(self._name), open(path, "rb") as file:
                 self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self.about, self._sections = self._index()
-        except (ValueError, KeyError, TypeError) as exc:
-            raise CatalogError(f"{name} is damaged or of another format: {exc}.") from exc
+        except ValueError as exc:
+            raise CatalogError(f"{self._name} is damaged or of another format: {exc}.") from exc
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """Return a section as a read-only array over the map; nothing is copied."""
-        section = self._sections[name]
+        """Return a section as a read-only array over the map; nothing is copied.
+
+        Raises :class:`CatalogError` when its bytes do not match their CRC.
+        """
+        section = self._section(name)
         dtype, shape = np.dtype(section["dtype"]), section["shape"]
         count = int(np.prod(shape, dtype=np.int64))
-        return np.frombuffer(self.map, dtype, count, section["offset"]).reshape(shape)
+        found = np.frombuffer(self.map, dtype, count, section["offset"]).reshape(shape)
+        if crc32(found.reshape(-1).view(np.uint8).data) != section["crc"]:
+            raise CatalogError(f"{self._name} is damaged: part {name!r} does not match its checksum.")
+        return found
 
     def span(self, name: str) -> tuple[int, int]:
         """Return where a byte string begins and ends in :attr:`map`."""
-        section = self._sections[name]
+        section = self._section(name)
         return section["offset"], section["offset"] + section["shape"][0]
 
+    def _section(self, name: str) -> dict[str, Any]:
+        if name not in self._sections:
+            raise CatalogError(f"{self._name} is of another format: it has no part {name!r}.")
+        section: dict[str, Any] = self._sections[name]
+        return section
+
     def _index(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        size = len(self.map)
-        if size < 24 or self.map[:8] != _MAGIC or self.map[-8:] != _MAGIC:
-            raise ValueError("the file does not begin and end as it should")
-        end = size - 16
-        start = end - int.from_bytes(self.map[end : end + 8], "little")
-        if start < 8:
-            raise ValueError("its index lies outside the file")
-        index = orjson.loads(self.map[start:end])
-        for name, section in index["sections"].items():
-            length = np.dtype(section["dtype"]).itemsize * int(np.prod(section["shape"], dtype=np.int64))
-            if not 8 <= section["offset"] <= section["offset"] + length <= start:
-                raise ValueError(f"section {name} lies outside the file")
+        end = len(self.map) - _TAIL.size
+        if end < len(_MAGIC) or self.map[: len(_MAGIC)] != _MAGIC:
+            raise ValueError("it does not begin as it should")
+        crc, length, magic = _TAIL.unpack(self.map[end:])
+        text = self.map[max(end - length, 0) : end]
+        if magic != _MAGIC or crc32(text) != crc:
+            raise ValueError("it does not end as it should")
+        index = orjson.loads(text)
         return index["about"], index["sections"]

@@ -118,5 +118,35 @@ def test_a_section_that_is_missing_is_named(tmp_path):
     (tmp_path / "serve").mkdir()
     with PackWriter(tmp_path / "serve" / "features.bin", {"count": 0, "kind": "point"}) as pack:
         pack.chunks("items", [])
-    with pytest.raises(CatalogError, match="ids"):
+        pack.array("item_starts", np.zeros(1, dtype=np.int64))
+    with pytest.raises(CatalogError, match="no part 'ids'"):
         Features.open(tmp_path)
+
+
+@pytest.mark.parametrize("seeds", [range(100), pytest.param(range(100, 1000), marks=pytest.mark.slow)])
+def test_a_flipped_bit_is_told_or_harmless_and_never_the_end_of_the_process(tmp_path, make_records, make_shapes, seeds):
+    """Offsets and Arrow buffers go to C and C++ that trust them (F06)."""
+    content = make_records(make_shapes(GeometryKind.POLYGON, 60), GeometryKind.POLYGON, {"zone": ["A", "B", None] * 20})
+    write_features(tmp_path, content)
+    file = tmp_path / "serve" / "features.bin"
+    whole = file.read_bytes()
+
+    def answers():
+        features = Features.open(tmp_path)
+        found = as_rows(features.intersecting((-77.06, 38.78, -77.04, 38.82))).tolist()
+        rows = [features.row(str(number)) for number in range(60)]
+        lengths = [len(features.item(row)) for row in range(60)]
+        return found, rows, lengths, features.attributes.to_pylist(), features.world.tolist()
+
+    expected, told = answers(), 0
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        damaged = bytearray(whole)
+        damaged[random.integers(len(whole))] ^= 1 << int(random.integers(8))
+        file.write_bytes(damaged)
+        try:
+            assert answers() == expected
+        except CatalogError as exc:
+            told += 1
+            assert "features.bin is damaged" in str(exc) and str(tmp_path) not in str(exc)
+    assert told > len(seeds) / 10

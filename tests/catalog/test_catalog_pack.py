@@ -49,3 +49,21 @@ def test_a_missing_file_is_named_without_its_folder(tmp_path):
     with pytest.raises(CatalogError, match=r"gone\.bin") as caught:
         Pack(tmp_path / "gone.bin")
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_every_flipped_bit_in_an_array_or_the_index_is_noticed(packed, tmp_path):
+    whole = packed.read_bytes()
+    start, end = Pack(packed).span("items")
+    told = 0
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        (tmp_path / "flipped.bin").write_bytes(damaged)
+        try:
+            pack = Pack(tmp_path / "flipped.bin")
+            assert pack.array("boxes").tolist() == np.arange(12.0).reshape(3, 4).tolist()
+            assert pack.map[start:end] == b"abcde" or start <= position < end
+        except CatalogError as exc:
+            told += 1
+            assert "flipped.bin is damaged" in str(exc)
+    assert told > 96 + 100
