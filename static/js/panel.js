@@ -63,14 +63,19 @@ export class Panel {
     const picked = this.found[index];
     this.part("count").textContent = `${index + 1} of ${this.found.length}`;
     const more = picked.more ? `${NUMBERS.format(picked.more)} more records of this layer are at this place.` : "";
-    this.fill(picked.layer.title, rows(picked.layer, picked.item), more);
+    const known = picked.layer.columns.filter(({ name }) => Object.hasOwn(picked.item.properties ?? {}, name));
+    const [full, empty] = [false, true].map((side) => known.filter((column) => isEmpty(picked.item, column) === side));
+    this.fill(picked.layer.title, full.map((column) => row(picked.item, column)), more);
+    if (empty.length) this.part("empty").textContent = `Not recorded: ${empty.map(heading).join("; ")}.`;
     this.link(picked);
     this.outline(picked.item.geometry);
   }
 
-  /** On a phone the panel lies over the lower part of the map: move the position out from under it. */
+  /** Keeps the position in sight: the panel goes to the other side, or on a phone the map moves from under it. */
   uncover(latlng) {
     const size = this.map.getSize();
+    const onTheRight = this.map.latLngToContainerPoint(latlng).x > size.x / 2;
+    this.element.classList.toggle("picked-left", onTheRight);
     if (this.element.offsetWidth < 0.9 * size.x) return;
     this.map.panInside(latlng, { paddingTopLeft: [0, 40], paddingBottomRight: [0, 0.62 * size.y + 40] });
   }
@@ -84,6 +89,7 @@ export class Panel {
   fill(title, values, message) {
     this.part("title").textContent = title;
     this.part("message").textContent = message;
+    this.part("empty").textContent = "";
     this.part("links").hidden = true;
     this.part("values").replaceChildren(
       ...values.flatMap(([name, value]) => [textElement("dt", name), textElement("dd", value)]),
@@ -109,18 +115,23 @@ function textElement(name, text) {
   return element;
 }
 
-function rows(layer, item) {
-  const properties = item.properties ?? {};
-  const columns = layer.columns.filter(({ name }) => Object.hasOwn(properties, name));
-  return columns.map((column) => [column.meaning || column.name, worded(properties[column.name], column)]);
+function isEmpty(item, { name }) {
+  return item.properties[name] === null || item.properties[name] === "";
+}
+
+function row(item, column) {
+  return [heading(column), worded(item.properties[column.name], column)];
+}
+
+function heading(column) {
+  return column.meaning || column.name;
 }
 
 function worded(value, column) {
-  if (value === null || value === "") return "not recorded";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (column.type === "date" && /^\d{4}-\d\d-\d\d$/.test(value)) return DAYS.format(new Date(value));
   const code = column.codes.find(([known]) => known === String(value));
   if (code && code[1]) return `${code[1]} (${value})`;
-  if (typeof value === "number" && column.unit) return `${NUMBERS.format(value)} ${column.unit}`;
-  return column.unit ? `${value} ${column.unit}` : String(value);
+  const text = typeof value === "number" && column.unit ? NUMBERS.format(value) : String(value);
+  return column.unit ? `${text} ${column.unit}` : text;
 }

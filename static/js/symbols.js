@@ -55,7 +55,7 @@ function drawLine(ctx, geometry, z, layer, colour) {
 
 function drawPoint(ctx, geometry, z, layer, colour) {
   const { style } = layer;
-  const radius = style.radius * share(spacing(layer, z), 0.35, 1);
+  const radius = style.radius * share(spacing(layer, z), 0.22, 1);
   ctx.beginPath();
   for (const [position] of geometry) {
     ctx.moveTo(position.x + radius, position.y);
