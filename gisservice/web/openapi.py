@@ -124,16 +124,15 @@ def _path_parameters(template: str, operation: Operation, offering: Offering) ->
 
 
 def _query_parameter(parameter: Parameter) -> Schema:
-    described: Schema = {
+    return {
         "name": parameter.name,
         "in": "query",
         "required": False,
+        "style": "form",
+        "explode": False,
         "description": parameter.meaning,
         "schema": dict(parameter.schema),
     }
-    if parameter.schema["type"] == "array":
-        described |= {"style": "form", "explode": False}
-    return described
 
 
 def _response(code: int, text: str) -> Schema:

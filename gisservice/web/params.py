@@ -46,7 +46,7 @@ def item_parameters(limit: int, limit_max: int) -> tuple[Parameter, ...]:
         Parameter(
             "limit",
             f"Items on a page. More than {limit_max} gets {limit_max}, and a link to the rest.",
-            {"type": "integer", "minimum": 1, "default": limit},
+            {"type": "integer", "minimum": 1, "maximum": limit_max, "default": limit},
         ),
         Parameter(
             "offset",
@@ -61,6 +61,8 @@ def item_parameters(limit: int, limit_max: int) -> tuple[Parameter, ...]:
             {
                 "type": "array",
                 "items": {"type": "number"},
+                "minItems": 4,
+                "maxItems": 6,
                 "oneOf": [{"minItems": 4, "maxItems": 4}, {"minItems": 6, "maxItems": 6}],
             },
         ),

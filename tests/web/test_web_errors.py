@@ -7,7 +7,7 @@ import json
 import logging
 
 import pytest
-from conftest import City
+from web_city import City
 from werkzeug.test import Client
 
 from gisservice import errors

@@ -9,7 +9,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
-from conftest import EAST, NORTH, SOUTH, WEST, City, lots_frame, publish
+from web_city import EAST, NORTH, SOUTH, WEST, City, lots_frame, publish
 from werkzeug.test import Client
 
 from gisservice.model import GeometryKind

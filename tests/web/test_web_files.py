@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from conftest import City
+from web_city import City
 from werkzeug.test import Client
 
 from gisservice.web import wsgi_app

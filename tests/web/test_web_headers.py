@@ -6,7 +6,7 @@ import re
 from wsgiref.validate import validator
 
 import pytest
-from conftest import City
+from web_city import City
 from werkzeug.test import Client, TestResponse
 
 from gisservice.web import create_app, wsgi_app
@@ -97,34 +97,27 @@ def test_a_page_runs_only_what_carries_its_nonce(client: Client, url: str) -> No
     assert nonces[0] != nonces[1]
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "FOO"])
 @pytest.mark.parametrize("url", routes())
-def test_every_route_can_only_be_read(client: Client, url: str, method: str) -> None:
-    answer = client.open(url, method=method)
-    assert answer.status_code == 405
-    assert {name.strip() for name in answer.headers["Allow"].split(",")} == {"GET", "HEAD", "OPTIONS"}
-    assert answer.get_json()["status"] == 405
-    overridden = client.get(url, headers={"X-HTTP-Method-Override": method})
-    assert overridden.status_code == client.get(url).status_code
+def test_every_route_can_only_be_read(client: Client, url: str) -> None:
+    plain = client.get(url)
+    for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "FOO"):
+        answer = client.open(url, method=method)
+        assert answer.status_code == 405
+        assert {name.strip() for name in answer.headers["Allow"].split(",")} == {"GET", "HEAD", "OPTIONS"}
+        assert answer.get_json()["status"] == 405
+        assert client.get(url, headers={"X-HTTP-Method-Override": method}).status_code == plain.status_code
 
 
 @pytest.mark.parametrize("url", routes())
-@pytest.mark.parametrize("origin", ["null", "https://evil.example", "https://example.gov.evil.example"])
-def test_any_site_may_read_and_none_with_credentials(client: Client, url: str, origin: str) -> None:
-    answer = client.open(
-        url,
-        method="OPTIONS",
-        headers={
-            "Origin": origin,
-            "Access-Control-Request-Method": "GET",
-            "Access-Control-Request-Headers": "if-none-match",
-        },
-    )
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
-    assert "If-None-Match" in answer.headers["Access-Control-Allow-Headers"]
-    assert client.get(url, headers={"Origin": origin}).headers["Access-Control-Allow-Origin"] == "*"
+def test_any_site_may_read_and_none_with_credentials(client: Client, url: str) -> None:
+    for origin in ("null", "https://evil.example", "https://example.gov.evil.example"):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x"}
+        answer = client.open(url, method="OPTIONS", headers=headers)
+        assert (answer.status_code, answer.data) == (204, b"")
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
+        assert "If-None-Match" in answer.headers["Access-Control-Allow-Headers"]
+        assert client.get(url, headers={"Origin": origin}).headers["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.parametrize("url", [*routes(), "/nope"])

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from conftest import City
+from web_city import City
 from werkzeug.test import Client
 
 from gisservice.settings import Settings
@@ -28,13 +28,13 @@ EVIL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("host", EVIL)
 @pytest.mark.parametrize("url", URLS)
-def test_hosts_that_are_not_trusted_are_refused(client: Client, url: str, host: str) -> None:
-    answer = client.get(url, headers={"Host": host})
-    assert answer.status_code == 400
-    assert "host name" in answer.get_json()["detail"]
-    assert "evil" not in answer.text
+def test_hosts_that_are_not_trusted_are_refused(client: Client, url: str) -> None:
+    for host in EVIL:
+        answer = client.get(url, headers={"Host": host})
+        assert answer.status_code == 400, host
+        assert "host name" in answer.get_json()["detail"]
+        assert "evil" not in answer.text
     clean = client.get(url)
     assert b"evil" not in clean.data + str(clean.headers).encode()
 

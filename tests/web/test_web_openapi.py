@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import City, publish_raster
+from web_city import City, publish_raster
 from werkzeug.test import Client
 
 from gisservice.web import create_app
@@ -214,7 +214,19 @@ def test_the_collections_that_can_be_asked_for_are_listed(definition: dict) -> N
 def test_the_limits_are_the_settings(definition: dict, city: City) -> None:
     limit = definition["components"]["parameters"]["limit"]
     assert limit["schema"]["default"] == city.settings.items_limit
+    assert limit["schema"]["maximum"] == city.settings.items_limit_max
     assert str(city.settings.items_limit_max) in limit["description"]
+
+
+def test_the_parameters_are_those_of_the_standard(definition: dict) -> None:
+    """OGC API Features 1: fc-limit-definition, fc-bbox-definition, fc-time-definition."""
+    known = definition["components"]["parameters"]
+    assert all((entry["in"], entry["required"]) == ("query", False) for entry in known.values())
+    assert all((entry["style"], entry["explode"]) == ("form", False) for entry in known.values())
+    assert (known["limit"]["schema"]["type"], known["limit"]["schema"]["minimum"]) == ("integer", 1)
+    assert known["bbox"]["schema"]["oneOf"] == [{"minItems": 4, "maxItems": 4}, {"minItems": 6, "maxItems": 6}]
+    assert known["bbox"]["schema"]["items"] == {"type": "number"}
+    assert known["datetime"]["schema"] == {"type": "string"}
 
 
 def test_without_anything_published_there_is_no_empty_enumeration(own_city: City, tmp_path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pyogrio
 import pytest
 import shapely
-from conftest import City, build_city, lots_frame, publish
+from web_city import City, build_city, lots_frame, publish
 from werkzeug.test import Client
 
 from gisservice.errors import SettingsError
@@ -281,6 +281,7 @@ def test_what_cannot_be_served_is_said_before_anything_starts(own_city: City, tm
         serve(replace(own_city.settings, registry=tmp_path / "nothing.toml"))
 
 
+@pytest.mark.slow
 def test_importing_the_wsgi_module_reads_nothing() -> None:
     script = "import gisservice.web.wsgi as m; assert callable(m.app)"
     environ = {**os.environ, "GISSERVICE_PORT": "nonsense", "GISSERVICE_REGISTRY": "/nothing"}

@@ -7,8 +7,8 @@ import json
 
 import mapbox_vector_tile
 import pytest
-from conftest import City
 from pmtiles.reader import MmapSource, Reader
+from web_city import City
 from werkzeug.test import Client
 
 from gisservice.web import create_app, wsgi_app

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from conftest import BUILDERS, City, lots_frame, publish
+from web_city import City, lots_frame, publish
 from werkzeug.test import Client
 
 from gisservice.catalog import Catalog
-from gisservice.web import wsgi_app
+from gisservice.web import create_app, wsgi_app
 
 TILE = "14/4685/6272"
 
 
-@pytest.fixture(params=sorted(BUILDERS))
+@pytest.fixture(params=[create_app, wsgi_app], ids=["flask", "fast"])
 def living(request: pytest.FixtureRequest, own_city: City) -> Client:
-    return Client(BUILDERS[request.param](own_city.settings))
+    return Client(request.param(own_city.settings))
 
 
 def numbers(client: Client) -> tuple[str, int, str, str]:

@@ -1,0 +1,205 @@
+"""A small city to publish and serve: lots that share borders, places, a raster."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import shapely
+
+from gisservice import crs
+from gisservice.catalog import Catalog, Features, Manifest, Records, write_features
+from gisservice.crs import CRS84
+from gisservice.model import Column, ColumnType, Extent, GeometryKind, Layer, Quality, Version
+from gisservice.settings import Settings
+from gisservice.tiles import TileSource, build_pyramid
+
+WEST, SOUTH, EAST, NORTH = -77.06, 38.80, -77.04, 38.82
+STEP = 0.001
+COLUMNS = (
+    Column("pid", ColumnType.STRING, "Identifier"),
+    Column("zoning", ColumnType.STRING, "Zone"),
+    Column("area", ColumnType.NUMBER, "Area", "m²"),
+)
+
+REGISTRY = """
+maps = "maps.toml"
+
+[city]
+name = "Testville"
+notice = "Invented data."
+contact = "gis@example.org"
+
+[layers.lots]
+title = "Lots"
+sources = [{path = "lots.geojson"}]
+geometry = "polygon"
+id_column = "pid"
+zoom = [12, 14]
+columns.pid = {type = "string"}
+
+[layers.places]
+title = "Places"
+sources = [{path = "places.geojson"}]
+geometry = "point"
+id_column = "pid"
+zoom = [12, 14]
+columns.pid = {type = "string"}
+
+[layers.unpublished]
+title = "Nothing yet"
+sources = [{path = "nothing.geojson"}]
+geometry = "point"
+id_column = "pid"
+columns.pid = {type = "string"}
+"""
+
+MAPS = """
+[maps.city]
+title = "The city"
+description = "Everything."
+layers = ["lots", "places", "unpublished"]
+"""
+
+
+def squares(columns: int = 20, rows: int = 20) -> list[shapely.Polygon]:
+    return [
+        shapely.box(WEST + i * STEP, SOUTH + j * STEP, WEST + (i + 1) * STEP, SOUTH + (j + 1) * STEP)
+        for j in range(rows)
+        for i in range(columns)
+    ]
+
+
+def lots_frame(count: int = 400) -> geopandas.GeoDataFrame:
+    """Square lots that share borders; the ids hold what ids of cities hold: blanks, dots, slashes, letters beyond."""
+    shapes = squares()[:count]
+    ids = [f"{number:03d}.01-{number % 7}" for number in range(len(shapes))]
+    ids[:3] = ["a b/c", "Zürich №1", "100%"][: len(ids)]
+    return geopandas.GeoDataFrame(
+        {"pid": ids, "zoning": [("RB", "RM", None)[n % 3] for n in range(len(ids))], "area": np.arange(len(ids)) + 0.5},
+        geometry=shapes,
+        crs=CRS84,
+    )
+
+
+def publish(
+    catalog: Catalog,
+    frame: geopandas.GeoDataFrame,
+    collection_id: str,
+    kind: GeometryKind = GeometryKind.POLYGON,
+    *,
+    zooms: tuple[int, int] = (12, 14),
+    storage: str = "EPSG:2283",
+) -> Version:
+    """Publish a frame in CRS84 with tiles, as ingest does."""
+    layer = Layer(
+        collection_id,
+        collection_id.title(),
+        kind,
+        "What it is.",
+        id_column="pid",
+        columns=COLUMNS,
+        attribution="The city",
+        licence="https://example.org/licence",
+        minzoom=zooms[0],
+        maxzoom=zooms[1],
+    )
+    stored = frame.to_crs(crs.parse(storage))
+    lonlat = np.asarray(frame.geometry.array)
+    with catalog.stage(collection_id) as staging:
+        ids = list(frame["pid"])
+        tile_ids = np.arange(1, len(ids) + 1, dtype=np.int64)
+        write_features(staging.path, Records(stored, ids, tile_ids, lonlat, None, kind))
+        tiles = write_tiles(staging.path, layer)
+        manifest = Manifest(
+            collection=collection_id,
+            layer=layer,
+            kind=kind,
+            count=len(frame),
+            storage_crs=storage,
+            storage_crs_definition=crs.parse(storage).to_wkt(),
+            extent=Extent(tuple(float(value) for value in frame.total_bounds)),
+            columns=COLUMNS,
+            id_column="pid",
+            quality=Quality(len(frame), len(frame)),
+            tiles=tiles,
+        )
+        return staging.publish(manifest)
+
+
+def write_tiles(folder: Path, layer: Layer) -> dict[str, Any]:
+    features = Features.open(folder)
+    geometries = features.geometries
+    world = type(geometries)(features.kind, features.world, geometries.rings, geometries.parts, geometries.starts)
+    source = TileSource(
+        layer.id, features.kind, world, features.record_geometry, features.tile_ids, features.attributes,
+        False, layer.minzoom, layer.maxzoom,
+    )  # fmt: skip
+    build_pyramid(source, folder / "tiles.pmtiles", workers=1)
+    size = (folder / "tiles.pmtiles").stat().st_size
+    return {"minzoom": layer.minzoom, "maxzoom": layer.maxzoom, "tiles": 0, "bytes": size}
+
+
+def publish_raster(catalog: Catalog) -> Version:
+    with catalog.stage("relief") as staging:
+        (staging.path / "raster.tif").write_bytes(b"II*\0")
+        return staging.publish(
+            Manifest(
+                collection="relief",
+                layer=Layer("relief", "Relief", GeometryKind.RASTER),
+                kind=GeometryKind.RASTER,
+                count=0,
+                storage_crs="EPSG:2283",
+                storage_crs_definition="",
+                extent=Extent((WEST, SOUTH, EAST, NORTH)),
+                quality=Quality(0, 0),
+                raster={"width": 1, "height": 1},
+            )
+        )
+
+
+@dataclass(frozen=True)
+class City:
+    """A published city and its settings."""
+
+    settings: Settings
+    catalog: Catalog
+
+
+def build_city(folder: Path) -> City:
+    (folder / "layers.toml").write_text(REGISTRY)
+    (folder / "maps.toml").write_text(MAPS)
+    settings = Settings.load(
+        {},
+        registry=folder / "layers.toml",
+        home=folder / "published",
+        static=write_static(folder),
+        items_limit_max=1000,
+    )
+    catalog = Catalog(settings.home)
+    publish(catalog, lots_frame(), "lots")
+    places = lots_frame(50)
+    places["geometry"] = places.geometry.representative_point()
+    publish(catalog, places, "places", GeometryKind.POINT)
+    publish_raster(catalog)
+    return City(settings, catalog)
+
+
+def write_static(folder: Path) -> Path:
+    """A static folder with our own files and, in place of the browser libraries, empty files of their names."""
+    static = folder / "static"
+    (static / "vendor").mkdir(parents=True)
+    repository = Path(__file__).resolve().parents[2] / "static"
+    for pattern in ("css/*.css", "js/*.js", "*.svg"):
+        for file in repository.glob(pattern):
+            (static / file.relative_to(repository)).parent.mkdir(exist_ok=True)
+            (static / file.relative_to(repository)).write_bytes(file.read_bytes())
+    names = ("leaflet.js", "leaflet.css", "protomaps-leaflet.js")
+    manifest = {name: {"file": name, "sri": "sha256-"} for name in names}
+    (static / "vendor" / "manifest.json").write_text(json.dumps(manifest))
+    (static / "vendor" / "big.js").write_text("// library\n" * 500)
+    return static
