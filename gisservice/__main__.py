@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from gisservice.catalog import Catalog, load_registry
-from gisservice.errors import CollectionNotFound, GISServiceError, RegistryError
+from gisservice.errors import CollectionNotFound, GISServiceError, RegistryError, SettingsError
 from gisservice.ingest import Summary, ingest, ingest_layer
 from gisservice.ingest.doctor import examine
 from gisservice.ingest.sample import generate
@@ -82,15 +82,29 @@ class Output:
             yield report
 
 
-class Door(click.Group):
-    """A group whose commands end in one line and exit code 1 when the package raises on purpose."""
+class Verb(click.Command):
+    """A command that ends in one line, or one event, and exit code 1 when the package raises on purpose."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb; an error of the package becomes a line on standard error (or an event) and exit code 1."""
+        """Run the verb and tell its error in the form that was asked for."""
         try:
             return super().invoke(ctx)
         except GISServiceError as error:
-            Output("--json" in sys.argv).fail(error)
+            Output(ctx.params["as_json"]).fail(error)
+            ctx.exit(1)
+
+
+class Door(click.Group):
+    """The group of all verbs; a setting that cannot be used is told before any verb begins."""
+
+    command_class = Verb
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Read the settings, then run the verb."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            Output(False).fail(error)
             ctx.exit(1)
 
 
@@ -327,8 +341,11 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _declared(settings: Settings, collection_id: str) -> tuple[Layer, Registry] | None:
-    """Return the declaration of a layer with its registry; None when there is no registry or no such layer."""
-    if not settings.registry.exists():
+    """Return the declaration of a layer with its registry, or None when the layer is not declared.
+
+    Only the default registry may be missing: one that was named and is not there must not publish hidden columns.
+    """
+    if not settings.registry.exists() and settings.registry == Settings.load({}).registry:
         return None
     registry = load_registry(settings.registry)
     layer = registry.layer(collection_id)
