@@ -68,6 +68,8 @@ _DECIMALS = 8
 _TILE_ID_MAX = 2**53 - 1
 _JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _ROWS_AT_ONCE = 2048
+"""Made Python objects of at a time, on the way to JSON."""
+
 _TYPES = {
     GeometryKind.POINT: ("Point", "MultiPoint"),
     GeometryKind.LINE: ("LineString", "MultiLineString"),
@@ -124,10 +126,11 @@ def _check(records: Records) -> None:
     if count and not 0 <= records.tile_ids.min() <= records.tile_ids.max() <= _TILE_ID_MAX:
         raise ValueError(f"tile ids must lie between 0 and {_TILE_ID_MAX}")
     types = shapely.get_type_id(records.lonlat)
-    wrong = ~np.isin(types, _TYPE_IDS[records.kind]) | shapely.is_empty(records.lonlat)
+    finite = np.isfinite(shapely.bounds(records.lonlat)).reshape(count, 4).all(axis=1)  # not finite: empty, too
+    wrong = ~np.isin(types, _TYPE_IDS[records.kind]) | ~finite
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"record {records.ids[first]!r} has no geometry of kind {records.kind}")
+        raise ValueError(f"record {records.ids[first]!r} has no finite geometry of kind {records.kind}")
 
 
 def _order(records: Records) -> npt.NDArray[np.int64]:
@@ -163,7 +166,7 @@ def _write_parquet(path: Path, table: pa.Table, frame: geopandas.GeoDataFrame, o
     corners = ("xmin", "ymin", "xmax", "ymax")
     wkb = pa.array(shapely.to_wkb(geometries), type=pa.binary())
     boxes = pa.StructArray.from_arrays([pa.array(bounds[:, i]) for i in range(4)], names=corners)
-    types = sorted({name.replace("LinearRing", "LineString") for name in set(frame.geom_type)})
+    types = sorted(set(frame.geom_type))
     geo = {
         "version": "1.1.0",
         "primary_column": frame.geometry.name,
@@ -233,7 +236,6 @@ def _ragged(distinct: npt.NDArray[Any], kind: GeometryKind) -> Geometries:
         zero = np.zeros(1, dtype=np.int64)
         return Geometries(kind, np.empty((0, 2)), zero, zero, zero)
     _, coordinates, offsets = shapely.to_ragged_array(pieces, include_z=False)
-    coordinates = coordinates + 0.0  # minus zero would print as -0.0
     if kind is GeometryKind.POLYGON:
         rings, parts = offsets
     elif kind is GeometryKind.LINE:
@@ -245,7 +247,7 @@ def _ragged(distinct: npt.NDArray[Any], kind: GeometryKind) -> Geometries:
 
 def _geometry_texts(geometries: Geometries) -> list[bytes]:
     """Return each distinct geometry as GeoJSON, formatted once however many records share it."""
-    rounded = np.round(geometries.coordinates, _DECIMALS)
+    rounded = np.round(geometries.coordinates, _DECIMALS) + 0.0  # minus zero would be printed as -0.0
     rings, parts, starts = geometries.rings.tolist(), geometries.parts.tolist(), geometries.starts.tolist()
     single, multi = _TYPES[geometries.kind]
 
@@ -270,40 +272,35 @@ def _geometry_texts(geometries: Geometries) -> list[bytes]:
 def _write_items(
     pack: PackWriter, ids: list[str], texts: list[bytes], record_geometry: npt.NDArray[np.uint32], table: pa.Table
 ) -> npt.NDArray[np.int64]:
-    sizes = np.zeros(len(ids) + 1, dtype=np.int64)
+    """Write the finished items one by one, and return where each begins."""
+    starts = [0]
 
-    def chunks() -> Iterator[bytes]:
-        for first in range(0, len(ids), _ROWS_AT_ONCE):
-            last = min(first + _ROWS_AT_ONCE, len(ids))
-            items = [
-                b'{"type":"Feature","id":%b,"geometry":%b,"properties":%b}%b'
-                % (orjson.dumps(ids[row]), texts[geometry], properties, ITEM_SEPARATOR)
-                for row, geometry, properties in zip(
-                    range(first, last),
-                    record_geometry[first:last].tolist(),
-                    _properties(table.slice(first, last - first)),
-                    strict=True,
-                )
-            ]
-            sizes[first + 1 : last + 1] = [len(item) for item in items]
-            yield b"".join(items)
+    def items() -> Iterator[bytes]:
+        for item_id, geometry, properties in zip(ids, record_geometry.tolist(), _properties(table), strict=True):
+            item = b'{"type":"Feature","id":%b,"geometry":%b,"properties":%b}%b' % (
+                orjson.dumps(item_id),
+                texts[geometry],
+                properties,
+                ITEM_SEPARATOR,
+            )
+            starts.append(starts[-1] + len(item))
+            yield item
 
-    pack.chunks("items", chunks())
-    return np.cumsum(sizes)
+    pack.chunks("items", items())
+    return np.array(starts, dtype=np.int64)
 
 
 def _properties(table: pa.Table) -> Iterator[bytes]:
-    columns = [_values(column) for column in table.columns]
     names = table.column_names
-    for row in range(table.num_rows):
-        yield orjson.dumps(
-            {name: column[row] for name, column in zip(names, columns, strict=True)}, option=_JSON_OPTIONS
-        )
+    for first in range(0, table.num_rows, _ROWS_AT_ONCE):
+        columns = [_values(column) for column in table.slice(first, _ROWS_AT_ONCE).columns]
+        for values in zip(*columns, strict=True):
+            yield orjson.dumps(dict(zip(names, values, strict=True)), option=_JSON_OPTIONS)
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(column.type):  # nanoseconds would come as pandas objects
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        column = column.cast(pa.timestamp("us", "UTC" if column.type.tz else None), safe=False)
     values: list[Any] = column.to_pylist()
     return values
 

@@ -60,7 +60,7 @@ def test_rings_run_as_rfc_7946_wants_and_are_closed(write, make_records, make_sh
 
 
 def test_positions_have_eight_decimals_and_no_minus_zero(write, make_records):
-    points = [shapely.Point(-0.0, 1 / 3), shapely.Point(-77.123456789, 38.00000000049), shapely.Point(1e-9, 2e-8)]
+    points = [shapely.Point(-0.0, 1 / 3), shapely.Point(-77.123456789, 38.00000000049), shapely.Point(-1e-9, 2e-8)]
     features = write(make_records(points, GeometryKind.POINT))
     found = {item["id"]: item["geometry"]["coordinates"] for item in parsed(features)}
     assert found == {"0": [0.0, 0.33333333], "1": [-77.12345679, 38.0], "2": [0.0, 2e-8]}
@@ -109,6 +109,12 @@ def test_any_text_is_an_id(tmp_path_factory, make_records, ids):
         for near in (item_id + " ", " " + item_id, item_id + "\0", item_id.swapcase()):
             assert near in ids or features.row(near) is None
     assert features.row("\ud800") is None
+
+
+def test_a_time_of_another_zone_is_published_in_utc(write, make_records):
+    moments = pandas.to_datetime(["2026-07-01T08:00:00.25-04:00"]).tz_convert("America/New_York")
+    features = write(make_records([shapely.Point(0, 0)], GeometryKind.POINT, {"moment": moments}))
+    assert parsed(features)[0]["properties"]["moment"] == "2026-07-01T12:00:00.250000Z"
 
 
 def test_ids_of_one_hash_are_told_apart(write, make_records, monkeypatch):
@@ -262,9 +268,10 @@ def test_no_internal_columns_no_internal_file(tmp_path, make_records, make_shape
         (lambda c: c.tile_ids.__setitem__(0, 1), "unique"),
         (lambda c: c.tile_ids.__setitem__(0, -1), "between"),
         (lambda c: c.tile_ids.__setitem__(0, 2**53), "between"),
-        (lambda c: c.lonlat.__setitem__(1, None), "record '1' has no geometry of kind point"),
-        (lambda c: c.lonlat.__setitem__(1, shapely.Point()), "record '1' has no geometry"),
-        (lambda c: c.lonlat.__setitem__(2, shapely.box(0, 0, 1, 1)), "record '2' has no geometry"),
+        (lambda c: c.lonlat.__setitem__(1, None), "record '1' has no finite geometry of kind point"),
+        (lambda c: c.lonlat.__setitem__(1, shapely.Point()), "record '1' has no finite"),
+        (lambda c: c.lonlat.__setitem__(1, shapely.Point(np.inf, 1)), "record '1' has no finite"),
+        (lambda c: c.lonlat.__setitem__(2, shapely.box(0, 0, 1, 1)), "record '2' has no finite"),
     ],
 )
 def test_records_that_break_their_promise_are_refused(tmp_path, make_records, make_shapes, spoil, message):
