@@ -83,7 +83,8 @@ def _written_by_gdal() -> npt.NDArray[np.float64]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "probes.geojson"
         pyogrio.write_dataframe(frame, file, driver="GeoJSON", RFC7946="YES", COORDINATE_PRECISION=12)
-        return shapely.get_coordinates(pyogrio.read_dataframe(file).geometry.array)
+        positions: npt.NDArray[np.float64] = shapely.get_coordinates(pyogrio.read_dataframe(file).geometry.array)
+        return positions
 
 
 def _distance_m(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
