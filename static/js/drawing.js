@@ -1,5 +1,5 @@
 // Draws the layers of a page from vector tiles: one canvas for all of them, so that labels of different layers
-// keep out of each other's way. The only file that knows protomaps-leaflet.
+// keep out of each other's way. Beside labels.js the only file that knows protomaps-leaflet.
 /* global L, protomapsL */
 import { labelRule } from "./labels.js";
 import { symbolizer } from "./symbols.js";
@@ -23,7 +23,7 @@ export class Drawing {
     this.grid = protomapsL.leafletLayer({
       sources,
       paintRules: drawn.map((layer) => rule(layer, symbolizer(layer))),
-      labelRules: drawn.toReversed().filter((layer) => layer.style.label).map(labelRule),
+      labelRules: [...drawn].reverse().filter((layer) => layer.style.label).map(labelRule),
       attribution: "",
       lang: document.documentElement.lang,
       maxZoom: map.getMaxZoom(),

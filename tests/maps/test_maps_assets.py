@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -56,6 +57,35 @@ def test_what_the_templates_name_is_installed(root: Path) -> None:
         assert entry["sri"] == "sha384-" + base64.b64encode(hashlib.sha384(content).digest()).decode(), name
         assert hashlib.sha384(content).hexdigest()[:12] in entry["file"]
         assert b"sourceMappingURL" not in content
+
+
+def load_installer(root: Path):
+    spec = importlib.util.spec_from_file_location("install", root / "static/install.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_set_up_copies_the_files_it_lists_under_names_with_their_digest(root: Path, tmp_path: Path) -> None:
+    installer = load_installer(root)
+    for source in (*installer.FILES.values(), *installer.LICENCES):
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_bytes(f"// {source}\n//# sourceMappingURL=x.map\n".encode())
+    target = tmp_path / "vendor"
+    target.mkdir()
+    manifest = installer.copy_files(tmp_path, target)
+    assert set(manifest) == set(installer.FILES)
+    for name, entry in manifest.items():
+        assert (target / entry["file"]).read_bytes() == f"// {installer.FILES[name]}\n".encode()
+    assert len(list(target.glob("*.LICENSE.txt"))) == len(installer.LICENCES)
+
+
+def test_only_a_closing_mention_of_a_source_map_is_dropped(root: Path) -> None:
+    strip = load_installer(root).without_source_map
+    assert strip(b"code;\n//# sourceMappingURL=a.map") == b"code;\n"
+    assert strip(b"code;\n") == b"code;\n"
+    assert strip(b'a="\n//# sourceMappingURL=";\nmore;\n') == b'a="\n//# sourceMappingURL=";\nmore;\n'
 
 
 def test_the_lock_file_names_no_host(root: Path) -> None:
