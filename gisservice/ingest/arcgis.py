@@ -22,6 +22,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 import numpy as np
 import pyarrow as pa
 
+from gisservice.catalog.manifest import bare_location
 from gisservice.errors import SourceError
 from gisservice.ingest.formats import Dataset, Format
 from gisservice.ingest.selecting import select
@@ -46,8 +47,13 @@ class Service:
     def __init__(self, address: str) -> None:
         url = urlsplit(address)
         secure = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
-        if not secure or not url.hostname:
-            raise SourceError(f"{address} is not read; expected an https address.", source=address)
+        plain = url.hostname and not (url.username or url.password or url.query or url.fragment)
+        if not secure or not plain:
+            shown = bare_location(address)
+            raise SourceError(
+                f"{shown} is not read; expected an https address without user, password, query and fragment.",
+                source=shown,
+            )
         self.address = address.rstrip("/")
         self.deadline = time.monotonic() + TOTAL_S
         self.bytes_left = TOTAL_BYTES_MAX
@@ -60,7 +66,7 @@ class Service:
         body = self._fetch(f"{self.address}{path}?{query}")
         try:
             answer = json.loads(body)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             kind = "a web page" if body.lstrip()[:1] == b"<" else "something that is not JSON"
             raise self.error(f"answered with {kind}; it may need a login, or be out of order") from exc
         if not isinstance(answer, dict):
@@ -127,7 +133,7 @@ def read_service(
     object_id = str(about.get("objectIdField") or _object_id(about) or fields[0])
     asked = ",".join(dict.fromkeys([object_id, *selection.names])) if declared is not None else "*"
     _, counted = service.ask("/query", where="1=1", returnCountOnly="true")
-    expected = int(counted.get("count", -1))
+    expected = _whole(counted.get("count"), -1)
     pages = []
     for number, body in enumerate(_pages(service, about, object_id, asked, expected, progress)):
         file = workspace / f"page-{number:05}.json"
@@ -141,6 +147,10 @@ def read_service(
     return raw, service.digest.hexdigest(), TOTAL_BYTES_MAX - service.bytes_left
 
 
+def _whole(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) and value > 0 else otherwise
+
+
 def _object_id(about: dict[str, Any]) -> str | None:
     return next((str(f["name"]) for f in about["fields"] if f.get("type") == "esriFieldTypeOID"), None)
 
@@ -148,7 +158,7 @@ def _object_id(about: dict[str, Any]) -> str | None:
 def _pages(
     service: Service, about: dict[str, Any], object_id: str, asked: str, expected: int, progress: Progress
 ) -> Iterator[bytes]:
-    size = min(int(about.get("maxRecordCount") or _PAGE_RECORDS), _PAGE_RECORDS)
+    size = min(_whole(about.get("maxRecordCount"), _PAGE_RECORDS), _PAGE_RECORDS)
     offset = 0
     while True:
         body, page = service.ask(

@@ -6,8 +6,11 @@ Nothing is resampled but the overviews: cells keep the values the office gave.
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
 import warnings
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,6 @@ import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError, RasterioIOError
-from rasterio.vrt import WarpedVRT
 from rio_cogeo.cogeo import cog_translate
 
 from gisservice import crs
@@ -77,10 +79,11 @@ def publish_raster(
             system, declared, noted = _system(header, declared_crs, dataset.name)
             _require_own(system, layer, dataset.name)
             extent, operation = _extent(header, system, dataset.name)
-        with catalog.stage(layer.id) as staging, writing(layer.id):
+        stated = _saying(dataset, system if declared else None)
+        with catalog.stage(layer.id) as staging, writing(layer.id), stated as source:
             target = staging.path / RASTER_FILE
             progress("publish", 0, 3)
-            _optimise(dataset, system if declared else None, target)
+            _optimise(source, target)
             progress("publish", 1, 3)
             described = _describe(target, system)
             progress("publish", 2, 3)
@@ -171,18 +174,16 @@ def _extent(header: Any, system: CRS, name: str) -> tuple[Extent, Operation]:
     return Extent(bbox), crs.reprojection(system, CRS84, bbox).record
 
 
-def _optimise(dataset: Dataset, declared: CRS | None, target: Path) -> None:
+def _optimise(dataset: Dataset, target: Path) -> None:
     """Write the cloud-optimised GeoTIFF: 512-cell blocks, deflate, overviews that suit the values."""
     with _open(dataset) as opened:
         classes = _is_classes(opened)
         predictor = 1 if classes else 3 if opened.dtypes[0].startswith("float") else 2
-        profile = {**_PROFILE, "predictor": predictor}
-        source = opened if declared is None else WarpedVRT(opened, src_crs=declared.to_wkt(), crs=declared.to_wkt())
         try:
             cog_translate(
-                source,
+                opened,
                 target,
-                profile,
+                {**_PROFILE, "predictor": predictor},
                 overview_resampling="nearest" if classes else "average",
                 in_memory=False,
                 forward_band_tags=True,
@@ -193,9 +194,19 @@ def _optimise(dataset: Dataset, declared: CRS | None, target: Path) -> None:
                 f"{dataset.name} cannot be read whole: it is damaged or truncated. Export or copy it again.",
                 source=dataset.name,
             ) from exc
-        finally:
-            if source is not opened:
-                source.close()
+
+
+@contextmanager
+def _saying(dataset: Dataset, system: CRS | None) -> Iterator[Dataset]:
+    """Yield the dataset, or a copy that states ``system``; the file an office gave us is not written to."""
+    if system is None:
+        yield dataset
+        return
+    with tempfile.TemporaryDirectory(prefix="gisservice-") as folder:
+        copy = shutil.copyfile(dataset.path, Path(folder) / "raster.tif")
+        with rasterio.open(copy, "r+", driver="GTiff") as opened:
+            opened.crs = system.to_wkt()
+        yield replace(dataset, path=copy)
 
 
 def _is_classes(opened: Any) -> bool:

@@ -76,8 +76,9 @@ def validate(projection: Projection, layer: Layer) -> Report:
     labels = ids if ids is not None else [str(row + 1) for row in range(len(projection.geometry))]
     if kind is not GeometryKind.POINT:
         _shapes(projection, kind, sieve)
-    noted = [*projection.noted, *_codes(projection, sieve), *_stacks(projection, sieve)]
-    report = Report(kind, id_column, labels, tuple(sieve.flaws), tuple(noted))
+    _codes(projection, sieve)
+    noted = (*projection.noted, *_stacks(projection, sieve))
+    report = Report(kind, id_column, labels, tuple(sieve.flaws), noted)
     if not sieve.kept.any():
         lines = [f"{finding.count:,}: {finding.message}" for finding in report.findings]
         raise ValidationError(
@@ -301,19 +302,18 @@ def _reason(told: str, stored: Projection | None) -> tuple[str, str]:
     return match[1].lower(), f"{lon:.6f} {lat:.6f}"
 
 
-def _codes(projection: Projection, sieve: _Sieve) -> list[Finding]:
-    found = []
+def _codes(projection: Projection, sieve: _Sieve) -> None:
+    """Note values that are not in the code list of their column."""
     for column in projection.columns:
         if not column.codes or column.name not in projection.table.column_names:
             continue
         result = cast(projection.table.column(column.name), column)
-        rows = result.unknown[sieve.kept[result.unknown]]
-        if len(rows):
-            values = sorted(set(result.values.take(pa.array(rows)).to_pylist()))[:_VALUES_SHOWN]
-            shown = f": {', '.join(values)}" if column.visibility is Visibility.PUBLIC else ""
-            message = f"Column {column.name!r} has values that are not in its code list{shown}."
-            found.append(Finding("unknown-code", message, len(rows), tuple(str(row + 1) for row in rows[:100])))
-    return found
+        mask = np.zeros(len(sieve.kept), dtype=bool)
+        mask[result.unknown] = True
+        values = sorted(set(result.values.take(pa.array(np.flatnonzero(mask & sieve.kept))).to_pylist()))
+        shown = f": {', '.join(values[:_VALUES_SHOWN])}" if column.visibility is Visibility.PUBLIC else ""
+        message = f"Column {column.name!r} has values that are not in its code list{shown}."
+        sieve.add("unknown-code", message, mask, Verdict.NOTE)
 
 
 def _stacks(projection: Projection, sieve: _Sieve) -> list[Finding]:

@@ -195,6 +195,12 @@ def test_a_server_that_is_not_there():
     assert "cannot be reached" in refused(f"http://127.0.0.1:9{PATH}")
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated():
+    message = refused(f"https://user:hunter2@gis.example.org{PATH}")
+    assert "without user, password" in message
+    assert "hunter2" not in message
+
+
 @pytest.mark.parametrize("address", [f"http://gis.example.org{PATH}", f"http://169.254.169.254{PATH}"])
 def test_only_https_leaves_this_machine(address):
     assert "expected an https address" in refused(address)

@@ -78,6 +78,16 @@ def test_classes_keep_their_codes_and_colours(tif, catalog):
         assert set(np.unique(file.read(1))) <= {1, 2, 3}
 
 
+def test_a_declared_system_leaves_colours_and_the_file_alone(tif, catalog):
+    path = tif((relief(kind="uint8") % 3 + 1).astype("uint8"), colors={1: (0, 128, 0)}, crs=None)
+    before = path.read_bytes()
+    ingest(path, "cover", catalog=catalog, crs=FEET)
+    (band,) = catalog.collection("cover").manifest.raster["bands"]
+    assert band["colors"]["1"] == "#008000"
+    assert path.read_bytes() == before
+    assert [item.name for item in path.parent.iterdir() if item.suffix != ""] == ["dem.tif"]
+
+
 def test_nan_is_no_value(tif, catalog):
     cells = relief()
     cells[0] = np.nan

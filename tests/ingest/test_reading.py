@@ -218,6 +218,14 @@ def test_nulls_and_unclosed_rings(tmp_path):
     assert geometry[1].equals(shapely.Polygon(ring))
 
 
+def test_a_coordinate_that_is_no_number_is_left_to_validation(tmp_path):
+    path = tmp_path / "a.geojson"
+    path.write_text(
+        '{"type": "Feature", "properties": {}, "geometry": {"type": "LineString", "coordinates": [[NaN, 1], [2, 3]]}}'
+    )
+    assert np.isnan(shapely.get_coordinates(read_file(path).geometry)).any()
+
+
 def test_text_that_is_not_in_the_stated_encoding_is_refused(make, tmp_path):
     make("lots.shp.zip", lots().assign(PID="Caf\u00e9"))
     parts = tmp_path / "lots.shp.zip.parts"

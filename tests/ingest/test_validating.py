@@ -190,10 +190,10 @@ def test_values_outside_a_code_list_and_stacks_are_noted():
     columns = (column("pid"), column("zone", codes=(("RB", "Townhouse"),)))
     shapes = [*squares(2), *squares(1)]
     report = validate(projected(shapes, columns=columns, pid=["a", "b", "c"], zone=["rb", "XX", None]), DECLARED)
-    assert found(report, "unknown-code") == [(1, ("2",))]
-    assert "XX" in report.noted[0].message
+    assert found(report, "unknown-code") == [(1, ("b",))]
+    assert "XX" in report.flaws[0].message
     assert found(report, "stacked-geometry") == [(1, ())]
-    assert "3 records share 2 geometries" in report.noted[1].message
+    assert "3 records share 2 geometries" in report.noted[0].message
 
 
 def test_flaws_of_reading_are_counted_once():
