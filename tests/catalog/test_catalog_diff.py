@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gisservice.catalog import Features, write_features
@@ -38,6 +38,7 @@ def published(value):
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+@settings(max_examples=40)
 @given(state, state)
 def test_diff_is_what_a_comparison_of_dictionaries_finds(tmp_path_factory, make_records, before, after):
     a = stored(tmp_path_factory.mktemp("a"), make_records, before)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import shape
 
@@ -96,6 +96,7 @@ def test_values_keep_their_type(write, make_records):
     assert [items[str(i)]["local"] for i in range(2)] == ["2026-03-04T05:06:07Z", None]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=30))
 def test_any_text_is_an_id(tmp_path_factory, make_records, ids):
     folder = tmp_path_factory.mktemp("ids")
