@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gisservice.ingest import ingest as ingest
     from gisservice.ingest import ingest_layer as ingest_layer
     from gisservice.model import Query as Query
-    from gisservice.query import select as select
+    from gisservice.query.select import select as select
 
 _HOME = {
     "Catalog": "catalog",

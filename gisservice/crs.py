@@ -134,7 +134,7 @@ def proj_version() -> str:
 
 def network_enabled() -> bool:
     """Return whether PROJ would fetch missing grids from the network."""
-    return bool(pyproj.network.is_network_enabled())
+    return bool(pyproj.network.is_network_enabled())  # type: ignore[attr-defined]  # public, but not re-exported
 
 
 @dataclass(frozen=True)
