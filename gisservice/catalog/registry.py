@@ -41,7 +41,10 @@ COLLECTION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 """What a collection or a map may be called; it becomes a folder name and a part of addresses."""
 
 ZOOM_MAX = 22
-"""The deepest zoom a tileset may have: about 3.7 cm a pixel at the equator."""
+"""The deepest zoom of maps and rasters: about 3.7 cm a pixel at the equator."""
+
+VECTOR_ZOOM_MAX = crs.WORLD_BITS - 12
+"""The deepest zoom at which tiles of 4,096 steps a side lie on the steps of the world grid."""
 
 _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _RESERVED = ("geometry", "bbox")  # columns that GeoParquet itself adds
@@ -202,7 +205,7 @@ def _layer(table: _Table) -> Layer:
     name = _identifier(table, "a collection id")
     geometry = table.choice("geometry", GeometryKind)
     columns = _columns(table, geometry)
-    minzoom, maxzoom = _zoom(table)
+    minzoom, maxzoom = _zoom(table, geometry)
     return Layer(
         id=name,
         title=table.text("title", None),
@@ -356,11 +359,12 @@ def _coverage(layer: _Table, geometry: GeometryKind) -> bool:
     return coverage
 
 
-def _zoom(layer: _Table) -> tuple[int, int]:
-    expected = f"two whole numbers from 0 to {ZOOM_MAX}, the smaller first, such as [11, 16]"
+def _zoom(layer: _Table, geometry: GeometryKind) -> tuple[int, int]:
+    deepest = ZOOM_MAX if geometry is GeometryKind.RASTER else VECTOR_ZOOM_MAX
+    expected = f"two whole numbers from 0 to {deepest}, the smaller first, such as [11, 16]"
     value = layer.values.get("zoom", [8, 16])
     pair = isinstance(value, list) and len(value) == 2 and all(_is_zoom(zoom) for zoom in value)
-    if not pair or value[0] > value[1]:
+    if not pair or value[0] > value[1] or value[1] > deepest:
         layer.wrong("zoom", expected)
     return value[0], value[1]
 
