@@ -35,9 +35,12 @@ export class Drawing {
 
   /** Puts the layers on the map; the map's element is `aria-busy` until all tiles in view are drawn. */
   addTo(map) {
-    const busy = (state) => map.getContainer().setAttribute("aria-busy", String(state));
-    this.grid.on("loading", () => busy(true)).on("load", () => busy(false));
-    busy(true);
+    const setBusy = (busy) => {
+      this.busy = busy;
+      map.getContainer().setAttribute("aria-busy", String(busy));
+    };
+    this.grid.on("loading", () => setBusy(true)).on("load", () => setBusy(false));
+    setBusy(true);
     this.grid.addTo(map);
   }
 
@@ -50,11 +53,19 @@ export class Drawing {
     if (this.grid._map) this.grid.rerenderTiles();
   }
 
-  /** Returns the layers that show something within a tolerance (CSS pixels) of a position, top layer first. */
+  /**
+   * Returns the layers that show something within a tolerance (CSS pixels) of a position, top layer first; while
+   * tiles are still coming, all layers that may.
+   */
   layersAt(latlng, tolerance) {
+    if (this.busy) return this.layers.filter((layer) => this.mayShow(layer)).reverse();
     // The library takes its brush at the zoom of the data, which is drawn twice as large.
     const found = this.grid.queryTileFeaturesDebug(latlng.lng, latlng.lat, tolerance * 2 ** LEVEL_DIFFERENCE);
     return this.layers.filter((layer) => found.get(String(layer.number))?.length).reverse();
+  }
+
+  mayShow({ number, tiles }) {
+    return this.grid.views.has(String(number)) && this.map.getZoom() - LEVEL_DIFFERENCE >= tiles.minzoom;
   }
 }
 

@@ -123,6 +123,18 @@ def test_points_and_lines_are_hit_beside_their_middle(visits) -> None:
     assert panel_values(page) == {"Identifier": "s10", "Name": "10 STREET"}
 
 
+def test_a_click_before_the_tiles_have_come_is_answered_all_the_same(visits) -> None:
+    page = visits.open("/maps/city")
+    held: list = []
+    page.route("**/tiles/**", lambda route: held.append(route))
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_selector('#map_city[aria-busy="true"]')
+    page.mouse.click(*on_screen(page, position(11, 9), zoom=ZOOM + 1))
+    assert panel_values(page)["Identifier"] == "lot 11/9"
+    for route in held:
+        route.continue_()
+
+
 def test_a_click_on_nothing_says_so(visits) -> None:
     page = visits.open("/maps/city")
     page.mouse.click(*on_screen(page, (WEST - 2 * STEP, SOUTH + 10.5 * STEP)))
