@@ -187,7 +187,13 @@ class Catalog:
         if collection_id is not None:
             self._shelf(collection_id).pointer_key()
         ids = self.ids() if collection_id is None else (collection_id,)
-        return tuple(finding for found_id in ids for finding in self._shelf(found_id).damage())
+        findings: list[Finding] = []
+        for found_id in ids:
+            try:
+                findings.extend(self._shelf(found_id).damage())
+            except OSError as exc:
+                findings.append(Finding("unreadable", f"{found_id} cannot be read: {exc.strerror}.", 1, (found_id,)))
+        return tuple(findings)
 
     def backup(self, file: Path) -> None:
         """Write all collections, with every kept version, into one tar file, which replaces ``file`` when whole."""

@@ -143,11 +143,11 @@ class Shelf:
 
     def retire(self, history: History, keep: int) -> None:
         """Remove versions beyond the newest ``keep``; one that is being read stays until the next time."""
-        for version in self.kept(history)[max(keep, 1) :]:
-            try:
+        try:
+            for version in self.kept(history)[max(keep, 1) :]:
                 remove_if_free(self.versions / version)
-            except OSError as exc:  # the publication itself is done; the next one tries again
-                _log.warning("version %s of %s could not be removed: %s", version, self.id, exc.strerror)
+        except OSError as exc:  # the publication itself is done; the next one tries again
+            _log.warning("an old version of %s could not be removed: %s", self.id, exc.strerror)
 
     def sweep(self) -> None:
         """Remove what killed writers left: staged folders nobody holds, versions no pointer ever named."""

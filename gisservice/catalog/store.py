@@ -51,7 +51,7 @@ def replace_pointer(path: Path, data: bytes) -> None:
     try:
         write_new(fresh, data)
         with suppress(FileNotFoundError):  # the first pointer has no former one
-            os.link(path, former)
+            write_new(former, path.read_bytes())
         os.replace(fresh, path)
         try:
             sync(path.parent)
