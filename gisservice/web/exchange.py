@@ -173,9 +173,13 @@ def to_json(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
 
 
-def compress(content: bytes) -> bytes:
-    """Return the content as gzip, the same bytes for the same content (no time inside)."""
-    return gzip.compress(content, 6, mtime=0)
+def compress(content: bytes, level: int = 2) -> bytes:
+    """Return the content as gzip, the same bytes for the same content (no time inside).
+
+    Level 2 is for what is compressed at each request: on a page of 100 parcels (221 kB) it takes a third of the time
+    of level 6 (0.9 and 2.5 ms) for a quarter more bytes (13.6 and 10.8 kB).
+    """
+    return gzip.compress(content, level, mtime=0)
 
 
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}

@@ -54,7 +54,7 @@ def _find(root: Path, filename: str) -> tuple[Path, os.stat_result]:
 @lru_cache(maxsize=128)
 def _compressed(path: Path, modified: int) -> bytes:
     """Compress a file once for each time it changed (``modified``, in nanoseconds)."""
-    return compress(path.read_bytes())
+    return compress(path.read_bytes(), 9)
 
 
 def _media_type(path: Path) -> str:

@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gisservice import errors
 from gisservice.maps.pages import ErrorContext, Site, render_error
-from gisservice.web.exchange import INERT, NOT_KEPT, POLICY, Answer, Headers, Request
+from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Headers, Request, to_json
 from gisservice.web.service import Service
 
 PROBLEM = "application/problem+json"
@@ -94,32 +94,27 @@ def status_of(error: Exception) -> Status:
 
 def failure(service: Service, request: Request, error: Exception) -> Answer:
     """Turn an error into an answer: a page for a browser outside the API, else a problem document."""
-    extra: Headers = ()
-    kind = type(error)
-    if isinstance(error, HTTPException):
-        status, detail, kind = *_of_framework(error), Exception
-        if isinstance(error, MethodNotAllowed):
-            extra = (("Allow", ", ".join(sorted(error.valid_methods or ("GET", "HEAD", "OPTIONS")))),)
-    else:
-        status, detail = status_of(error), str(error)
+    status, detail = _described(error)
     reference = ""
     if status.code >= 500:
         reference = _record(request, error)
         detail = f"{_INTERNAL} Its reference there is {reference}."
-    headers: Headers = (("Cache-Control", NOT_KEPT), ("Vary", "Accept"), *extra)
+    headers: Headers = (("Cache-Control", NOT_KEPT), ("Vary", "Accept"))
+    if isinstance(error, MethodNotAllowed):
+        headers = (*headers, ("Allow", ALLOWED))
     if not _is_for_programs(request.path) and request.prefers_html():
         try:
             return _page(service, request, status, reference, headers)
         except Exception as second:  # an error page that fails must not hide the error
             _record(request, second)
     problem = {
-        "type": _type(kind),
+        "type": _type(type(error)),
         "title": status.title,
         "status": status.code,
         "detail": detail,
         "instance": quote(request.path, encoding="latin-1"),
     }
-    return Answer(status.code, (("Content-Type", PROBLEM), *headers, INERT), orjson.dumps(problem))
+    return Answer(status.code, (("Content-Type", PROBLEM), *headers, INERT), to_json(problem))
 
 
 def page_headers(nonce: str) -> Headers:
@@ -149,22 +144,23 @@ def _is_for_programs(path: str) -> bool:
     return path.startswith(("/api", "/tiles/", "/static/", "/healthz"))
 
 
-def _of_framework(error: HTTPException) -> tuple[Status, str]:
-    """Describe what the web framework refused before any function of ours was called."""
-    code = error.code or 500
-    if code == 404:
+def _described(error: Exception) -> tuple[Status, str]:
+    """Return the status of an error and the sentence for programs; what the framework refused gets words of ours."""
+    if not isinstance(error, HTTPException):
+        return status_of(error), str(error)
+    if error.code == 404:
         return STATUSES[errors.NotFound], "No resource has this address; '/api' links to all there are."
-    if code == 405:
-        detail = "This address can only be read; expected the method GET or HEAD."
-        return Status(405, "Method not allowed", "This address can only be read."), detail
-    if code >= 500:
+    if error.code == 405:
+        sentence = "This address can only be read."
+        return Status(405, "Method not allowed", sentence), f"{sentence} Expected the method GET or HEAD."
+    if error.code is None or error.code >= 500:
         return STATUSES[Exception], _INTERNAL
-    return Status(code, error.name, _BAD), f"The server does not take this request: {error.name}."
+    return Status(error.code, error.name, _BAD), f"The server does not take this request: {error.name}."
 
 
 def _type(kind: type) -> str:
     """Return the stable name of a kind of problem; ``about:blank`` where the status says it all (RFC 9457, 4.2.1)."""
-    if kind in STATUSES and issubclass(kind, errors.RequestError | errors.NotFound | errors.CatalogError):
+    if issubclass(kind, errors.RequestError | errors.NotFound | errors.CatalogError):
         return "urn:gisservice:problem:" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
     return "about:blank"
 
@@ -183,20 +179,3 @@ def _record(request: Request, error: Exception) -> str:
     }
     _log.error("%s", orjson.dumps(line).decode())
     return reference
-
-
-__all__ = [
-    "ALLOWED",
-    "PAGE",
-    "POLICY",
-    "PROBLEM",
-    "STATUSES",
-    "Handler",
-    "Status",
-    "failure",
-    "new_nonce",
-    "page_headers",
-    "preflight",
-    "respond",
-    "status_of",
-]

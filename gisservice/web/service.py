@@ -10,8 +10,7 @@ from importlib import metadata
 from threading import Lock
 from urllib.parse import urlsplit
 
-from gisservice.catalog import Catalog, Collection
-from gisservice.catalog.registry import load_registry
+from gisservice.catalog import Catalog, Collection, load_registry
 from gisservice.errors import CatalogError, NotFound, RequestError
 from gisservice.maps.assets import Assets
 from gisservice.model import Registry
