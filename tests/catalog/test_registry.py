@@ -275,3 +275,10 @@ def test_lines_of_any_document(tables):
     tomllib.loads(text)
     lines = key_lines(text)
     assert {path: line for path, line in lines.items() if all(isinstance(part, str) for part in path)} == expected
+
+
+@pytest.mark.parametrize("name", ["layers.toml", "alexandria.toml"])
+def test_the_registries_of_this_repository_are_right(root, name):
+    registry = load_registry(root / "data" / name)
+    assert registry.maps
+    assert all(layer.licence and layer.attribution and layer.steward for layer in registry.layers)
