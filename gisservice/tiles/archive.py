@@ -93,8 +93,8 @@ class Header:
         if fields[1] != 3 or fields[14:17] != (_GZIP, _GZIP, _MVT):
             raise CatalogError("The tile archive is not PMTiles 3 with gzip-compressed vector tiles.")
         west, south, east, north = (value / _DEGREES for value in fields[19:23])
-        eleven: list[int] = list(fields[2:13])
-        return cls(*eleven, minzoom=fields[17], maxzoom=fields[18], bounds=(west, south, east, north))
+        values: list[Any] = [*fields[2:13], *fields[17:19], (west, south, east, north)]
+        return cls(*values)
 
 
 def _fixed(degrees: float) -> int:

@@ -17,6 +17,8 @@ from gisservice.tiles.source import ID_MAX
 
 ABSENT = -1
 
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Attributes:
@@ -119,7 +121,7 @@ def _number(value: Any) -> bytes | None:
     if value is None or not np.isfinite(number := float(value)):
         return None
     number += 0.0  # turns -0.0 into 0.0
-    if abs(number) <= np.finfo(np.float32).max and float(np.float32(number)) == number:
+    if abs(number) <= _FLOAT32_MAX and float(np.float32(number)) == number:
         return b"\x15" + struct.pack("<f", number)
     return b"\x19" + struct.pack("<d", number)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,7 @@ def build_level(plan: Plan, z: int) -> Level:
             loss = _loss(plan, shapes, chosen, natural)
             loss["reduced"] = int((drawn.rank >= fitted.detail).sum())
             return Level(z, fitted.tiles, _account(plan, broken, drawn, fitted.tiles, loss))
-        limit = fitted.limit
+        limit = min(fitted.limit, limit * 3 // 4)
 
 
 def _select(plan: Plan, z: int, shapes: Shapes, limit: int) -> selection.Selection:
@@ -162,7 +163,7 @@ def _select(plan: Plan, z: int, shapes: Shapes, limit: int) -> selection.Selecti
     if not plan.coverage:
         return selection.select_with_dust(shapes, plan.ranks, limit, plan.areas, plan.centres, plan.maxzoom - z)
     classes = plan.attributes.codes[plan.first, plan.merge_by] if plan.merge_by >= 0 else np.zeros_like(plan.first)
-    return selection.select_with_merged(shapes, plan.ranks, limit, classes)
+    return selection.select_with_merged(shapes, plan.ranks, limit, classes, plan.centres >> (plan.maxzoom - z))
 
 
 def _every_record(plan: Plan) -> _Drawn:
@@ -213,7 +214,7 @@ def _sheets(drawn: _Drawn, z: int) -> Iterator[_Sheet]:
     begins = opens[np.flatnonzero(np.diff(chunk, prepend=-1))]
     by_shape = np.argsort(drawn.shape, kind="stable")
     cuts = offsets(counts)
-    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(placement)], strict=True):
+    for begin, end in pairwise([*begins.tolist(), len(placement)]):
         pieces = cut(placement.select(np.arange(begin, end)))
         if not len(pieces):
             continue

@@ -110,14 +110,16 @@ def select(shapes: Shapes, ranks: Ints, limit: int) -> Selection:
     return Selection(shapes.take(drawn), drawn, np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64))
 
 
-def select_with_merged(shapes: Shapes, ranks: Ints, limit: int, classes: Ints) -> Selection:
+def select_with_merged(shapes: Shapes, ranks: Ints, limit: int, classes: Ints, centres: Ints) -> Selection:
     """Draw the polygons of a coverage of rank below ``limit``, and the rest in groups without inner borders.
 
-    ``classes`` (any whole numbers) is what the members of a group have in common, beside being near each other.
+    ``classes`` (any whole numbers) is what the members of a group have in common, beside being near each other by
+    their ``centres`` (n, 2). What has no extent here is still counted with its group.
     """
     chosen = select(shapes, ranks, limit)
-    rest = np.flatnonzero((ranks >= limit) & _full(shapes))
-    _, group = np.unique(np.column_stack([_cells(shapes, rest), classes[rest]]), axis=0, return_inverse=True)
+    rest = np.flatnonzero(ranks >= limit)
+    cells = centres[rest] >> _CELL_BITS
+    _, group = np.unique(np.column_stack([cells, classes[rest]]), axis=0, return_inverse=True)
     order = np.argsort(group, kind="stable")
     cuts = offsets(np.bincount(group)) if len(rest) else chosen.cuts
     members = rest[order]
@@ -160,11 +162,6 @@ def _squares(corners: Ints, side: int) -> Shapes:
 
 def _full(shapes: Shapes) -> Flags:
     return np.diff(shapes.starts) > 0
-
-
-def _cells(shapes: Shapes, rows: Ints) -> Ints:
-    box = shapes.bounds()[rows]
-    return (box[:, :2] + box[:, 2:]) >> (1 + _CELL_BITS)
 
 
 def _merged(shapes: Shapes, cuts: Ints) -> Shapes:

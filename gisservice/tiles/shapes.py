@@ -85,8 +85,8 @@ class Shapes:
         """Return twice the signed area of each ring: positive where x, y (down) turn clockwise on the screen."""
         x, y = self.xy[:, 0], self.xy[:, 1]
         after = following(self.rings)
-        origin = np.repeat(self.xy[np.minimum(self.rings[:-1], max(len(x) - 1, 0))], self.ring_lengths, axis=0)
-        x, y = x - origin[:, 0], y - origin[:, 1]
+        origin = np.repeat(self.rings[:-1], self.ring_lengths)
+        x, y = x - x[origin], y - y[origin]
         return sums(x * y[after] - x[after] * y, self.rings)
 
 
@@ -144,9 +144,10 @@ def to_polygons(shapes: Shapes) -> npt.NDArray[Any]:
     closed[rings[1:] - 1] = shapes.rings[:-1]
     parts = np.append(np.flatnonzero(shapes.exterior), len(lengths))
     starts = offsets(shapes.exterior)[shapes.starts]
-    return shapely.from_ragged_array(
+    polygons: npt.NDArray[Any] = shapely.from_ragged_array(
         shapely.GeometryType.MULTIPOLYGON, shapes.xy[closed].astype(np.float64), (rings, parts, starts)
     )
+    return polygons
 
 
 def from_polygons(polygons: npt.NDArray[Any]) -> Shapes:
@@ -213,10 +214,9 @@ def _repeated(shapes: Shapes) -> Flags:
     xy, rings = shapes.xy, shapes.rings
     same = np.zeros(len(xy), dtype=bool)
     same[1:] = (xy[1:] == xy[:-1]).all(axis=1)
-    firsts, lasts = rings[:-1][np.diff(rings) > 0], rings[1:][np.diff(rings) > 0] - 1
-    same[firsts] = False
-    if shapes.kind == GeometryKind.POLYGON:
-        same[lasts] |= (xy[firsts] == xy[lasts]).all(axis=1) & (firsts != lasts)
+    full = np.diff(rings) > 0
+    firsts, lasts = rings[:-1][full], rings[1:][full] - 1
+    same[firsts] = (shapes.kind == GeometryKind.POLYGON) & (xy[firsts] == xy[lasts]).all(axis=1)
     return same
 
 
