@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -199,7 +200,7 @@ def path(cursor: Cursor) -> list[tuple[int, int]]:
     command, count = cursor.command()
     demand(command == 2, "MoveTo must be followed by LineTo")
     points += [cursor.point() for _ in range(count)]
-    demand(all(a != b for a, b in zip(points, points[1:], strict=False)), "LineTo (0, 0)")
+    demand(all(a != b for a, b in pairwise(points)), "LineTo (0, 0)")
     return points
 
 

@@ -37,7 +37,7 @@ def test_the_pmtiles_package_reads_the_same_tiles(tmp_path: Path, count: int, co
     tiles = scattered_tiles(count, contents)
     archive = write(tmp_path / "a.pmtiles", tiles)
     source = MemorySource((tmp_path / "a.pmtiles").read_bytes())
-    theirs = {tile: data for tile, data in all_tiles(source)}
+    theirs = dict(all_tiles(source))
     assert theirs == {tile_of_id(place): data for place, data in tiles.items()}
     assert all(archive.get(tile) == data for tile, data in theirs.items())
     assert list(archive.tiles()) == sorted(tiles)

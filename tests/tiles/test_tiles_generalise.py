@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_streets_keep_their_junctions() -> None:
     """Where lines meet, or one ends on another's vertex, they go on meeting."""
     wave = np.column_stack([np.arange(0, 2001, 20), 40 * np.sin(np.arange(0, 2001, 20) / 90.0)]).round()
     junction = wave[37]
-    side = np.array([junction, junction + [3, 50], junction + [0, 400]])
+    side = np.array([junction, junction + np.array([3, 50]), junction + np.array([0, 400])])
     shapes = [shapely.LineString(wave), shapely.LineString(side), shapely.LineString(wave[-1] + [[0, 0], [100, 100]])]
     generaliser = Generaliser(geometries(shapes, GeometryKind.LINE), Z)
     for z in range(8, Z):
@@ -193,7 +194,7 @@ def test_points_thin_evenly_and_what_shows_goes_on_showing(build: Any) -> None:
     points = [shapely.Point(*xy) for xy in chance.integers(0, 4096, (6000, 2)) + ORIGIN]
     built = build(make_source(points, z=Z, minzoom=8, ids=chance.permutation(10**6)[:6000]))
     shown = [set(built.features(z)) for z in range(8, Z + 1)]
-    assert all(first <= second for first, second in zip(shown, shown[1:], strict=False))
+    assert all(first <= second for first, second in pairwise(shown))
     assert [len(ids) for ids in shown] == [zoom["kept"] for zoom in accounts(built)]
     assert len(shown[0]) <= 16 and len(shown[-1]) == 6000
     for z in range(8, Z):

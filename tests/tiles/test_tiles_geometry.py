@@ -20,7 +20,7 @@ from gisservice.tiles.archive import decompress
 
 Z = 14
 X, Y = 4681, 6271
-WEST, NORTH = X * EXTENT, Y * EXTENT
+CORNER = np.array([X, Y]) * EXTENT
 
 inside = st.tuples(st.integers(BUFFER, EXTENT - BUFFER), st.integers(BUFFER, EXTENT - BUFFER))
 around = st.tuples(st.integers(-300, EXTENT + 300), st.integers(-300, EXTENT + 300))
@@ -46,7 +46,7 @@ def lines(points: st.SearchStrategy[tuple[int, int]]) -> st.SearchStrategy[Any]:
 
 
 def built(*shapes: Any, **options: Any) -> Built:
-    moved = [shapely.transform(shape, lambda xy: xy + [WEST, NORTH]) for shape in shapes]
+    moved = [shapely.transform(shape, lambda xy: xy + CORNER) for shape in shapes]
     with TemporaryDirectory() as folder:
         return Built(make_source(moved, z=Z, **options), Path(folder) / "a.pmtiles")
 
@@ -136,7 +136,7 @@ def test_neighbouring_tiles_agree_where_both_draw(shape: Any) -> None:
     both = shapely.box(EXTENT - BUFFER, -BUFFER, EXTENT + BUFFER, EXTENT + BUFFER)
     left = shapely.union_all([shapely.Polygon(), *in_tile(shape)])
     right = shapely.transform(
-        shapely.union_all([shapely.Polygon(), *in_tile(shape, dx=1)]), lambda xy: xy + [EXTENT, 0]
+        shapely.union_all([shapely.Polygon(), *in_tile(shape, dx=1)]), lambda xy: xy + np.array([EXTENT, 0])
     )
     differ = shapely.symmetric_difference(left & both, right & both)
     # Each tile rounds only where it cuts: the two drawings part by less than a unit along the edges of the shape.
