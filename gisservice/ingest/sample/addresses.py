@@ -12,21 +12,21 @@ from gisservice.ingest.sample import districts
 from gisservice.ingest.sample.blocks import nearest_seed, seeds_of
 from gisservice.ingest.sample.buildings import Frames
 from gisservice.ingest.sample.lots import Lots
-from gisservice.ingest.sample.plane import Positions
+from gisservice.ingest.sample.plane import Positions, Values
 from gisservice.ingest.sample.streets import Streets
 
 
 @dataclass(frozen=True)
 class HouseNumbers:
-    """Per lot: number (0: no address), suffix (``1/2`` or empty), row of the walkable street, and a position on the lot."""
+    """Per lot: number (0: no address), suffix (``1/2`` or empty), row of the walkable street, position on the lot."""
 
-    number: np.ndarray
-    suffix: np.ndarray
-    street: np.ndarray
+    number: Values
+    suffix: Values
+    street: Values
     point: Positions
 
     @property
-    def has(self) -> np.ndarray:
+    def has(self) -> Values:
         """Whether the lot has an address."""
         return np.asarray(self.number > 0)
 
@@ -47,14 +47,14 @@ def number_lots(lots: Lots, frames: Frames, streets: Streets) -> HouseNumbers:
     return HouseNumbers(number, suffix, lots.street, _doors(lots, frames))
 
 
-def _on_left(lines: np.ndarray, share: np.ndarray, points: Positions) -> np.ndarray:
+def _on_left(lines: Values, share: Values, points: Positions) -> Values:
     at = shapely.get_coordinates(shapely.line_interpolate_point(lines, (share - 0.01).clip(0), normalized=True))
     on = shapely.get_coordinates(shapely.line_interpolate_point(lines, (share + 0.01).clip(0, 1), normalized=True))
     ahead, aside = on - at, points - at
     return np.asarray(ahead[:, 0] * aside[:, 1] - ahead[:, 1] * aside[:, 0] > 0)
 
 
-def _told_apart(number: np.ndarray, name: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _told_apart(number: Values, name: Values, rows: Values) -> tuple[Values, Values]:
     """Keep the first of two equal addresses, make the second a half, and leave further ones without an address."""
     suffix = np.full(len(number), "", dtype=object)
     order = pd.DataFrame({"name": name[rows], "number": number[rows]}, index=rows)
@@ -74,13 +74,13 @@ def _doors(lots: Lots, frames: Frames) -> Positions:
     return np.asarray(np.round(points, 2))
 
 
-def zip_codes(points: Positions) -> np.ndarray:
+def zip_codes(points: Positions) -> Values:
     """Return the ZIP code at each position."""
     names, seeds = seeds_of(districts.ZIP_SEEDS)
     return np.asarray(names[nearest_seed(points, seeds)])
 
 
-def street_texts(numbers: HouseNumbers, streets: Streets) -> np.ndarray:
+def street_texts(numbers: HouseNumbers, streets: Streets) -> Values:
     """Return the street address of every lot, empty for lots without."""
     name = streets.table["FULL_NAME"].to_numpy()[numbers.street]
     texts = [
@@ -91,7 +91,7 @@ def street_texts(numbers: HouseNumbers, streets: Streets) -> np.ndarray:
 
 
 def address_table(
-    lots: Lots, numbers: HouseNumbers, streets: Streets, use: np.ndarray, units: list[tuple[int, str]], pids: np.ndarray
+    lots: Lots, numbers: HouseNumbers, streets: Streets, use: Values, units: list[tuple[int, str]], pids: Values
 ) -> pd.DataFrame:
     """Return one row an address: first those of the lots, then those of the units (lot, unit); ``X``, ``Y`` in feet."""
     plain = np.flatnonzero(numbers.has & (use != "OPEN"))
@@ -119,7 +119,7 @@ def address_table(
     )
 
 
-def _spread(lot: np.ndarray, plain: int) -> Positions:
+def _spread(lot: Values, plain: int) -> Positions:
     """Return small steps that set the units of one lot side by side, a yard apart in rows of eight."""
     order = pd.Series(lot).groupby(lot).cumcount().to_numpy(copy=True)
     order[:plain] = 0

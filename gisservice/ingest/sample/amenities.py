@@ -9,7 +9,7 @@ import shapely
 from gisservice.ingest.sample import places
 from gisservice.ingest.sample.blocks import half_widths
 from gisservice.ingest.sample.ground import Ground
-from gisservice.ingest.sample.plane import course, positions
+from gisservice.ingest.sample.plane import Values, course, positions
 from gisservice.ingest.sample.streets import Streets
 
 _STOP_EVERY = 620.0
@@ -47,7 +47,7 @@ def bus_stops(streets: Streets, random: np.random.Generator, total: int) -> pd.D
     )
 
 
-def _stop_names(streets: Streets, rows: np.ndarray) -> list[str]:
+def _stop_names(streets: Streets, rows: Values) -> list[str]:
     table = streets.table
     names, first, last = table["FULL_NAME"].to_numpy(), table["FROM_NODE"].to_numpy(), table["TO_NODE"].to_numpy()
     at_node: dict[int, set[str]] = {}

@@ -10,7 +10,7 @@ import shapely
 
 from gisservice.ingest.sample import courses, districts
 from gisservice.ingest.sample.ground import INTERSTATE_HALF_WIDTH, RAIL_HALF_WIDTH, Ground, to_grid
-from gisservice.ingest.sample.plane import GRID, Positions, Shapes, positions
+from gisservice.ingest.sample.plane import GRID, Positions, Shapes, Values, positions
 from gisservice.ingest.sample.streets import HALF_WIDTHS, OLD_TOWN_HALF_WIDTH, Streets
 
 _INTERCHANGE_RADIUS = 430.0
@@ -26,27 +26,28 @@ class Blocks:
     """
 
     faces: Shapes
-    site: np.ndarray
-    zone: np.ndarray
-    water: np.ndarray
+    site: Values
+    zone: Values
+    water: Values
     land: Shapes
-    owner: np.ndarray
+    owner: Values
 
 
-def seeds_of(table: dict[str, str]) -> tuple[np.ndarray, Positions]:
+def seeds_of(table: dict[str, str]) -> tuple[Values, Positions]:
     """Return the names and positions of a table of seeds, one row a seed."""
     names = np.repeat(list(table), [len(text.split()) for text in table.values()])
     return names, np.vstack([positions(text) for text in table.values()])
 
 
-def nearest_seed(points: Positions, seeds: Positions) -> np.ndarray:
+def nearest_seed(points: Positions, seeds: Positions) -> Values:
     """Return for each point the number of its nearest seed."""
-    return np.argmin(((points[:, None, :] - seeds[None, :, :]) ** 2).sum(axis=2), axis=1)
+    return np.asarray(np.argmin(((points[:, None, :] - seeds[None, :, :]) ** 2).sum(axis=2), axis=1))
 
 
 def middles_of(shapes: Shapes) -> Positions:
     """Return a position inside each shape."""
-    return shapely.get_coordinates(shapely.point_on_surface(shapes))
+    middles: Positions = shapely.get_coordinates(shapely.point_on_surface(shapes))
+    return middles
 
 
 def faces_of(lines: list[Shapes], ground: Ground) -> Shapes:
@@ -57,7 +58,7 @@ def faces_of(lines: list[Shapes], ground: Ground) -> Shapes:
     return inside
 
 
-def site_of(faces: Shapes, ground: Ground) -> np.ndarray:
+def site_of(faces: Shapes, ground: Ground) -> Values:
     """Return the number of the site each face lies in, or -1; slivers between a site and a street go to the site."""
     middles = shapely.points(middles_of(faces))
     sites = np.full(len(faces), -1)
@@ -89,7 +90,7 @@ def build_blocks(streets: Streets, seams: Shapes, ground: Ground) -> Blocks:
     return Blocks(faces, site, zone, water, parts[fit], dry[owner[fit]])
 
 
-def half_widths(streets: Streets) -> np.ndarray:
+def half_widths(streets: Streets) -> Values:
     """Return the feet from the centreline of each segment to the lots."""
     widths = streets.table["ROAD_CLASS"].map(HALF_WIDTHS).to_numpy(float)
     corners = [[courses.WEST - 250, -3400], [courses.EAST, -3400], [courses.EAST, 3000], [courses.WEST - 250, 3000]]

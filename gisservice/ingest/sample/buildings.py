@@ -10,7 +10,7 @@ import shapely
 from gisservice.ingest.sample.districts import ZONES
 from gisservice.ingest.sample.ground import Ground
 from gisservice.ingest.sample.lots import Lots
-from gisservice.ingest.sample.plane import Positions, Shapes
+from gisservice.ingest.sample.plane import Positions, Shapes, Values
 
 _SETBACK = {"R-20": 48.0, "R-12": 38.0, "R-8": 30.0, "R-5": 24.0, "R-2-5": 17.0}
 _ERAS = {"R-20": (1948, 1985), "R-12": (1945, 1970), "R-8": (1938, 1962), "R-5": (1908, 1948), "R-2-5": (1905, 1950)}
@@ -23,14 +23,14 @@ class Buildings:
     """Footprints with the row of their lot, use, storeys, height in feet and year; ``main`` marks no garage or shed."""
 
     shapes: Shapes
-    lot: np.ndarray
-    use: np.ndarray
-    storeys: np.ndarray
-    height: np.ndarray
-    year: np.ndarray
+    lot: Values
+    use: Values
+    storeys: Values
+    height: Values
+    year: Values
 
     @property
-    def main(self) -> np.ndarray:
+    def main(self) -> Values:
         """Whether each is the main building of its lot, or one of several."""
         return np.asarray(self.use != "ACCESSORY")
 
@@ -42,15 +42,15 @@ class Frames:
     origin: Positions
     along: Positions
     inward: Positions
-    width: np.ndarray
-    depth: np.ndarray
+    width: Values
+    depth: Values
 
-    def rectangles(self, rows: np.ndarray, box: np.ndarray) -> Shapes:
+    def rectangles(self, rows: Values, box: Values) -> Shapes:
         """Return rectangles; ``box`` has rows of least and greatest position along, then inward, in feet."""
         corners = box[:, [0, 1, 1, 0]], box[:, [2, 2, 3, 3]]
         return self._polygons(rows, *corners)
 
-    def ells(self, rows: np.ndarray, box: np.ndarray, wing: np.ndarray, deeper: np.ndarray) -> Shapes:
+    def ells(self, rows: Values, box: Values, wing: Values, deeper: Values) -> Shapes:
         """Return rectangles with a wing at the back: ``wing`` feet wide, ``deeper`` feet long."""
         left, right, near, far = box.T
         split = left + wing
@@ -60,7 +60,7 @@ class Frames:
             np.column_stack([near, near, far, far, far + deeper, far + deeper]),
         )
 
-    def _polygons(self, rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> Shapes:
+    def _polygons(self, rows: Values, x: Values, y: Values) -> Shapes:
         points = (
             self.origin[rows][:, None, :]
             + x[..., None] * self.along[rows][:, None, :]
@@ -89,7 +89,7 @@ def frames_of(lots: Lots) -> Frames:
     return Frames(origin, along, inward, width, depth)
 
 
-def use_of(lots: Lots, ground: Ground) -> np.ndarray:
+def use_of(lots: Lots, ground: Ground) -> Values:
     """Return what each lot is used for: as its zone says, ``PUBLIC`` for a campus, ``OPEN`` for a park."""
     kinds = np.array([*ground.site_kinds, ""], dtype=object)[lots.site]
     use = np.array([ZONES[code].use for code in lots.zone], dtype=object)
@@ -118,7 +118,7 @@ def build_buildings(lots: Lots, ground: Ground, random: np.random.Generator, tot
     return Buildings(shapes, lot, kind, storeys, height, years[lot])
 
 
-def year_of(lots: Lots, use: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def year_of(lots: Lots, use: Values, random: np.random.Generator) -> Values:
     """Return the year the main building of each lot was finished."""
     spans = np.array(
         [_ERAS.get(code, (1955, 2018) if not code.startswith("CDD") else (1996, 2023)) for code in lots.zone]
@@ -131,20 +131,29 @@ def year_of(lots: Lots, use: np.ndarray, random: np.random.Generator) -> np.ndar
     )
 
 
-def _fitted(shapes: Shapes, lots: Lots, rows: np.ndarray, room: float, least: float) -> tuple[Shapes, np.ndarray]:
+def _fitted(shapes: Shapes, lots: Lots, rows: Values, room: float, least: float) -> tuple[Shapes, Values]:
     """Clip footprints to their lots, ``room`` feet inside; drop what is smaller than ``least`` square feet."""
-    inside = shapely.intersection(shapes, shapely.buffer(lots.shapes[rows], -room, join_style="mitre"))
-    parts, owner = shapely.get_parts(inside, return_index=True)
+    apart = ~shapely.covers(lots.shapes[rows], shapes)
+    lot = lots.shapes[rows[apart]]
+    clipped = shapely.intersection(shapes[apart], shapely.buffer(lot, -room, join_style="mitre"))
+    parts, owner = shapely.get_parts(clipped, return_index=True)
     fit = (shapely.get_type_id(parts) == 3) & (shapely.area(parts) > least)
     fit &= shapely.area(parts) / np.maximum(shapely.length(parts), 1) > 2.5
     parts, owner = parts[fit], owner[fit]
     order = np.lexsort((-shapely.area(parts), owner))
-    _, largest = np.unique(owner[order], return_index=True)
-    chosen = order[largest]
-    return shapely.set_precision(parts[chosen], 0.01), rows[owner[chosen]]
+    chosen = order[np.unique(owner[order], return_index=True)[1]]
+    inside = ~apart & (shapely.area(shapes) > least)
+    fitted = np.concatenate([shapes[inside], shapely.set_precision(parts[chosen], 0.01)])
+    owners = np.concatenate([rows[inside], rows[apart][owner[chosen]]])
+    order = np.argsort(owners, kind="stable")
+    return shapely.transform(fitted[order], _to_hundredths), owners[order]
 
 
-def _houses(frames: Frames, lots: Lots, rows: np.ndarray, random: np.random.Generator) -> tuple[Shapes, np.ndarray]:
+def _to_hundredths(points: Positions) -> Positions:
+    return np.asarray(np.round(points, 2))
+
+
+def _houses(frames: Frames, lots: Lots, rows: Values, random: np.random.Generator) -> tuple[Shapes, Values]:
     many = len(rows)
     width, depth = frames.width[rows], frames.depth[rows]
     wide = np.clip(width - np.clip(0.3 * width, 8, 34) - random.uniform(0, 8, many), 15, 66)
@@ -161,7 +170,7 @@ def _houses(frames: Frames, lots: Lots, rows: np.ndarray, random: np.random.Gene
     return _fitted(shapes, lots, rows, 3.0, 260)
 
 
-def _rows(frames: Frames, lots: Lots, rows: np.ndarray, random: np.random.Generator) -> tuple[Shapes, np.ndarray]:
+def _rows(frames: Frames, lots: Lots, rows: Values, random: np.random.Generator) -> tuple[Shapes, Values]:
     many = len(rows)
     half = frames.width[rows] / 2
     near = 4 + 8 * random.random(many).round(1)
@@ -175,9 +184,7 @@ def _rows(frames: Frames, lots: Lots, rows: np.ndarray, random: np.random.Genera
     return _fitted(shapes, lots, rows, 0.05, 220)
 
 
-def _halls(
-    frames: Frames, lots: Lots, rows: np.ndarray, use: np.ndarray, random: np.random.Generator
-) -> tuple[Shapes, np.ndarray]:
+def _halls(frames: Frames, lots: Lots, rows: Values, use: Values, random: np.random.Generator) -> tuple[Shapes, Values]:
     """Fill large lots with bars side by side; small ones get one building."""
     boxes, owner = [], []
     for row in rows:
@@ -204,12 +211,12 @@ def _halls(
         & (shapely.area(inside) > 0.45 * shapely.area(shapes))
         & (shapely.area(inside) > 400)
     )
-    return shapely.set_precision(inside[fit], 0.01), owners[fit]
+    return shapely.transform(inside[fit], _to_hundredths), owners[fit]
 
 
 def _sheds(
-    frames: Frames, lots: Lots, rows: np.ndarray, houses: Shapes, random: np.random.Generator, wanted: int
-) -> tuple[Shapes, np.ndarray]:
+    frames: Frames, lots: Lots, rows: Values, houses: Shapes, random: np.random.Generator, wanted: int
+) -> tuple[Shapes, Values]:
     rows = random.permutation(rows)
     wide, deep = random.uniform(10, 22, len(rows)), random.uniform(10, 22, len(rows))
     left = random.choice([-1, 1], len(rows)) * (frames.width[rows] / 2 - wide / 2 - 6) - wide / 2
@@ -222,7 +229,7 @@ def _sheds(
     return fitted[chosen], lot[chosen]
 
 
-def _storeys(use: np.ndarray, zone: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _storeys(use: Values, zone: Values, random: np.random.Generator) -> Values:
     most = {"HOUSE": 2, "TOWNHOUSE": 3, "APARTMENT": 5, "COMMERCIAL": 3, "INDUSTRIAL": 1, "PUBLIC": 3, "ACCESSORY": 1}
     highest = np.array([most[name] for name in use])
     tall = np.isin(zone, ("RC", "CRMU-H", "CDD#1", "CDD#2", "OCH", "OCM(100)")) & (use != "ACCESSORY")

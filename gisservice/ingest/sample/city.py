@@ -25,7 +25,7 @@ from gisservice.ingest.sample.buildings import Buildings, build_buildings, frame
 from gisservice.ingest.sample.ground import Ground, Road, read_ground
 from gisservice.ingest.sample.lots import Lots, build_lots
 from gisservice.ingest.sample.people import condominiums, flats, parcel_table, unit_names
-from gisservice.ingest.sample.plane import Positions, Shapes, generator
+from gisservice.ingest.sample.plane import Positions, Shapes, Values, generator
 from gisservice.ingest.sample.streets import Streets, build_streets, node_lines
 from gisservice.ingest.sample.subdivision import Subdivision
 
@@ -43,7 +43,7 @@ class SampleCity:
     streets: Streets
     blocks: Blocks
     lots: Lots
-    use: np.ndarray
+    use: Values
     buildings: Buildings
     numbers: HouseNumbers
     parcels: pd.DataFrame
@@ -94,7 +94,7 @@ def _street_network(ground: Ground, random: Callable[[str], np.random.Generator]
 def _addresses(
     lots: Lots,
     streets: Streets,
-    use: np.ndarray,
+    use: Values,
     buildings: Buildings,
     numbers: HouseNumbers,
     condos: dict[int, int],

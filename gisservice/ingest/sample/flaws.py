@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from gisservice.ingest.sample.plane import Shapes
+from gisservice.ingest.sample.plane import Shapes, Values
 
 INVALID_PARCELS = 24
 DUPLICATE_PARCELS = 30
@@ -64,7 +64,7 @@ def spoil_buildings(table: pd.DataFrame, random: np.random.Generator) -> pd.Data
     return table
 
 
-def spoil_addresses(table: pd.DataFrame, outside: np.ndarray, random: np.random.Generator) -> pd.DataFrame:
+def spoil_addresses(table: pd.DataFrame, outside: Values, random: np.random.Generator) -> pd.DataFrame:
     """Move some addresses out of the city to the positions ``outside``, and repeat some."""
     table = table.copy()
     rows = random.permutation(len(table))
@@ -93,7 +93,7 @@ def spoil_trees(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFram
     return pd.concat([table, table.loc[np.sort(again)]], ignore_index=True)
 
 
-def _portions(rows: np.ndarray, *sizes: int) -> list[np.ndarray]:
+def _portions(rows: Values, *sizes: int) -> list[Values]:
     """Return consecutive portions of the rows, of the sizes wanted."""
     return np.split(rows, np.cumsum(sizes))[: len(sizes)]
 

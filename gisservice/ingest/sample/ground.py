@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from gisservice.ingest.sample import courses, places
-from gisservice.ingest.sample.plane import Shapes, area, course, positions
+from gisservice.ingest.sample.plane import Shapes, Values, area, course, positions
 
 RAIL_HALF_WIDTH = 48.0
 INTERSTATE_HALF_WIDTH = 135.0
@@ -85,7 +85,7 @@ def water_shapes(ground: Ground) -> list[tuple[str, str, shapely.Geometry]]:
     return shapes
 
 
-def to_grid(points: np.ndarray) -> np.ndarray:
+def to_grid(points: Values) -> Values:
     """Turn positions on Old Town's grid (feet to the east and north of its origin) into feet of the plane."""
     turn = np.radians(courses.OLD_TOWN_TURN)
     origin = positions(courses.OLD_TOWN_ORIGIN)[0]
@@ -163,14 +163,14 @@ def _rest(road: Road) -> tuple[int, str, str]:
     return road.base, road.split, road.oneway
 
 
-def _reach(end: np.ndarray, others: Shapes, limit: float = 260.0) -> np.ndarray | None:
+def _reach(end: Values, others: Shapes, limit: float = 260.0) -> Values | None:
     point = shapely.Point(end)
     distances = shapely.distance(others, point)
     nearest = int(np.argmin(distances))
     if not 0.02 < distances[nearest] < limit:
         return None
     line = others[nearest]
-    meeting: np.ndarray = shapely.get_coordinates(
+    meeting: Values = shapely.get_coordinates(
         shapely.line_interpolate_point(line, shapely.line_locate_point(line, point))
     )
     return meeting

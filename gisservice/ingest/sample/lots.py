@@ -10,7 +10,7 @@ import shapely
 
 from gisservice.ingest.sample.blocks import Blocks, half_widths, middles_of
 from gisservice.ingest.sample.districts import ZONES, Zone
-from gisservice.ingest.sample.plane import GRID, Positions, Shapes
+from gisservice.ingest.sample.plane import GRID, Positions, Shapes, Values
 from gisservice.ingest.sample.streets import Streets
 from gisservice.ingest.sample.subdivision import box_of
 
@@ -28,11 +28,11 @@ class Lots:
     """
 
     shapes: Shapes
-    block: np.ndarray
-    site: np.ndarray
-    zone: np.ndarray
-    front: np.ndarray
-    street: np.ndarray
+    block: Values
+    site: Values
+    zone: Values
+    front: Values
+    street: Values
 
 
 def build_lots(blocks: Blocks, streets: Streets, random: np.random.Generator) -> Lots:
@@ -44,12 +44,12 @@ def build_lots(blocks: Blocks, streets: Streets, random: np.random.Generator) ->
     ]
     faces, block = _faces(blocks.land, np.array(cuts, dtype=object))
     wanted = np.array([ZONES[code].lot_width * ZONES[code].lot_depth for code in zone])
-    faces, block = _without_scraps(faces, block, np.where(site >= 0, np.inf, 0.42 * wanted)[block])
+    faces, block, _ = _without_scraps(faces, block, np.where(site >= 0, np.inf, 0.42 * wanted)[block])
     width = np.array([ZONES[code].lot_width for code in zone])
-    _, street = _fronts(faces, streets.walkable, width[block])
-    landlocked = (street < 0) & (site[block] < 0)
-    faces, block = _without_scraps(faces, block, np.where(landlocked, np.inf, 0.0))
-    front, street = _fronts(faces, streets.walkable, width[block])
+    sides = _street_sides(faces, streets.walkable)
+    landlocked = (site[block] < 0) & ~np.isin(np.arange(len(faces)), sides["lot"])
+    faces, block, now = _without_scraps(faces, block, np.where(landlocked, np.inf, 0.0))
+    front, street = _fronts(sides.assign(lot=now[sides["lot"]]), width[block])
     return Lots(faces, block, site[block], zone[block], front, street)
 
 
@@ -84,7 +84,7 @@ def _cuts_of(land: shapely.Polygon, zone: Zone, random: np.random.Generator) -> 
 
 def _profile(
     land: shapely.Polygon, middle: Positions, frame: Positions, length: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Values, Values, Values]:
     """Measure a block across its long axis: stations, and its lower and upper edge at each."""
     xs = np.linspace(-0.46, 0.46, _STATIONS) * length
     ends = np.array([[(x, -length), (x, length)] for x in xs])
@@ -116,14 +116,14 @@ def _end_rows(
     return bounds[0], bounds[1]
 
 
-def _spaced(first: float, last: float, width: float, random: np.random.Generator) -> np.ndarray:
+def _spaced(first: float, last: float, width: float, random: np.random.Generator) -> Values:
     """Return where lot lines fall between two ends: nearly even, here and there a double lot."""
     many = max(1, round((last - first) / width))
     shares = np.where(random.random(many) < 0.05, 1.7, random.normal(1, 0.07, many).clip(0.8, 1.25))
     return np.asarray(first + (last - first) * np.cumsum(shares)[:-1] / shares.sum())
 
 
-def _faces(land: Shapes, cuts: Shapes) -> tuple[Shapes, np.ndarray]:
+def _faces(land: Shapes, cuts: Shapes) -> tuple[Shapes, Values]:
     """Node all blocks and lot lines together, and return the faces with the number of their block."""
     inside = shapely.intersection(cuts, land)
     lines = np.concatenate([shapely.boundary(land), inside[~shapely.is_missing(inside)]])
@@ -135,11 +135,13 @@ def _faces(land: Shapes, cuts: Shapes) -> tuple[Shapes, np.ndarray]:
     return faces[found], pairs[1][order][first]
 
 
-def _without_scraps(faces: Shapes, block: np.ndarray, least: np.ndarray) -> tuple[Shapes, np.ndarray]:
+def _without_scraps(faces: Shapes, block: Values, least: Values) -> tuple[Shapes, Values, Values]:
     """Join lots that are too small, or cut off from the street, to the neighbour of their block they share most with.
 
-    All faces of a site are joined (their least area is infinite). Joined lots keep every shared vertex.
+    All faces of a site are joined (their least area is infinite). Joined lots keep every shared vertex. Returned are
+    lots, their blocks, and for each face given the row of the lot it is now part of.
     """
+    now = np.arange(len(faces))
     for _ in range(3):
         small = np.flatnonzero(shapely.area(faces) < least)
         pairs = shapely.STRtree(faces).query(faces[small], predicate="intersects")
@@ -153,14 +155,16 @@ def _without_scraps(faces: Shapes, block: np.ndarray, least: np.ndarray) -> tupl
             break
         order = np.lexsort((-shared, here))
         chosen, first = np.unique(here[order], return_index=True)
-        faces, block, least = _merge(faces, block, least, chosen, there[order][first])
-    return faces, block
+        keep, joined, moved = _merge(faces, chosen, there[order][first])
+        faces, block, least, now = joined, block[keep], least[keep], moved[now]
+    return faces, block, now
 
 
-def _merge(
-    faces: Shapes, block: np.ndarray, least: np.ndarray, chosen: np.ndarray, into: np.ndarray
-) -> tuple[Shapes, np.ndarray, np.ndarray]:
-    """Join each chosen face to another; chains of joins become one lot."""
+def _merge(faces: Shapes, chosen: Values, into: Values) -> tuple[Values, Shapes, Values]:
+    """Join each chosen face to another; chains of joins become one lot.
+
+    Returned are the faces that remain, their shapes, and for each face the row of the one it is now part of.
+    """
     group = np.arange(len(faces))
     group[chosen] = into
     for number in chosen:  # two that chose each other: one of them stays where it is
@@ -173,37 +177,42 @@ def _merge(
     for root in np.unique(group[chosen]):
         low, high = np.searchsorted(group[order], [root, root + 1])
         joined[root] = shapely.union_all(faces[order[low:high]])
-    keep = np.flatnonzero(group == np.arange(len(faces)))
-    plain = keep[shapely.get_type_id(joined[keep]) == 3]
-    return joined[plain], block[plain], least[plain]
+    keep, moved = np.unique(group, return_inverse=True)
+    return keep, joined[keep], moved.ravel()
 
 
-def _fronts(faces: Shapes, streets: Streets, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _street_sides(faces: Shapes, streets: Streets) -> pd.DataFrame:
+    """Return the sides of lots along streets: ``lot``, ``street``, ends and ``length``."""
+    starts, ends, owner = _outer_sides(faces)
+    length = np.hypot(*(ends - starts).T)
+    long = length > 4
+    starts, ends, owner, length = starts[long], ends[long], owner[long], length[long]
+    pairs, gap = shapely.STRtree(streets.lines).query_nearest(
+        shapely.points((starts + ends) / 2), max_distance=70, return_distance=True, all_matches=False
+    )
+    along = gap < half_widths(streets)[pairs[1]] + 24
+    side, street = pairs[0][along], pairs[1][along]
+    table = {"lot": owner[side], "street": street, "length": length[side]}
+    table |= {"x0": starts[side, 0], "y0": starts[side, 1], "x1": ends[side, 0], "y1": ends[side, 1]}
+    return pd.DataFrame(table)
+
+
+def _fronts(sides: pd.DataFrame, width: Values) -> tuple[Values, Values]:
     """Return the front side of each lot and the street it faces.
 
     A corner lot faces the street on which its side is nearest to the width usual in its zone.
     """
-    starts, ends, owner = _outer_sides(faces)
-    length = np.hypot(*(ends - starts).T)
-    lines, half = streets.lines, half_widths(streets)
-    pairs, gap = shapely.STRtree(lines).query_nearest(
-        shapely.points((starts + ends) / 2), max_distance=130, return_distance=True, all_matches=False
-    )
-    table = pd.DataFrame({"side": pairs[0], "street": pairs[1], "gap": gap})
-    table = table[table["gap"] < half[table["street"]] + 24]
-    table = table.assign(lot=owner[table["side"]], length=length[table["side"]])
-    table = table[table["length"] > 4]
-    table["run"] = table.groupby(["lot", "street"])["length"].transform("sum")
-    table["odd"] = np.abs(np.log(table["run"].to_numpy() / width[table["lot"]]))
+    run = sides.groupby(["lot", "street"])["length"].transform("sum").to_numpy()
+    table = sides.assign(odd=np.abs(np.log(run / width[sides["lot"]])))
     table = table.sort_values(["lot", "odd", "length"], ascending=[True, True, False], kind="stable")
     best = table.drop_duplicates("lot")
-    front, street = np.full((len(faces), 2, 2), np.nan), np.full(len(faces), -1)
-    front[best["lot"]] = np.stack([starts[best["side"]], ends[best["side"]]], axis=1)
+    front, street = np.full((len(width), 2, 2), np.nan), np.full(len(width), -1)
+    front[best["lot"]] = best[["x0", "y0", "x1", "y1"]].to_numpy().reshape(-1, 2, 2)
     street[best["lot"]] = best["street"]
     return front, street
 
 
-def _outer_sides(faces: Shapes) -> tuple[Positions, Positions, np.ndarray]:
+def _outer_sides(faces: Shapes) -> tuple[Positions, Positions, Values]:
     """Return the sides of lots that no other lot shares: start, end and the lot of each."""
     points, owner = shapely.get_coordinates(faces, return_index=True)
     same = owner[1:] == owner[:-1]

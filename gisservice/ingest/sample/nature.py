@@ -13,7 +13,7 @@ from gisservice.ingest.sample import places
 from gisservice.ingest.sample.blocks import half_widths
 from gisservice.ingest.sample.ground import Ground
 from gisservice.ingest.sample.lots import Lots
-from gisservice.ingest.sample.plane import Positions, Shapes, positions, course
+from gisservice.ingest.sample.plane import Positions, Shapes, Values, course, positions
 from gisservice.ingest.sample.streets import Streets
 from gisservice.ingest.sample.vocabulary import PARK_TREES, STREET_TREES
 
@@ -37,10 +37,10 @@ class Terrain:
 
     left: float
     top: float
-    ground: np.ndarray
-    run: np.ndarray
-    away: np.ndarray
-    nearest: np.ndarray
+    ground: Values
+    run: Values
+    away: Values
+    nearest: Values
     names: tuple[str, ...]
 
     @cached_property
@@ -48,7 +48,7 @@ class Terrain:
         """Middles of the cells, row by row."""
         return _centres(self.left, self.top, self.ground.shape, COARSE)
 
-    def refined(self, random: np.random.Generator) -> np.ndarray:
+    def refined(self, random: np.random.Generator) -> Values:
         """Return heights on the fine grid: bilinear between the coarse ones, with gentle unevenness on dry land."""
         step = COARSE / CELL
         rows, columns = (np.array(self.ground.shape) * step).astype(int)
@@ -113,9 +113,8 @@ def parks(lots: Lots, ground: Ground, random: np.random.Generator) -> pd.DataFra
     names = np.array([*ground.site_names, ""], dtype=object)[lots.site]
     chosen = ~np.isin(kinds, ("", "CAMPUS", "UTILITY"))
     table = pd.DataFrame({"PARK_NAME": names[chosen], "PARK_TYPE": kinds[chosen], "geometry": lots.shapes[chosen]})
-    table = table.groupby(["PARK_NAME", "PARK_TYPE"], as_index=False).agg(
-        {"geometry": lambda parts: shapely.union_all(parts.to_numpy())}
-    )
+    parts = table.groupby(["PARK_NAME", "PARK_TYPE"])["geometry"]
+    table = parts.agg(lambda shapes: shapely.union_all(shapes.to_numpy())).reset_index()
     play = table["PARK_TYPE"].isin(["CITYWIDE", "NEIGHBORHOOD"]).to_numpy()
     return table.assign(
         PARK_ID=[f"P{number:03d}" for number in range(1, len(table) + 1)],
@@ -201,7 +200,7 @@ def _street_trees(streets: Streets, random: np.random.Generator) -> Positions:
     return np.vstack(rows)
 
 
-def _free(points: Positions, buildings: Shapes) -> np.ndarray:
+def _free(points: Positions, buildings: Shapes) -> Values:
     hits = shapely.STRtree(buildings).query(shapely.points(points), predicate="intersects")[0]
     free = np.ones(len(points), dtype=bool)
     free[hits] = False
@@ -213,7 +212,7 @@ def _centres(left: float, top: float, shape: tuple[int, int], cell: float) -> Po
     return np.column_stack([left + (columns.ravel() + 0.5) * cell, top - (rows.ravel() + 0.5) * cell])
 
 
-def _between_spots(points: Positions) -> np.ndarray:
+def _between_spots(points: Positions) -> Values:
     """Interpolate the known heights: weights fall with the third power of the distance (after Shepard 1968)."""
     values = [triple.split(",") for triple in places.HEIGHTS.split()]
     spots = positions(" ".join(f"{west},{north}" for west, north, _ in values))
@@ -227,7 +226,7 @@ def _between_spots(points: Positions) -> np.ndarray:
     return result
 
 
-def _runs(ground: Ground, points: Positions) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+def _runs(ground: Ground, points: Positions) -> tuple[tuple[str, ...], Values, Values, Values]:
     """Return the waters' names and, for each position, height, distance and number of the water that matters."""
     geoms = shapely.points(points)
     names, heights, distances = ["Potomac River"], [np.zeros(len(points))], [shapely.distance(ground.rivers, geoms)]
@@ -244,7 +243,7 @@ def _runs(ground: Ground, points: Positions) -> tuple[tuple[str, ...], np.ndarra
     return tuple(names), np.array(heights)[pick], np.array(distances)[pick], nearest
 
 
-def _bilinear(grid: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def _bilinear(grid: Values, rows: int, columns: int) -> Values:
     """Return a grid spread over ``rows`` by ``columns`` cells, linear between its values."""
     y = np.linspace(0, grid.shape[0] - 1, rows)
     x = np.linspace(0, grid.shape[1] - 1, columns)

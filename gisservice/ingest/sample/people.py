@@ -10,7 +10,7 @@ from gisservice.ingest.sample.addresses import HouseNumbers, street_texts, zip_c
 from gisservice.ingest.sample.blocks import Blocks, middles_of, nearest_seed
 from gisservice.ingest.sample.buildings import Buildings
 from gisservice.ingest.sample.lots import Lots
-from gisservice.ingest.sample.plane import Positions
+from gisservice.ingest.sample.plane import Positions, Values
 from gisservice.ingest.sample.streets import Streets
 from gisservice.ingest.sample.vocabulary import ASSESSOR_NOTES, COMPANY_WORDS, FIRST_NAMES, LAST_NAMES
 
@@ -28,7 +28,7 @@ _LAND_USE = {
 
 
 def condominiums(
-    lots: Lots, use: np.ndarray, numbers: HouseNumbers, random: np.random.Generator, records: int
+    lots: Lots, use: Values, numbers: HouseNumbers, random: np.random.Generator, records: int
 ) -> dict[int, int]:
     """Choose lots that are condominiums, and how many units each has, so that parcels have ``records`` in all."""
     candidates = np.flatnonzero((use == "APARTMENT") & numbers.has & (shapely.area(lots.shapes) > 12_000))
@@ -44,7 +44,7 @@ def unit_names(many: int) -> list[str]:
 
 
 def flats(
-    buildings: Buildings, use: np.ndarray, numbers: HouseNumbers, condos: dict[int, int], wanted: int
+    buildings: Buildings, use: Values, numbers: HouseNumbers, condos: dict[int, int], wanted: int
 ) -> list[tuple[int, str]]:
     """Return ``wanted`` rented flats as (lot, unit), spread over the apartment lots by the size of their buildings."""
     open_lots = np.flatnonzero((use == "APARTMENT") & numbers.has)
@@ -55,14 +55,14 @@ def flats(
     return [(int(lot), name) for lot, many in zip(open_lots, share, strict=True) for name in unit_names(int(many))]
 
 
-def parcel_ids(many: int, first: int) -> np.ndarray:
+def parcel_ids(many: int, first: int) -> Values:
     """Return identifiers as an assessor has them: eight digits."""
     return np.array([f"{number:08d}" for number in range(first, first + many)], dtype=object)
 
 
 def parcel_table(
     lots: Lots,
-    use: np.ndarray,
+    use: Values,
     buildings: Buildings,
     numbers: HouseNumbers,
     streets: Streets,
@@ -86,8 +86,8 @@ def parcel_table(
         {
             "PID_RE": parcel_ids(len(lot), 10_000_100),
             "MAP_REF": _map_sheets(lots)[lot],
-            "ADDRESS": np.where(address == "", None, address),
-            "UNIT": np.where(is_unit, unit, None),
+            "ADDRESS": _known(address, address != ""),
+            "UNIT": _known(unit, is_unit),
             "ZONING": lots.zone[lot],
             "LANDCODE": [_LAND_USE[name][0] for name in kind],
             "LANDDESC": [_LAND_USE[name][1] for name in kind],
@@ -101,7 +101,14 @@ def parcel_table(
     return _with_owners(table, numbers.point[lot], random)
 
 
-def _map_sheets(lots: Lots) -> np.ndarray:
+def _known(values: Values, known: Values) -> Values:
+    """Return the values as objects, None where not known."""
+    objects: Values = values.astype(object)
+    objects[~known] = None
+    return objects
+
+
+def _map_sheets(lots: Lots) -> Values:
     """Return references of the tax map: sheet, block and lot."""
     x, y = middles_of(lots.shapes).T
     column, row = ((x - x.min()) // 2400).astype(int), ((y.max() - y) // 2400).astype(int)
@@ -113,7 +120,7 @@ def _map_sheets(lots: Lots) -> np.ndarray:
 
 
 def _with_values(
-    table: pd.DataFrame, land: np.ndarray, floor: np.ndarray, point: Positions, random: np.random.Generator
+    table: pd.DataFrame, land: Values, floor: Values, point: Positions, random: np.random.Generator
 ) -> pd.DataFrame:
     many = len(table)
     east = (point[:, 0] - point[:, 0].min()) / np.ptp(point[:, 0])
@@ -127,7 +134,7 @@ def _with_values(
         LAND_VALUE=land_value.astype(np.int64),
         BLDG_VALUE=floor_value.astype(np.int64),
         TOT_VALUE=(land_value + floor_value).astype(np.int64),
-        SALE_DATE=np.where(sold, sale.astype(str), None),
+        SALE_DATE=_known(sale.astype(str), sold),
         SALE_PRICE=pd.array(np.where(sold, np.round(price, -2), np.nan), dtype="Float64").astype("Int64"),
         STATUS=np.where(random.random(many) < 0.97, "Legal", "Unrecorded"),
     )
@@ -147,7 +154,7 @@ def _with_owners(table: pd.DataFrame, point: Positions, random: np.random.Genera
     home = table["ADDRESS"] + np.where(table["UNIT"].isna(), "", " Unit " + table["UNIT"].fillna(""))
     towns = random.choice(["Fairhaven VA 20000", "Milltown MD 20600", "Riverbend DC 20090", "Oakport NY 10000"], many)
     here = np.array([f"Alexandria VA {code}" for code in zip_codes(point)], dtype=object)
-    note = np.where(random.random(many) < 0.06, random.choice(ASSESSOR_NOTES, many), None)
+    note = _known(random.choice(ASSESSOR_NOTES, many), random.random(many) < 0.06)
     return table.assign(
         OWNER_NAME=owner,
         OWN_ADDR=np.where(away, boxes, home),
@@ -158,7 +165,7 @@ def _with_owners(table: pd.DataFrame, point: Positions, random: np.random.Genera
 
 def block_groups(
     blocks: Blocks, home_points: Positions, random: np.random.Generator, many: int = 112
-) -> tuple[np.ndarray, pd.DataFrame]:
+) -> tuple[Values, pd.DataFrame]:
     """Gather faces into block groups of like numbers of homes; return the group of each face, and their table."""
     middles = middles_of(blocks.faces)
     face = nearest_face(blocks, home_points)
@@ -175,13 +182,13 @@ def block_groups(
     return group, _census(np.bincount(group, homes, minlength=many), centres, random)
 
 
-def nearest_face(blocks: Blocks, points: Positions) -> np.ndarray:
+def nearest_face(blocks: Blocks, points: Positions) -> Values:
     """Return the face each position lies in or is nearest to."""
     hits = shapely.STRtree(blocks.faces).query_nearest(shapely.points(points), all_matches=False)
     return np.asarray(hits[1])
 
 
-def _census(homes: np.ndarray, centres: Positions, random: np.random.Generator) -> pd.DataFrame:
+def _census(homes: Values, centres: Positions, random: np.random.Generator) -> pd.DataFrame:
     many = len(homes)
     size = random.uniform(1.6, 2.7, many)
     people = homes * size

@@ -21,6 +21,9 @@ Positions = npt.NDArray[np.float64]
 Shapes = npt.NDArray[Any]
 """An array of shapely geometries."""
 
+Values = npt.NDArray[Any]
+"""One number, word or flag for each of many things."""
+
 GRID = 0.01
 """Feet; all linework is noded on this grid, so that neighbours share their vertices to the last bit."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import orjson
 import rasterio
 import shapely
 from rasterio.features import rasterize
@@ -12,7 +14,7 @@ from rasterio.transform import Affine, from_origin
 
 from gisservice.ingest.sample.ground import Ground, water_shapes
 from gisservice.ingest.sample.nature import CELL, MARGIN, Terrain
-from gisservice.ingest.sample.plane import Positions, Shapes
+from gisservice.ingest.sample.plane import Positions, Shapes, Values
 
 NODATA = -9999.0
 COVER_CELL = 8.0
@@ -36,7 +38,9 @@ def write_elevation(path: Path, terrain: Terrain, ground: Ground, random: np.ran
     heights = terrain.refined(random)
     transform = from_origin(terrain.left, terrain.top, CELL, CELL)
     near = ground.city.buffer(MARGIN * 0.8, quad_segs=4)
-    heights[_burn([(near, 1)], heights.shape, transform) == 0] = NODATA
+    inside = np.zeros(heights.shape, dtype=np.uint8)
+    _burn(inside, transform, [near], 1)
+    heights[inside == 0] = NODATA
     _write(path, heights, transform, dtype="float32", nodata=NODATA, predictor=3, zlevel=4)
 
 
@@ -48,29 +52,40 @@ def write_land_cover(
     left, top = np.floor(left), np.ceil(top)
     shape = (int((top - bottom) // COVER_CELL) + 1, int((right - left) // COVER_CELL) + 1)
     transform = from_origin(left, top, COVER_CELL, COVER_CELL)
-    crowns = shapely.buffer(shapely.points(trees), 13, quad_segs=2)
-    beds = shapely.buffer(ground.railway, 26)
-    layers = [(ground.city, GRASS), (beds, BARE)]
-    layers += [
-        (shape_, value) for shapes, value in ((paved, PAVED), (woods, CANOPY), (roads, ROAD)) for shape_ in shapes
-    ]
-    layers += [(crown, CANOPY) for crown in crowns]
-    layers += [(building, BUILDING) for building in buildings]
-    layers += [(water, WATER) for _, _, water in water_shapes(ground)]
-    cover = _burn(layers, shape, transform)
-    cover[_burn([(ground.city, 1)], shape, transform) == 0] = 0
-    _write(path, cover, transform, dtype="uint8", nodata=0, palette=_PALETTE)
+    cover = np.zeros(shape, dtype=np.uint8)
+    _burn(cover, transform, [ground.city], GRASS)
+    _burn(cover, transform, [ground.railway.buffer(26)], BARE)
+    _burn(cover, transform, paved, PAVED)
+    _burn(cover, transform, woods, CANOPY)
+    _burn(cover, transform, roads, ROAD)
+    _burn_crowns(cover, transform, trees)
+    _burn(cover, transform, buildings, BUILDING)
+    _burn(cover, transform, [water for _, _, water in water_shapes(ground)], WATER)
+    inside = np.zeros(shape, dtype=np.uint8)
+    _burn(inside, transform, [ground.city], 1)
+    _write(path, cover * inside, transform, dtype="uint8", nodata=0, palette=_PALETTE)
 
 
-def _burn(layers: list[tuple[shapely.Geometry, int]], shape: tuple[int, ...], transform: Affine) -> np.ndarray:
-    return np.asarray(rasterize(layers, out_shape=shape, transform=transform, dtype="uint8"))
+def _burn(values: Values, transform: Affine, shapes: Sequence[shapely.Geometry] | Shapes, value: int) -> None:
+    """Give the cells whose middle lies in a shape a value."""
+    texts = shapely.to_geojson(np.asarray(shapes, dtype=object))
+    rasterize([orjson.loads(text) for text in texts], out=values, transform=transform, default_value=value)
+
+
+def _burn_crowns(values: Values, transform: Affine, trees: Positions) -> None:
+    """Give the cells around each tree the class of canopy."""
+    columns, rows = ((trees - [transform.c, transform.f]) / [transform.a, transform.e]).astype(int).T
+    for down, across in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)):
+        inside = (rows + down >= 0) & (rows + down < values.shape[0])
+        inside &= (columns + across >= 0) & (columns + across < values.shape[1])
+        values[rows[inside] + down, columns[inside] + across] = CANOPY
 
 
 def _write(
     path: Path,
-    values: np.ndarray,
+    values: Values,
     transform: Affine,
-    palette: dict[int, tuple[int, ...]] | None = None,
+    palette: dict[int, tuple[int, int, int, int]] | None = None,
     **options: object,
 ) -> None:
     height, width = values.shape

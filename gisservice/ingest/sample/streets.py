@@ -7,6 +7,7 @@ right of the direction in which they grow, a new hundred at a junction, as in th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import shapely
 
 from gisservice.ingest.sample import courses
 from gisservice.ingest.sample.ground import Ground, Road
-from gisservice.ingest.sample.plane import GRID, Positions, Shapes
+from gisservice.ingest.sample.plane import GRID, Positions, Shapes, Values
 from gisservice.ingest.sample.vocabulary import STREET_NAMES
 
 SPEEDS = {"FREEWAY": 55, "RAMP": 35, "PRIMARY": 35, "ARTERIAL": 35, "COLLECTOR": 25, "LOCAL": 25}
@@ -45,7 +46,7 @@ class Streets:
         return replace(self, table=self.table[self.table["WALK"]].reset_index(drop=True))
 
 
-def node_lines(roads: list[Road]) -> tuple[Shapes, np.ndarray]:
+def node_lines(roads: list[Road]) -> tuple[Shapes, Values]:
     """Split roads where they meet; return segments, along their road, and the number of the road of each.
 
     Segments not connected with the rest of the network are left out, and so are overhangs at junctions.
@@ -61,7 +62,7 @@ def node_lines(roads: list[Road]) -> tuple[Shapes, np.ndarray]:
 
 
 def build_streets(
-    segments: Shapes, origin: np.ndarray, roads: list[Road], ground: Ground, seed: np.random.Generator
+    segments: Shapes, origin: Values, roads: list[Road], ground: Ground, seed: np.random.Generator
 ) -> Streets:
     """Name and number the segments, and add the interstates with their ramps."""
     names = np.array([roads[number].name for number in origin], dtype=object)
@@ -83,7 +84,7 @@ def build_streets(
     return _finished(frame)
 
 
-def _origin(segments: Shapes, lines: Shapes) -> np.ndarray:
+def _origin(segments: Shapes, lines: Shapes) -> Values:
     """Return for each segment the line it came from: the nearest to its middle."""
     middles = shapely.line_interpolate_point(segments, 0.5, normalized=True)
     pairs = shapely.STRtree(lines).query_nearest(middles, all_matches=False)
@@ -101,7 +102,7 @@ def _aligned(segments: Shapes, lines: Shapes) -> Shapes:
     return turned
 
 
-def _ends(segments: Shapes) -> tuple[np.ndarray, np.ndarray, Positions]:
+def _ends(segments: Shapes) -> tuple[Values, Values, Positions]:
     """Return the number of the first and the last node of each segment, and the nodes' positions."""
     first = shapely.get_coordinates(shapely.get_point(segments, 0))
     last = shapely.get_coordinates(shapely.get_point(segments, -1))
@@ -110,14 +111,14 @@ def _ends(segments: Shapes) -> tuple[np.ndarray, np.ndarray, Positions]:
     return number[: len(segments)], number[len(segments) :], nodes
 
 
-def _without_overhangs(segments: Shapes, limit: float) -> np.ndarray:
+def _without_overhangs(segments: Shapes, limit: float) -> Values:
     first, last, nodes = _ends(segments)
     degree = np.bincount(np.concatenate([first, last]), minlength=len(nodes))
     hanging = (degree[first] == 1) | (degree[last] == 1)
     return np.asarray(~(hanging & (shapely.length(segments) < limit)))
 
 
-def _largest_component(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _largest_component(first: Values, last: Values) -> Values:
     """Return which segments belong to the largest connected piece, by spreading the least label."""
     label = np.arange(max(first.max(), last.max()) + 1)
     while True:
@@ -133,7 +134,7 @@ def _largest_component(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return np.asarray(label[first] == labels[np.argmax(counts)])
 
 
-def _named(segments: Shapes, names: np.ndarray, seed: np.random.Generator) -> np.ndarray:
+def _named(segments: Shapes, names: Values, seed: np.random.Generator) -> Values:
     """Give each chain of unnamed segments, straight on through junctions, a name of its own."""
     open_ones = np.flatnonzero(names == "")
     chain = _chains(segments[open_ones])
@@ -152,7 +153,7 @@ def _named(segments: Shapes, names: np.ndarray, seed: np.random.Generator) -> np
     return named
 
 
-def _next_name(taken: set[str], order: np.ndarray, number: int, length: float, dead_end: bool) -> str:
+def _next_name(taken: set[str], order: Values, number: int, length: float, dead_end: bool) -> str:
     types = ("Ct", "Pl", "Ter", "Way") if dead_end and length < 800 else ("St", "Dr", "La", "Ave", "Pl")
     if length > 2200:
         types = ("Dr", "Rd", "Ave", "St")
@@ -165,7 +166,7 @@ def _next_name(taken: set[str], order: np.ndarray, number: int, length: float, d
     raise AssertionError("there are more streets than names")
 
 
-def _chains(segments: Shapes) -> np.ndarray:
+def _chains(segments: Shapes) -> Values:
     """Return the number of the chain of each segment: two segments that go on straight through a node are one chain."""
     first, last, _ = _ends(segments)
     ends = np.concatenate([first, last])
@@ -174,13 +175,13 @@ def _chains(segments: Shapes) -> np.ndarray:
     parent = np.arange(len(segments))
     order = np.argsort(ends, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(ends[order]) > 0, True])
-    for low, high in zip(starts[:-1], starts[1:], strict=True):
+    for low, high in pairwise(starts):
         _join_straight(order[low:high], heading, owner, parent)
     roots = np.array([_root(parent, number) for number in range(len(segments))])
     return np.unique(roots, return_inverse=True)[1].ravel()
 
 
-def _join_straight(here: np.ndarray, heading: Positions, owner: np.ndarray, parent: np.ndarray) -> None:
+def _join_straight(here: Values, heading: Positions, owner: Values, parent: Values) -> None:
     """Join, at one node, the pairs of segments that bend least, each segment once."""
     turns = heading[here] @ heading[here].T
     free = set(range(len(here)))
@@ -199,7 +200,7 @@ def _heading(segments: Shapes, at: int, to: int) -> Positions:
     return unit
 
 
-def _root(parent: np.ndarray, number: int) -> int:
+def _root(parent: Values, number: int) -> int:
     while parent[number] != number:
         parent[number] = parent[parent[number]]
         number = parent[number]
@@ -228,7 +229,7 @@ def _directed(frame: pd.DataFrame, roads: list[Road]) -> pd.DataFrame:
 def _offsets(divider: shapely.Geometry, points: Shapes) -> Positions:
     """Return the steps from the divider to points."""
     steps = shapely.get_coordinates(shapely.shortest_line(divider, points)).reshape(-1, 2, 2)
-    return steps[:, 1] - steps[:, 0]
+    return np.asarray(steps[:, 1] - steps[:, 0])
 
 
 def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
@@ -238,7 +239,7 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
     lengths = shapely.length(lines)
     low, high = np.zeros(len(frame)), np.zeros(len(frame))
     for members in frame.groupby(["ST_DIR", "NAME"], sort=False).indices.values():
-        order = members[_walk(first[members].tolist(), last[members].tolist(), base[members].tolist())]
+        order = np.asarray(members)[_walk(first[members].tolist(), last[members].tolist(), base[members].tolist())]
         low[order], high[order] = _hundreds(lengths[order], int(base[members].min()))
     return frame.assign(low=low, high=high)
 
@@ -260,7 +261,7 @@ def _walk(first: list[int], last: list[int], base: list[int]) -> list[int]:
     return order
 
 
-def _hundreds(lengths: np.ndarray, base: int) -> tuple[np.ndarray, np.ndarray]:
+def _hundreds(lengths: Values, base: int) -> tuple[Values, Values]:
     """Spread house numbers over segments: short ones share a hundred, long ones have several."""
     low, high = np.zeros(len(lengths)), np.zeros(len(lengths))
     number, start = float(base), 0
@@ -355,7 +356,7 @@ def _carriageway(
             rows.append(_lane(name, "FREEWAY", part))
             done = at
         ends = (point, meeting) if leaving else (meeting, point)
-        rows.append(_lane(f"{name} Ramp", "RAMP", shapely.LineString(np.vstack(_eased(*ends, line, at)))))
+        rows.append(_lane(f"{name} Ramp", "RAMP", shapely.LineString(_eased(ends[0], ends[1], line, at))))
     rows.append(_lane(name, "FREEWAY", rest))
     return rows
 
@@ -417,7 +418,7 @@ def _finished(frame: pd.DataFrame) -> Streets:
     return Streets(table, nodes)
 
 
-def _range(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _range(low: Values, high: Values) -> tuple[Values, Values]:
     """Return the least and the greatest even number that house numbers on a segment are made from."""
     least = (2 * np.floor(low / 2)).astype(np.int64)
     return least, np.maximum((2 * np.floor((high - 1e-6) / 2)).astype(np.int64), least)

@@ -222,4 +222,4 @@ def _inward(face: shapely.Polygon, end: Positions, towards: Positions) -> Positi
 def _blend(normal: Positions, chord: Positions, bend: float) -> Positions:
     straight = chord / np.hypot(*chord)
     mixed: Positions = normal * bend + straight * (1 - bend)
-    return mixed / np.hypot(*mixed)
+    return np.asarray(mixed / np.hypot(*mixed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,16 @@ import shapely
 from gisservice.ingest.sample import districts, places
 from gisservice.ingest.sample.blocks import Blocks, middles_of, nearest_seed, seeds_of
 from gisservice.ingest.sample.districts import ZONES
-from gisservice.ingest.sample.plane import Positions, Shapes, area, positions
 from gisservice.ingest.sample.ground import Ground
+from gisservice.ingest.sample.plane import Positions, Shapes, Values, area, positions
 
 
-def dissolve(faces: Shapes, group: np.ndarray) -> tuple[np.ndarray, Shapes]:
+def dissolve(faces: Shapes, group: Values) -> tuple[Values, Shapes]:
     """Return the groups in order and the union of the faces of each; borders keep all their vertices."""
     groups, number = np.unique(group, return_inverse=True)
     order = np.argsort(number, kind="stable")
     limits = np.searchsorted(number[order], np.arange(len(groups) + 1))
-    shapes = [shapely.coverage_union_all(faces[order[low:high]]) for low, high in zip(limits, limits[1:], strict=False)]
+    shapes = [shapely.coverage_union_all(faces[order[low:high]]) for low, high in pairwise(limits)]
     return groups, np.array(shapes, dtype=object)
 
 
@@ -98,11 +99,11 @@ def historic_districts(ground: Ground) -> pd.DataFrame:
     )
 
 
-def _seeded(blocks: Blocks, names: np.ndarray, seeds: Positions) -> tuple[np.ndarray, Shapes]:
+def _seeded(blocks: Blocks, names: Values, seeds: Positions) -> tuple[Values, Shapes]:
     return dissolve(blocks.faces, names[nearest_seed(middles_of(blocks.faces), seeds)])
 
 
-def _school_table(prefix: str, names: np.ndarray, grades: list[str], shapes: Shapes) -> pd.DataFrame:
+def _school_table(prefix: str, names: Values, grades: list[str], shapes: Shapes) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "ZONE_ID": [f"{prefix}{number:02d}" for number in range(1, len(names) + 1)],
