@@ -1,7 +1,7 @@
 // Draws the layers of a page from vector tiles: one canvas for all of them, so that labels of different layers
 // keep out of each other's way. Beside labels.js the only file that knows protomaps-leaflet.
 /* global L, protomapsL */
-import { labelRule } from "./labels.js";
+import { labelRules } from "./labels.js";
 import { symbolizer } from "./symbols.js";
 
 const LEVEL_DIFFERENCE = 1; // a tile of zoom z is drawn 512 pixels wide, at zoom z + 1
@@ -23,7 +23,7 @@ export class Drawing {
     this.grid = protomapsL.leafletLayer({
       sources,
       paintRules: drawn.map((layer) => rule(layer, symbolizer(layer))),
-      labelRules: [...drawn].reverse().filter((layer) => layer.style.label).map(labelRule),
+      labelRules: labelRules(drawn),
       attribution: "",
       lang: document.documentElement.lang,
       maxZoom: map.getMaxZoom(),

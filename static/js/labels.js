@@ -8,9 +8,17 @@ const INK = "#26313b";
 const HALO = "#ffffff";
 const ROOM = { polygon: 60, line: 20, point: 64 }; // CSS pixels between neighbours before names are drawn
 const REPEAT = 320; // CSS pixels before a name is drawn again
+const FIT = 0.5; // share of a name's width that has to fit into its polygon
+const PRECEDENCE = ["point", "polygon", "line"]; // whose names go first
 
-/** Returns the label rule of a layer with `style.label`. */
-export function labelRule(layer) {
+/** Returns the label rules of the layers with `style.label`; where names meet, those of sparser layers stay. */
+export function labelRules(layers) {
+  const rank = (layer) => PRECEDENCE.indexOf(layer.kind);
+  const named = layers.filter((layer) => layer.style.label);
+  return named.sort((a, b) => rank(a) - rank(b) || b.spacing_m - a.spacing_m).map(labelRule);
+}
+
+function labelRule(layer) {
   const place = { polygon: insidePolygon, line: alongLine, point: besidePoint }[layer.kind]();
   return {
     dataSource: String(layer.number),
@@ -27,7 +35,7 @@ function worded(feature, layer) {
 }
 
 function look(size, weight) {
-  return { labelProps: ["text"], fontFamily: FONT, fontSize: size, fontWeight: weight, fill: INK, stroke: HALO };
+  return { labelProps: ["text"], fontFamily: FONT, fontSize: size, fontWeight: weight, fill: INK, stroke: HALO, lineHeight: 1.35 };
 }
 
 function alongLine() {
@@ -55,18 +63,21 @@ function besidePoint() {
 function insidePolygon() {
   const symbol = new protomapsL.CenteredTextSymbolizer({ ...look(12, 600), width: 1.5, maxLineChars: 16 });
   return (layout, geometry, feature) => {
-    const anchor = inside(geometry);
-    const labels = anchor && symbol.place(layout, [[anchor]], feature);
-    labels?.forEach((label) => {
-      label.deduplicationKey = feature.props.text;
-      label.deduplicationDistance = REPEAT;
-    });
+    const run = widestRun(geometry);
+    const labels = run && symbol.place(layout, [[run.middle]], feature);
+    if (!labels || run.width < FIT * widthOf(labels[0].bboxes[0])) return undefined;
+    labels[0].deduplicationKey = feature.props.text;
+    labels[0].deduplicationDistance = REPEAT;
     return labels;
   };
 }
 
-/** Returns the middle of the widest run inside a polygon at half the height of its largest ring; undefined for none. */
-function inside(rings) {
+function widthOf({ minX, maxX }) {
+  return maxX - minX;
+}
+
+/** Returns the widest run inside a polygon at half the height of its largest ring, as `{width, middle}`, if any. */
+function widestRun(rings) {
   const [top, bottom] = rings.map(heightOf).reduce((a, b) => (b[1] - b[0] > a[1] - a[0] ? b : a), [0, 0]);
   const y = (top + bottom) / 2;
   const crossings = rings.flatMap((ring) => crossingsAt(ring, y)).sort((a, b) => a - b);
@@ -76,10 +87,10 @@ function inside(rings) {
     if (!best || width > best.width) best = { width, x: (crossings[i] + crossings[i + 1]) / 2 };
   }
   if (!best) return undefined;
-  const anchor = rings[0][0].clone();
-  anchor.x = best.x;
-  anchor.y = y;
-  return anchor;
+  const middle = rings[0][0].clone();
+  middle.x = best.x;
+  middle.y = y;
+  return { width: best.width, middle };
 }
 
 function heightOf(ring) {
