@@ -10,7 +10,7 @@ import math
 import pytest
 from browser_city import ATTACKS, CENTRE, GREEN, HUGE_IDS, NUMBERS_CENTRE, RED, SOUTH, STEP, WEST, ZOOM
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 PAGES = ("/", "/layers/lots", "/maps/city", "/maps/lots", "/layers/hostile", "/maps/hostile")
 
