@@ -52,7 +52,8 @@ def varint(value: int) -> bytes:
 
 def framed(tag: int, content: bytes) -> bytes:
     """Return a length-delimited protobuf field."""
-    return bytes((tag,)) + varint(len(content)) + content
+    length = len(content)
+    return bytes((tag, length)) + content if length < 0x80 else bytes((tag,)) + varint(length) + content
 
 
 def encode_attributes(table: pa.Table) -> Attributes:

@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gisservice.model import Geometries, GeometryKind
-from gisservice.tiles.shapes import Flags, Ints, Shapes, following, from_geometries, offsets, ranges, replace, tidy
+from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
+from gisservice.tiles.noding import Borders, crossings, snap_round
+from gisservice.tiles.shapes import Flags, Ints, Shapes, from_geometries, offsets, ranges, replace, sums, tidy
 from gisservice.tiles.validity import invalid, repair
 
 TOLERANCE = 1.0
@@ -24,21 +26,65 @@ TOLERANCE = 1.0
 class Generaliser:
     """A layer's geometries at the deepest zoom, and what is needed to make those of any smaller one."""
 
-    def __init__(self, geometries: Geometries, maxzoom: int) -> None:
-        self._maxzoom = maxzoom
-        self._deepest, self._broken = _valid(_enlarged(tidy(from_geometries(geometries, maxzoom)), geometries, maxzoom))
+    def __init__(self, geometries: Geometries, maxzoom: int, *, coverage: bool = False) -> None:
+        self._maxzoom, self._coverage = maxzoom, coverage
+        self.crossing = 0
+        """Polygons of a coverage whose borders cross another's in the source: they overlap, and are left to."""
+        if coverage:
+            shapes = self._noded(tidy(from_geometries(geometries, PYRAMID_ZOOM_MAX)))
+        else:
+            shapes = tidy(from_geometries(geometries, maxzoom))
+        self._deepest, self._broken = _valid(_enlarged(shapes, geometries, maxzoom))
         self._importance = importance(self._deepest)
+
+    def _noded(self, shapes: Shapes) -> Shapes:
+        borders = Borders.of(shapes)
+        crossing = crossings(borders, np.ones(len(borders.edges), dtype=bool))
+        hit = np.zeros(len(borders.edges), dtype=bool)
+        hit[crossing] = True
+        self.crossing = len(np.unique(shapes.owners[hit_rings(shapes, hit[borders.edge])]))
+        return tidy(snap_round(shapes, PYRAMID_ZOOM_MAX - self._maxzoom, crossing))
 
     def at(self, z: int) -> tuple[Shapes, int]:
         """Return the shapes of zoom ``z``, tidy, valid and in level units, and how many rounding had broken."""
-        if z == self._maxzoom:
-            return self._deepest, self._broken
-        shift = self._maxzoom - z
-        shapes = self._deepest
+        shapes, shift = self._deepest, self._maxzoom - z
+        if shift == 0:
+            return shapes, self._broken
+        keep = self._importance > TOLERANCE * (1 << shift)
+        if self._coverage:
+            return _valid(tidy(snap_round(shapes.keep_vertices(_without_crossings(shapes, keep)), shift)))
         if shapes.kind != GeometryKind.POINT:
-            shapes = shapes.keep_vertices(self._importance > TOLERANCE * (1 << shift))
+            shapes = shapes.keep_vertices(keep)
         xy = (shapes.xy + (1 << shift >> 1)) >> shift
         return _valid(tidy(Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)))
+
+
+def hit_rings(shapes: Shapes, hit: Flags) -> Ints:
+    """Return the rings that have a marked vertex."""
+    return np.flatnonzero(sums(hit.astype(np.int64), shapes.rings) > 0)
+
+
+def _without_crossings(shapes: Shapes, keep: Flags) -> Flags:
+    """Mark more vertices to keep, where a border without them would run across another.
+
+    The shapes themselves must not cross. An edge that replaces a winding piece of border and crosses another edge
+    gets its piece back, for both polygons that share it; that is repeated until nothing crosses.
+    """
+    while True:
+        counts = offsets(keep)
+        piece = counts[1:] - 1
+        first, last = (np.repeat(counts[cut], shapes.ring_lengths) for cut in (shapes.rings[:-1], shapes.rings[1:]))
+        piece = np.where(piece < first, last - 1, piece)
+        borders = Borders.of(shapes.keep_vertices(keep))
+        changed = np.zeros(len(borders.edges), dtype=bool)
+        changed[borders.edge[np.bincount(piece, minlength=int(counts[-1])) > 1]] = True
+        pairs = crossings(borders, changed)
+        wrong = np.zeros(len(borders.edges), dtype=bool)
+        wrong[pairs] = True
+        more = keep | (wrong & changed)[borders.edge][piece]
+        if not len(pairs) or (more == keep).all():
+            return keep
+        keep = more
 
 
 def _valid(shapes: Shapes) -> tuple[Shapes, int]:
@@ -70,49 +116,25 @@ def importance(shapes: Shapes) -> npt.NDArray[np.float64]:
     """
     if not len(shapes.xy) or shapes.kind == GeometryKind.POINT:
         return np.full(len(shapes.xy), np.inf)
-    points = _Positions.of(shapes)
-    arcs = _arcs(shapes, points)
-    worth = np.zeros(points.count)
-    worth[points.meeting] = np.inf
-    _rank_arcs(points.xy, arcs, worth)
-    return worth[points.index]
+    borders = Borders.of(shapes)
+    meeting = _meeting(shapes, borders)
+    worth = np.where(meeting, np.inf, 0.0)
+    _rank_arcs(borders.positions.astype(np.float64), _arcs(shapes, borders, meeting[borders.index]), worth)
+    return worth[borders.index]
 
 
-@dataclass(frozen=True)
-class _Positions:
-    """The distinct positions of some shapes, in the order of their coordinates."""
+def _meeting(shapes: Shapes, borders: Borders) -> Flags:
+    """Mark the positions where arcs begin and end: other than two edges meet there, or a line ends.
 
-    index: Ints
-    """For each vertex its position."""
-    xy: npt.NDArray[np.float64]
-    edges: Ints
-    """For each vertex the number of the (undirected) edge to the next; -1 at the end of a line."""
-    meeting: Flags
-    """Where arcs begin and end."""
-
-    @property
-    def count(self) -> int:
-        return len(self.xy)
-
-    @classmethod
-    def of(cls, shapes: Shapes) -> _Positions:
-        packed = (shapes.xy[:, 0] << 32) | shapes.xy[:, 1]
-        distinct, index = np.unique(packed, return_inverse=True)
-        after = following(shapes.rings)
-        low, high = np.minimum(index, index[after]), np.maximum(index, index[after])
-        pairs, edges = np.unique(low << 32 | high, return_inverse=True)
-        last = shapes.rings[1:] - 1
-        meeting = np.zeros(len(distinct), dtype=bool)
-        if shapes.kind == GeometryKind.LINE:
-            edges[last] = -1
-            pairs = np.unique((low << 32 | high)[edges >= 0])
-            meeting[index[last]] = meeting[index[shapes.rings[:-1]]] = True
-        ends = np.concatenate([pairs >> 32, pairs & 0xFFFFFFFF])
-        meeting |= np.bincount(ends, minlength=len(distinct)) != 2
-        alone = np.flatnonzero(~np.logical_or.reduceat(meeting[index], shapes.rings[:-1]))
-        meeting[np.minimum.reduceat(index, shapes.rings[:-1])[alone]] = True
-        xy = np.column_stack([distinct >> 32, distinct & 0xFFFFFFFF]).astype(np.float64)
-        return cls(index, xy, edges, meeting)
+    A ring that meets no other gets one such position, its smallest, so that it is the same however the ring begins.
+    """
+    meeting: Flags = np.bincount(borders.edges.ravel(), minlength=len(borders.positions)) != 2
+    firsts = shapes.rings[:-1]
+    if shapes.kind == GeometryKind.LINE:
+        meeting[borders.index[firsts]] = meeting[borders.index[shapes.rings[1:] - 1]] = True
+    alone = ~np.logical_or.reduceat(meeting[borders.index], firsts)
+    meeting[np.minimum.reduceat(borders.index, firsts)[alone]] = True
+    return meeting
 
 
 @dataclass(frozen=True)
@@ -123,12 +145,12 @@ class _Arcs:
     cuts: Ints
 
 
-def _arcs(shapes: Shapes, points: _Positions) -> _Arcs:
+def _arcs(shapes: Shapes, borders: Borders, meeting: Flags) -> _Arcs:
     """Return each distinct arc once, running from its end of smaller position."""
-    order = _from_meeting(shapes, points)
-    index, edges = points.index[order], points.edges[order]
+    order = _from_meeting(shapes, meeting)
+    index, edges = borders.index[order], borders.edge[order]
     line = shapes.kind == GeometryKind.LINE
-    opens = points.meeting[index] & (edges >= 0)
+    opens = meeting[order] & (edges >= 0)
     first = np.flatnonzero(opens)
     ring = np.repeat(np.arange(len(shapes.rings) - 1), shapes.ring_lengths)
     last_of_ring = shapes.rings[1:] - (1 if line else 0)
@@ -146,13 +168,13 @@ def _arcs(shapes: Shapes, points: _Positions) -> _Arcs:
     return _Arcs(positions[_canonical(positions, cuts)], cuts)
 
 
-def _from_meeting(shapes: Shapes, points: _Positions) -> Ints:
+def _from_meeting(shapes: Shapes, meeting: Flags) -> Ints:
     """Return vertex numbers with each ring turned so that it begins where arcs meet; lines stay as they are."""
     order = np.arange(len(shapes.xy), dtype=np.int64)
     if shapes.kind == GeometryKind.LINE:
         return order
     lengths = shapes.ring_lengths
-    begins = np.where(points.meeting[points.index], order, len(order))
+    begins = np.where(meeting, order, len(order))
     shift = np.minimum.reduceat(begins, shapes.rings[:-1]) - shapes.rings[:-1]
     start, length = np.repeat(shapes.rings[:-1], lengths), np.repeat(lengths, lengths)
     return start + (order - start + np.repeat(shift, lengths)) % length

@@ -52,7 +52,7 @@ class Plan:
         self.members = np.argsort(owners, kind="stable")
         self.cuts = offsets(self.stack)
         self.first = np.append(self.members, 0)[np.minimum(self.cuts[:-1], len(self.members))]
-        self.generaliser = Generaliser(source.geometries, source.maxzoom)
+        self.generaliser = Generaliser(source.geometries, source.maxzoom, coverage=source.coverage)
         self.deepest = self.generaliser.at(source.maxzoom)[0]
         self.bits = source.maxzoom + EXTENT_BITS
         self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gisservice.errors import PublishError
 from gisservice.model import BBox
 from gisservice.tiles.archive import ArchiveWriter
 from gisservice.tiles.level import BUDGET_BYTES, Level, Plan, build_level
@@ -26,6 +27,10 @@ def build_pyramid(source: TileSource, path: Path, *, workers: int, progress: Pro
     """Write the tiles of all zooms of ``source`` to ``path`` (PMTiles 3) and return an account of them.
 
     The same source gives the same bytes, whatever ``workers`` is. ``progress`` is called with zooms done and all.
+    Raises :class:`PublishError` when a worker process dies. The account has for each zoom: ``tiles``, ``bytes``,
+    ``largest_bytes``; ``features`` (records) = ``kept`` + what was ``merged`` + what was ``dropped``, by reason;
+    ``drawn``, features in all (merged groups too), of which ``reduced`` have only the columns that have few values;
+    and polygons ``invalid`` before and after repair.
     """
     plan = Plan(source)
     zooms = range(source.maxzoom, source.minzoom - 1, -1)
@@ -42,6 +47,7 @@ def build_pyramid(source: TileSource, path: Path, *, workers: int, progress: Pro
     return {
         "format": 1,
         "budget_bytes": BUDGET_BYTES,
+        "crossing_borders": plan.generaliser.crossing,
         "omitted_values": plan.attributes.omitted,
         "zooms": {str(z): accounts[z] for z in sorted(accounts)},
     }
@@ -58,8 +64,10 @@ def _levels(plan: Plan, zooms: range, workers: int) -> Iterator[Level]:
             for finished in as_completed([pool.submit(_build, z) for z in zooms]):
                 yield finished.result()
         except BrokenProcessPool as exc:
-            raise MemoryError(
-                "A process that cut tiles ended early, most often because memory ran out; try fewer build workers."
+            raise PublishError(
+                f"The tiles of {plan.name!r} could not be cut: one of {workers} processes ended early, most often "
+                "because memory ran out. Ingest again with fewer build workers.",
+                source=plan.name,
             ) from exc
 
 

@@ -171,6 +171,6 @@ def _merged(shapes: Shapes, cuts: Ints) -> Shapes:
         return shapes
     table = np.full((len(lengths), int(lengths.max())), None, dtype=object)
     table[np.repeat(np.arange(len(lengths)), lengths), ranges(np.zeros_like(lengths), lengths)] = to_polygons(shapes)
-    merged = tidy(from_polygons(shapely.union_all(table, grid_size=1.0, axis=1)))
+    merged = tidy(from_polygons(shapely.union_all(table, axis=1)))
     bad = np.flatnonzero(invalid(merged))
     return repair(merged, bad) if len(bad) else merged

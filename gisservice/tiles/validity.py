@@ -6,6 +6,10 @@ passes is left alone. Validity is that of OGC 06-103r4 as GEOS tests it, which i
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import shapely
 
 from gisservice.tiles.shapes import Flags, Ints, Shapes, from_polygons, replace, tidy, to_polygons
@@ -17,6 +21,13 @@ def invalid(shapes: Shapes) -> Flags:
     return bad
 
 
+def _whole(polygons: npt.NDArray[Any]) -> Flags:
+    """Mark polygons with whole-unit vertices only: rounding those again could move their edges."""
+    xy, owner = shapely.get_coordinates(polygons, return_index=True)
+    broken = np.bincount(owner, (xy != np.floor(xy)).any(axis=1), minlength=len(polygons))
+    return broken == 0
+
+
 def repair(shapes: Shapes, rows: Ints) -> Shapes:
     """Return tidy shapes in which the polygons of ``rows`` are valid, with whole-unit vertices, or empty.
 
@@ -25,7 +36,8 @@ def repair(shapes: Shapes, rows: Ints) -> Shapes:
     """
     polygons = to_polygons(shapes.take(rows))
     fixed = shapely.make_valid(polygons, method="structure", keep_collapsed=False)
-    fixed = shapely.set_precision(fixed, 1.0)
+    made = ~_whole(fixed)
+    fixed[made] = shapely.set_precision(fixed[made], 1.0)
     candidates = tidy(from_polygons(fixed))
     still = invalid(candidates)
     if still.any():

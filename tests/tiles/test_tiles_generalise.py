@@ -59,7 +59,7 @@ def test_the_cells_are_a_clean_coverage() -> None:
 def test_a_clean_coverage_stays_one_at_every_zoom(z: int) -> None:
     """No gap, no overlap: what one polygon gives up its neighbour takes."""
     cells = wiggly_cells()
-    shapes, _ = Generaliser(geometries(cells), Z).at(z)
+    shapes, _ = Generaliser(geometries(cells), Z, coverage=True).at(z)
     polygons = to_polygons(shapes)
     assert shapely.is_valid(polygons).all()
     united = shapely.union_all(polygons)
@@ -67,6 +67,52 @@ def test_a_clean_coverage_stays_one_at_every_zoom(z: int) -> None:
     assert all(not part.interiors for part in shapely.get_parts(united))
     flat = shapely.get_parts(polygons[~shapely.is_empty(polygons)])
     assert shapely.coverage_is_valid(flat)
+
+
+def small_cells(seed: int, count: int = 400, side: int = 1200) -> list[Any]:
+    """A clean coverage of cells of any form, many of which are a few units wide at small zooms."""
+    chance = np.random.default_rng(seed)
+    points = shapely.MultiPoint(chance.uniform(0, side, (count, 2)))
+    cells = shapely.get_parts(shapely.voronoi_polygons(points, extend_to=shapely.box(0, 0, side, side)))
+    inside = shapely.intersection(cells, shapely.box(0, 0, side, side))
+    return [cell for cell in inside if cell.area > 0]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(7, Z))
+def test_no_border_passes_to_the_other_side_of_another(seed: int, z: int) -> None:
+    """Where cells are as small as the units they are rounded to, they still do not overlap, and leave no gap."""
+    cells = small_cells(seed)
+    polygons = to_polygons(Generaliser(geometries(cells), Z, coverage=True).at(z)[0])
+    assert shapely.is_valid(polygons).all()
+    united = shapely.union_all(polygons)
+    assert united.area == shapely.area(polygons).sum()
+    assert not united.interiors
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([10, 12, Z]))
+def test_polygons_that_overlap_in_the_source_go_on_and_no_others_begin(seed: int, z: int) -> None:
+    chance = np.random.default_rng(seed)
+    cells = small_cells(seed, 60)
+    cells += [shapely.Point(*xy).buffer(40) for xy in chance.uniform(50, 1150, (4, 2))]
+    generaliser = Generaliser(geometries(cells), Z, coverage=True)
+    before, after = np.array(cells), to_polygons(generaliser.at(z)[0])
+    assert generaliser.crossing >= 4
+    one, other = np.triu_indices(len(cells), 1)
+    overlap = shapely.area(shapely.intersection(before[one], before[other]))
+    apart = overlap < 1e-6
+    assert shapely.area(shapely.intersection(after[one[apart]], after[other[apart]])).sum() == pytest.approx(
+        0, abs=1e-6
+    )
+
+
+def test_a_vertex_near_a_border_becomes_part_of_it() -> None:
+    """Two lots face a third across one border; their corner lies a hair off it. After rounding all meet."""
+    wide = shapely.box(0, 0, 200, 100)
+    left = shapely.Polygon([(0, 100), (90.3, 100.004), (90.3, 200), (0, 200)])
+    right = shapely.Polygon([(90.3, 100.004), (200, 100), (200, 200), (90.3, 200)])
+    for z in range(9, Z + 1):
+        polygons = to_polygons(Generaliser(geometries([wide, left, right]), Z, coverage=True).at(z)[0])
+        assert shapely.coverage_is_valid(shapely.get_parts(polygons))
 
 
 def test_simplification_is_within_its_tolerance() -> None:
@@ -80,7 +126,8 @@ def test_simplification_is_within_its_tolerance() -> None:
         assert shapely.get_num_coordinates(found).sum() < shapely.get_num_coordinates(cells).sum()
 
 
-def test_borders_do_not_depend_on_the_order_of_polygons_or_where_rings_begin() -> None:
+@pytest.mark.parametrize("coverage", [False, True])
+def test_borders_do_not_depend_on_the_order_of_polygons_or_where_rings_begin(coverage: bool) -> None:
     cells = wiggly_cells()
     chance = np.random.default_rng(5)
     order = chance.permutation(len(cells))
@@ -89,7 +136,7 @@ def test_borders_do_not_depend_on_the_order_of_polygons_or_where_rings_begin() -
         ring = np.array(cell.exterior.coords[:-1])
         ring = np.roll(ring, chance.integers(len(ring)), axis=0)
         turned.append(shapely.Polygon(ring if chance.random() < 0.5 else ring[::-1]))
-    one, other = Generaliser(geometries(cells), Z), Generaliser(geometries(turned), Z)
+    one, other = (Generaliser(geometries(g), Z, coverage=coverage) for g in (cells, turned))
     for z in (11, 13):
         first, second = to_polygons(one.at(z)[0])[order], to_polygons(other.at(z)[0])
         assert shapely.equals_exact(shapely.normalize(first), shapely.normalize(second)).all()

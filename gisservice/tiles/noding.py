@@ -1,0 +1,209 @@
+"""Borders that meet, meet in the same positions, before and after rounding.
+
+A border shared by two polygons is one set of edges here, so whatever is done to it is done for both. Rounding is
+snap rounding (Hobby 1999; Guibas and Marimont 1998): every edge is led through the rounded positions whose unit
+square it crosses. Edges then only meet in whole-unit positions, and no rounded border passes to the other side of
+another: polygons that did not overlap do not overlap, and between neighbours no gap opens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from gisservice.model import GeometryKind
+from gisservice.tiles.shapes import Flags, Ints, Shapes, following, offsets, ranges
+
+Reals = npt.NDArray[np.float64]
+
+_LOW_BITS = (1 << 32) - 1
+
+
+@dataclass(frozen=True)
+class Borders:
+    """The distinct positions and edges of shapes (lines or polygons, tidy), in the order of their coordinates."""
+
+    positions: Ints
+    """Shape (n, 2)."""
+    index: Ints
+    """For each vertex its position."""
+    edges: Ints
+    """Shape (m, 2): the two positions of each edge, the smaller first."""
+    edge: Ints
+    """For each vertex the edge to the next one around its ring; -1 at the end of a line."""
+
+    @classmethod
+    def of(cls, shapes: Shapes) -> Borders:
+        """Find what is distinct in some shapes."""
+        packed = (shapes.xy[:, 0] << 32) | shapes.xy[:, 1]
+        distinct, index = np.unique(packed, return_inverse=True)
+        after = index[following(shapes.rings)]
+        pairs = np.minimum(index, after) << 32 | np.maximum(index, after)
+        if shapes.kind == GeometryKind.LINE:
+            last = shapes.rings[1:] - 1
+            inner = np.ones(len(pairs), dtype=bool)
+            inner[last] = False
+            edge = np.full(len(pairs), -1, dtype=np.int64)
+            edges, edge[inner] = np.unique(pairs[inner], return_inverse=True)
+        else:
+            edges, edge = np.unique(pairs, return_inverse=True)
+        return cls(_unpacked(distinct), index, _unpacked(edges), edge)
+
+    @cached_property
+    def ends(self) -> tuple[Reals, Reals]:
+        """Where each edge begins and ends."""
+        at = self.positions.astype(np.float64)
+        return at[self.edges[:, 0]], at[self.edges[:, 1]]
+
+
+def _unpacked(packed: Ints) -> Ints:
+    return np.column_stack([packed >> 32, packed & _LOW_BITS])
+
+
+@dataclass(frozen=True)
+class _Strips:
+    """Edges cut into horizontal strips of equal height: where in a strip an edge runs, from west to east."""
+
+    edge: Ints
+    row: Ints
+    west: Ints
+    east: Ints
+
+    @classmethod
+    def of(cls, start: Reals, end: Reals, height: float, margin: float) -> _Strips:
+        """Cut edges, widened by ``margin`` on all sides."""
+        low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+        first = np.floor((low - margin) / height).astype(np.int64)
+        counts = np.floor((high + margin) / height).astype(np.int64) - first + 1
+        edge, row = np.repeat(np.arange(len(start)), counts), ranges(first, counts)
+        begin, step = start[edge], (end - start)[edge]
+        rise = np.where(step[:, 1] == 0, 1.0, step[:, 1])
+        top, bottom = row * height - margin, (row + 1) * height + margin
+        shares = [np.clip((y - begin[:, 1]) / rise, 0.0, 1.0) for y in (top, bottom)]
+        level = step[:, 1] == 0
+        x = [
+            begin[:, 0] + np.where(level, full, share) * step[:, 0]
+            for full, share in zip((0.0, 1.0), shares, strict=True)
+        ]
+        west = np.floor(np.minimum(*x) - margin).astype(np.int64)
+        return cls(edge, row, west, np.ceil(np.maximum(*x) + margin).astype(np.int64))
+
+    @property
+    def keys(self) -> tuple[Ints, Ints]:
+        """Where each strip begins and ends in the order of rows, then of x."""
+        return _key(self.row, self.west), _key(self.row, self.east)
+
+
+def _key(row: Ints, x: Ints) -> Ints:
+    return (row << 34) + x
+
+
+def _height(start: Reals, end: Reals) -> float:
+    """Return a height of strips that suits these edges; it changes how fast things are found, not what."""
+    return float(max(1.0, np.abs(end - start).sum(axis=1).mean())) if len(start) else 1.0
+
+
+def _distinct(numbers: Ints) -> Ints:
+    ordered = np.sort(numbers)
+    return ordered[np.diff(ordered, prepend=-1) != 0]
+
+
+def crossings(borders: Borders, changed: Flags) -> Ints:
+    """Return pairs of edges, shape (k, 2), that cross between their ends; at least one of each pair is ``changed``."""
+    start, end = borders.ends
+    strips = _Strips.of(start, end, _height(start, end), 0.0)
+    west, east = strips.keys
+    order = np.argsort(west, kind="stable")
+    west, east, edge = west[order], east[order], strips.edge[order]
+    counts = np.searchsorted(west, east, side="right") - np.arange(1, len(west) + 1)
+    one, other = edge[np.repeat(np.arange(len(edge)), counts)], edge[ranges(np.arange(1, len(edge) + 1), counts)]
+    some = np.flatnonzero(changed[one] | changed[other])
+    one, other = one[some], other[some]
+    (a, b), (c, d) = borders.edges[one].T, borders.edges[other].T
+    apart = (a != c) & (a != d) & (b != c) & (b != d)
+    one, other = one[apart], other[apart]
+    across = _cross(start[one], end[one], start[other], end[other])
+    one, other = one[across], other[across]
+    return _unpacked(_distinct(np.minimum(one, other) << 32 | np.maximum(one, other)))
+
+
+def _cross(a: Reals, b: Reals, c: Reals, d: Reals) -> Flags:
+    beside = np.sign(_turn(a, b, c)) * np.sign(_turn(a, b, d)) < 0
+    across: Flags = beside & (np.sign(_turn(c, d, a)) * np.sign(_turn(c, d, b)) < 0)
+    return across
+
+
+def _turn(a: Reals, b: Reals, c: Reals) -> Reals:
+    turn: Reals = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    return turn
+
+
+def snap_round(shapes: Shapes, shift: int, crossing: Ints | None = None) -> Shapes:
+    """Round polygons to units ``2**shift`` times as large, halves upward, so that borders stay together.
+
+    ``crossing`` are the pairs of edges (of ``Borders.of(shapes)``) that cross; they get a common position there.
+    The answer is not tidy: rings may touch or repeat themselves where they became thin.
+    """
+    borders = Borders.of(shapes)
+    pixels = (borders.positions + (1 << shift >> 1)) >> shift
+    hot = pixels
+    if crossing is not None and len(crossing):
+        hot = np.concatenate([pixels, _meeting_pixels(borders, crossing, shift)])
+    hot = _unpacked(_distinct(hot[:, 0] << 32 | hot[:, 1]))
+    edge, pixel = _passes(borders, pixels, hot, shift)
+    return _led_through(shapes, borders, pixels, edge, hot[pixel])
+
+
+def _meeting_pixels(borders: Borders, crossing: Ints, shift: int) -> Ints:
+    start, end = borders.ends
+    a, b, c, d = start[crossing[:, 0]], end[crossing[:, 0]], start[crossing[:, 1]], end[crossing[:, 1]]
+    share = _turn(c, d, a) / (_turn(c, d, a) - _turn(c, d, b))
+    at = a + share[:, None] * (b - a)
+    return np.floor(at / (1 << shift) + 0.5).astype(np.int64)
+
+
+def _passes(borders: Borders, pixels: Ints, hot: Ints, shift: int) -> tuple[Ints, Ints]:
+    """Return (edge, hot pixel) for each pixel that an edge crosses between its ends, in order along the edge."""
+    start, end = borders.ends
+    half = float(1 << shift) / 2.0
+    low = np.minimum(start, end) - half
+    centre = hot << shift
+    height = _height(start, end)
+    keys = _key(np.floor(centre[:, 1] / height).astype(np.int64), centre[:, 0])
+    order = np.argsort(keys, kind="stable")
+    strips = _Strips.of(start, end, height, half)
+    first, last = (
+        np.searchsorted(keys[order], key, side) for key, side in zip(strips.keys, ("left", "right"), strict=True)
+    )
+    edge, pixel = np.repeat(strips.edge, last - first), order[ranges(first, last - first)]
+    own = pixels[borders.edges[edge]]
+    between = (own != hot[pixel][:, None, :]).any(axis=2).all(axis=1)
+    pixel, edge = pixel[between], edge[between]
+    at, step = centre[pixel] - start[edge], (end - start)[edge]
+    inside = (np.abs(at - step / 2.0) <= np.abs(step) / 2.0 + half).all(axis=1)
+    reach = half * np.abs(step).sum(axis=1)
+    straight = (step == 0).any(axis=1)
+    crossed = inside & (straight | (np.abs(step[:, 0] * at[:, 1] - step[:, 1] * at[:, 0]) < reach))
+    # A unit square has its lower sides and not its upper ones: that is what rounding halves upward means.
+    crossed &= (low[edge] < centre[pixel]).all(axis=1)
+    pixel, edge, at, step = pixel[crossed], edge[crossed], at[crossed], step[crossed]
+    order = np.lexsort([pixel, (at * step).sum(axis=1), edge])
+    return edge[order], pixel[order]
+
+
+def _led_through(shapes: Shapes, borders: Borders, pixels: Ints, edge: Ints, passed: Ints) -> Shapes:
+    """Return the shapes in pixels, with those passed between two vertices put in."""
+    cuts = offsets(np.bincount(edge, minlength=len(borders.edges)))
+    counts = np.diff(cuts)[borders.edge]
+    backward = borders.edges[borders.edge, 0] != borders.index
+    place = offsets(1 + counts)
+    xy = np.empty((place[-1], 2), dtype=np.int64)
+    xy[place[:-1]] = pixels[borders.index]
+    along = ranges(np.zeros_like(counts), counts)
+    vertex = np.repeat(np.arange(len(counts)), counts)
+    turned = np.where(backward[vertex], counts[vertex] - 1 - along, along)
+    xy[place[vertex] + 1 + along] = passed[cuts[borders.edge[vertex]] + turned]
+    return Shapes(shapes.kind, xy, place[shapes.rings], shapes.starts, shapes.exterior)
