@@ -45,7 +45,7 @@ system:
 
 test: .venv/installed-test system lint
 	$(BIN)/python -m pytest -m "not slow" -n 2
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

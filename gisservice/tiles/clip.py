@@ -140,7 +140,9 @@ def _thinned(shapes: Shapes, axis: Ints, bound: Ints, sign: int) -> Shapes:
     after = following(shapes.rings)
     keep = inside | inside[after]
     keep[after[inside]] = True
-    return shapes.keep_vertices(keep)
+    thinned = shapes.keep_vertices(keep)
+    gone = thinned.ring_lengths == 0  # wholly beyond the line; a ring without vertices has no commands in a tile
+    return thinned.keep_rings(~gone) if gone.any() else thinned
 
 
 def _joined(blocks: list[_Blocks]) -> _Blocks:

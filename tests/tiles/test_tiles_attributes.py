@@ -28,7 +28,7 @@ def decoded(table: pa.Table, make: Any, build: Any) -> list[strict_mvt.Feature]:
 
 @pytest.fixture
 def read_back(build: Any) -> Callable[[pa.Array], list[tuple[Any, Any]]]:
-    from conftest import make_source
+    from tile_factories import make_source
 
     def read(values: pa.Array) -> list[tuple[Any, Any]]:
         features = decoded(pa.table({"v": values}), make_source, build)
@@ -74,7 +74,7 @@ def test_float32_stays_as_exact_as_it_was(read_back: Any) -> None:
 
 
 def test_truth_values_stay_apart_from_numbers(build: Any) -> None:
-    from conftest import make_source
+    from tile_factories import make_source
 
     table = pa.table(
         {
@@ -124,7 +124,7 @@ def test_infinite_numbers_are_counted() -> None:
 
 
 def test_a_layer_without_columns_has_features_without_tags(build: Any) -> None:
-    from conftest import make_source
+    from tile_factories import make_source
 
     built = build(make_source([POINT], attributes=pa.table({"x": pa.array([None], pa.string())})))
     (tile,) = built.addresses()

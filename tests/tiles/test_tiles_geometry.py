@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import shapely
 import strict_mvt
-from conftest import Built, make_source
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tile_factories import Built, make_source
 
 from gisservice.tiles import BUFFER, EXTENT, TileCoord
 from gisservice.tiles.archive import decompress

@@ -11,8 +11,8 @@ import pyogrio
 import pytest
 import shapely
 import strict_mvt
-from conftest import lonlat_source, make_source
 from pmtiles.reader import MemorySource, all_tiles
+from tile_factories import lonlat_source, make_source
 
 from gisservice.model import GeometryKind
 from gisservice.tiles import EXTENT, TileCoord, level

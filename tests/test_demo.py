@@ -1,0 +1,200 @@
+"""``gisservice demo`` from nothing: sources generated, published through the same steps as any city's, served.
+
+One service is started for the module, as a user would start it, and asked over HTTP only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mapbox_vector_tile
+import morecantile
+import pyarrow.parquet as pq
+import pyogrio
+import pytest
+from pmtiles.reader import MmapSource, all_tiles
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[1]
+VECTORS = {
+    "parcels": 47_000,
+    "buildings": 30_000,
+    "addresses": 50_000,
+}
+
+
+@dataclass
+class Demo:
+    """A running demo: its folder, its address, and every line it printed before it served."""
+
+    folder: Path
+    url: str
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+    @property
+    def published(self) -> dict[str, dict[str, Any]]:
+        return {event["collection"]: event for event in self.events if event["event"] == "published"}
+
+    def get(self, path: str, accept: str = "*/*") -> tuple[int, bytes]:
+        request = urllib.request.Request(self.url + path, headers={"Accept": accept})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def json(self, path: str) -> Any:
+        status, body = self.get(path)
+        assert status == 200, body
+        return json.loads(body)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
+    (folder / "data").mkdir()
+    for name in ("layers.toml", "maps.toml"):
+        shutil.copy(ROOT / "data" / name, folder / "data")
+    gisservice = [str(Path(sys.executable).with_name("gisservice")), "--registry", str(folder / "data" / "layers.toml")]
+    command = [*gisservice, "--home", str(folder / "published"), "demo", "--port", str(port), "--json"]
+    with open(folder / "errors.log", "wb") as errors:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
+    running = Demo(folder, f"http://127.0.0.1:{port}")
+    assert process.stdout is not None
+    for line in process.stdout:
+        running.lines.append(line)
+        if json.loads(line)["event"] == "serving":
+            break
+    try:
+        wait_until_served(port, process)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+
+
+def wait_until_served(port: int, process: subprocess.Popen[str]) -> None:
+    """Come back when the port answers; the service says where it will be before it listens."""
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+    pytest.fail("the demo ended before it served")
+
+
+def test_every_declared_layer_is_published_and_every_account_adds_up(demo: Demo) -> None:
+    assert not [event for event in demo.events if event["event"] == "error"]
+    collections = {entry["id"] for entry in demo.json("/api/collections?f=json")["collections"]}
+    assert collections == set(demo.published)
+    for event in demo.published.values():
+        assert event["read"] == event["published"] + sum(finding["count"] for finding in event["refused"])
+    for name, count in VECTORS.items():
+        assert demo.published[name]["published"] == count
+        assert demo.json(f"/api/collections/{name}/items?limit=1")["numberMatched"] == count
+
+
+def test_the_dirt_of_the_sources_was_seen(demo: Demo) -> None:
+    parcels = demo.published["parcels"]
+    assert sum(f["count"] for f in parcels["repaired"] if f["code"] == "invalid-geometry") == 24
+    assert sum(f["count"] for f in parcels["refused"]) == 30
+    assert any(f["code"] == "stacked-geometry" for f in parcels["noted"])
+
+
+def test_every_page_is_there_and_says_that_the_city_is_a_sample(demo: Demo) -> None:
+    maps = next(event for event in demo.events if event["event"] == "serving")["maps"]
+    pages = ["/", *(url.removeprefix(demo.url) for url in maps), *(f"/layers/{name}" for name in demo.published)]
+    for page in pages:
+        status, body = demo.get(page, "text/html")
+        assert status == 200 and b"Sample data: this city is generated" in body, page
+
+
+def test_the_parcels_are_on_their_tiles(demo: Demo) -> None:
+    tilejson = demo.json("/tiles/parcels.json")
+    assert tilejson["vector_layers"][0]["id"] == "parcels"
+    tile = morecantile.tms.get("WebMercatorQuad").tile(-77.0469, 38.8049, 14)  # King Street at Washington Street
+    status, body = demo.get(f"/tiles/parcels/{tile.z}/{tile.x}/{tile.y}.mvt")
+    assert status == 200
+    features = mapbox_vector_tile.decode(body)["parcels"]["features"]
+    assert len(features) > 500 and not {"owner_name", "OWNER_NAME", "assessor_note"} & set(features[0]["properties"])
+
+
+def owners(folder: Path) -> tuple[set[str], re.Pattern[bytes]]:
+    """The invented people and mailing addresses of the source, and what to look for in any bytes."""
+    columns = ["OWNER_NAME", "OWN_ADDR", "OWN_CITY"]
+    table = pyogrio.read_dataframe(folder / "data" / "sample" / "parcels.gpkg", columns=columns, read_geometry=False)
+    people = {name for name in table.OWNER_NAME.dropna().unique() if ", " in name}
+    boxes = {address for address in table.OWN_ADDR.dropna().unique() if address.startswith("PO Box")}
+    assert len(people) > 1_000 and len(boxes) > 1_000
+    surnames = sorted({name.split(", ")[0] for name in people})
+    pattern = b"(?:" + b"|".join(re.escape(name.encode()) for name in surnames) + rb"), [A-Z]|PO Box \d{5}"
+    return people | boxes, re.compile(pattern)
+
+
+def test_owners_appear_nowhere(demo: Demo) -> None:
+    """Neither in what is published nor in what is said: files, tiles, items, pages, descriptions, logs."""
+    secrets, pattern = owners(demo.folder)
+    assert all(pattern.search(secret.encode()) for secret in secrets)
+    seen = 0
+    for file in sorted((demo.folder / "published").rglob("*")):
+        if file.is_file():
+            seen += 1
+            for content in readable(file):
+                found = pattern.search(content)
+                assert found is None, f"{file.name}: {found[0]!r}"
+        if file.suffix == ".parquet":
+            table = pq.read_table(file)
+            texts = [name for name in table.column_names if str(table.schema.field(name).type) == "string"]
+            for name in texts:
+                assert not secrets & set(table[name].to_pylist()), f"{file.name}: {name}"
+    assert seen > 100
+    said = "".join(demo.lines) + (demo.folder / "errors.log").read_text()
+    assert pattern.search(said.encode()) is None
+    for path in ("/", "/layers/parcels", "/maps/property", "/api/openapi.json", "/api/collections/parcels",
+                 "/api/collections/parcels/items?limit=10000", "/tiles/parcels.json", "/healthz"):  # fmt: skip
+        status, body = demo.get(path)
+        assert status == 200 and pattern.search(body) is None, path
+
+
+def readable(file: Path) -> Iterator[bytes]:
+    """The content of a published file as plain bytes; tiles are unpacked one by one."""
+    if file.suffix != ".pmtiles":
+        yield file.read_bytes()
+        return
+    with open(file, "rb") as archive:
+        for _, tile in all_tiles(MmapSource(archive)):
+            yield gzip.decompress(tile)
+
+
+def test_the_office_column_is_kept_apart_and_never_sent(demo: Demo) -> None:
+    folder = next((demo.folder / "published" / "collections" / "parcels" / "versions").iterdir())
+    internal = pq.read_table(folder / "internal.parquet")
+    notes = [note for note in internal["assessor_note"].to_pylist() if note]
+    assert notes and (folder / "internal.parquet").stat().st_mode & 0o077 == 0
+    assert "assessor_note" not in pq.read_schema(folder / "features.parquet").names
+    status, body = demo.get("/api/collections/parcels/items?limit=10000")
+    assert status == 200 and b"assessor_note" not in body and not any(note.encode() in body for note in set(notes))
