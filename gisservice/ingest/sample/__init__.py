@@ -11,7 +11,7 @@ Dirt of real data is put in, in numbers known to :mod:`gisservice.ingest.sample.
   lot areas of -1. The invented ``OWNER_NAME``, ``OWN_ADDR`` and ``OWN_CITY`` are there to be kept from the public;
 - ``buildings.shp.zip``: 12 invalid polygons;
 - ``addresses.csv``: 12 positions outside the city, 40 records repeated exactly;
-- ``zoning.shp.zip``: 20 codes in lower case with blanks around them;
+- ``zoning.shp.zip``: 20 codes in lower case;
 - ``trees.csv.gz``: 25 records repeated exactly, 18 dates that are none, 8 diameters that are no number.
 """
 

@@ -66,11 +66,12 @@ def _told_apart(number: Values, name: Values, rows: Values) -> tuple[Values, Val
 
 
 def _doors(lots: Lots, frames: Frames) -> Positions:
-    """Return a position on each lot, a little behind its front."""
-    inward = np.minimum(0.3 * frames.depth, 60.0)
-    points = frames.origin + frames.inward * inward[:, None]
-    outside = ~shapely.contains_properly(lots.shapes, shapely.points(points))
-    points[outside] = shapely.get_coordinates(shapely.point_on_surface(lots.shapes[outside]))
+    """Return a position on each lot: behind its front, close to it where the lot is no simple shape."""
+    points = shapely.get_coordinates(shapely.point_on_surface(lots.shapes))
+    for inward in (np.full(len(points), 6.0), np.minimum(0.3 * frames.depth, 60.0)):
+        behind = np.round(frames.origin + frames.inward * inward[:, None], 2)
+        inside = shapely.contains_properly(lots.shapes, shapely.points(behind))
+        points[inside] = behind[inside]
     return np.asarray(np.round(points, 2))
 
 

@@ -191,7 +191,8 @@ def _halls(frames: Frames, lots: Lots, rows: Values, use: Values, random: np.ran
         width, depth, area = frames.width[row], frames.depth[row], shapely.area(lots.shapes[row])
         bar, gap = (64.0, 62.0) if use[row] == "APARTMENT" else (120.0, 90.0)
         if area < 30_000:
-            boxes.append((-0.42 * width, 0.42 * width, 8.0, max(0.62 * depth, 30.0)))
+            share = 0.5 if width < 48 else 0.42  # shops in a row share their walls
+            boxes.append((-share * width, share * width, 8.0, max(0.62 * depth, 30.0)))
             owner.append(row)
             continue
         reach = 0.5 * np.sqrt(area) * 1.3

@@ -74,10 +74,11 @@ def spoil_addresses(table: pd.DataFrame, outside: Values, random: np.random.Gene
 
 
 def spoil_zoning(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    """Write some zone codes in lower case with blanks around them."""
+    """Write some zone codes in lower case."""
     table = table.copy()
-    rows = random.choice(len(table), MIXED_CASE_ZONES, replace=False)
-    table.loc[rows, "ZONING"] = " " + table.loc[rows, "ZONING"].str.lower() + "  "
+    lettered = np.flatnonzero(table["ZONING"].str.lower() != table["ZONING"])
+    rows = random.choice(lettered, MIXED_CASE_ZONES, replace=False)
+    table.loc[rows, "ZONING"] = table.loc[rows, "ZONING"].str.lower()
     return table
 
 

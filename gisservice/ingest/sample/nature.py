@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,19 @@ MARGIN = 1600.0
 HIGHEST = 85.0
 TIDE_HEIGHT_FT = 10.0
 _VALLEY = 1300.0
-"""Feet from a run to the shoulders of its valley."""
+"""Feet from a river to the shoulders of its valley; smaller waters have smaller ones."""
+
+
+class Flood(NamedTuple):
+    """How far a flood reaches: feet from a run (and more for a wide one), metres above a run and above a river."""
+
+    reach: float
+    reach_share: float
+    rise: float
+    tidal_rise: float
+
+
+_FLOODS = {"AE": Flood(160, 13, 1.8, 2.4), "X": Flood(280, 18, 3.0, 3.6)}
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,8 @@ class Terrain:
     away: Values
     nearest: Values
     names: tuple[str, ...]
+    half_widths: tuple[float, ...]
+    """Feet; 0 for the rivers, which are drawn by their shore."""
 
     @cached_property
     def centres(self) -> Positions:
@@ -52,8 +67,10 @@ class Terrain:
         """Return heights on the fine grid: bilinear between the coarse ones, with gentle unevenness on dry land."""
         step = COARSE / CELL
         rows, columns = (np.array(self.ground.shape) * step).astype(int)
-        heights = _bilinear(self.ground, rows, columns)
-        rough = _bilinear(random.normal(0, 0.35, (rows // 6 + 2, columns // 6 + 2)), rows, columns)
+        down, across = ((np.arange(many) + 0.5) / step - 0.5 for many in (rows, columns))
+        heights = _bilinear(self.ground, down, across)
+        rough = random.normal(0, 0.35, (rows // 6 + 2, columns // 6 + 2))
+        rough = _bilinear(rough, np.arange(rows) / 6, np.arange(columns) / 6)
         dry = np.clip((heights - 0.6) / 3, 0, 1)
         return np.asarray(np.clip(heights + rough * dry, 0, HIGHEST).astype(np.float32))
 
@@ -64,35 +81,36 @@ def model_terrain(ground: Ground, random: np.random.Generator) -> Terrain:
     left, top = np.floor(left - MARGIN), np.ceil(top + MARGIN)
     shape = (int((top - bottom + MARGIN) // COARSE) + 1, int((right + MARGIN - left) // COARSE) + 1)
     centres = _centres(left, top, shape, COARSE)
-    base = _between_spots(centres) + _bilinear(random.normal(0, 2.2, (14, 18)), *shape).ravel()
-    names, run, away, nearest = _runs(ground, centres)
-    share = np.clip(away / _VALLEY, 0, 1) ** 1.3
+    swell = _bilinear(
+        random.normal(0, 2.2, (14, 18)), *(np.linspace(0, end, n) for end, n in zip((13, 17), shape, strict=True))
+    )
+    base = _between_spots(centres) + swell.ravel()
+    half_widths, run, away, nearest = _runs(ground, centres)
+    valley = np.where(half_widths > 0, 450 + 15 * half_widths, _VALLEY)[nearest]
+    share = np.clip(away / valley, 0, 1)
     share = share * share * (3 - 2 * share)
     heights = np.where(run < base, run + (base - run) * share, base)
     wet = shapely.contains(ground.rivers, shapely.points(centres))
     heights = np.where(wet, 0.0, np.clip(heights, 0.4, HIGHEST))
-    return Terrain(
-        left, top, heights.reshape(shape), run.reshape(shape), away.reshape(shape), nearest.reshape(shape), names
-    )
+    names = ("Potomac River", *ground.streams)
+    heights, run, away, nearest = (grid.reshape(shape) for grid in (heights, run, away, nearest))
+    return Terrain(left, top, heights, run, away, nearest, names, tuple(half_widths))
 
 
 def flood_zones(terrain: Terrain, ground: Ground) -> pd.DataFrame:
-    """Return the flood zones: ground less than 2.6 m (AE) or 4.2 m (X) above the water it is near to."""
-    above = (terrain.ground - terrain.run).ravel()
-    near = terrain.away.ravel() < 1100
+    """Return the flood zones: ground near a water and less than so many metres above it (see ``_FLOODS``)."""
+    above, away, nearest = (terrain.ground - terrain.run).ravel(), terrain.away.ravel(), terrain.nearest.ravel()
     rows = []
-    taken: dict[int, shapely.Geometry] = {}
-    for zone, rise in (("AE", 2.6), ("X", 4.2)):
-        for number, water in enumerate(terrain.names):
-            cells = terrain.centres[near & (above < rise) & (terrain.nearest.ravel() == number)]
-            shape = _smoothed(cells).intersection(ground.city)
-            shape = shape.difference(taken.get(number, shapely.Polygon())) if zone == "X" else shape
-            taken[number] = shape
-            rows += [
-                (zone, water, part)
-                for part in shapely.get_parts(shape)
-                if part.geom_type == "Polygon" and part.area > 20_000
-            ]
+    taken: shapely.Geometry = shapely.Polygon()
+    for zone, flood in _FLOODS.items():
+        for number, (water, half_width) in enumerate(zip(terrain.names, terrain.half_widths, strict=True)):
+            reach = flood.reach + flood.reach_share * half_width if half_width else _VALLEY
+            rise = flood.rise if half_width else flood.tidal_rise
+            cells = terrain.centres[(away < reach) & (above < rise) & (nearest == number)]
+            shape = _smoothed(cells).intersection(ground.city).difference(taken)
+            parts = [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon" and part.area > 20_000]
+            rows += [(zone, water, part) for part in parts]
+            taken = shapely.union_all([taken, *parts])
     tidal = [zone == "AE" and water == "Potomac River" for zone, water, _ in rows]
     return pd.DataFrame(
         {
@@ -196,7 +214,7 @@ def _street_trees(streets: Streets, random: np.random.Generator) -> Positions:
     step = on - at
     aside = np.column_stack([-step[:, 1], step[:, 0]]) / np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)[:, None]
     reach = (half_widths(streets) - 6)[row][:, None]
-    rows = [(at + side * aside * reach)[random.random(len(at)) < 0.42] for side in (1, -1)]
+    rows = [(at + side * aside * reach)[random.random(len(at)) < 0.7] for side in (1, -1)]
     return np.vstack(rows)
 
 
@@ -226,27 +244,25 @@ def _between_spots(points: Positions) -> Values:
     return result
 
 
-def _runs(ground: Ground, points: Positions) -> tuple[tuple[str, ...], Values, Values, Values]:
-    """Return the waters' names and, for each position, height, distance and number of the water that matters."""
+def _runs(ground: Ground, points: Positions) -> tuple[Values, Values, Values, Values]:
+    """Return the waters' half widths and, for each position, height, distance and number of the nearest water."""
     geoms = shapely.points(points)
-    names, heights, distances = ["Potomac River"], [np.zeros(len(points))], [shapely.distance(ground.rivers, geoms)]
+    widths, heights, distances = [0.0], [np.zeros(len(points))], [shapely.distance(ground.rivers, geoms)]
     for water in places.WATERS:
-        if water.kind != "stream":
-            continue
-        line = ground.streams[water.name]
-        names.append(water.name)
-        share = shapely.line_locate_point(line, geoms, normalized=True)
-        heights.append(np.interp(share, np.linspace(0, 1, len(water.heights)), water.heights))
-        distances.append(np.maximum(shapely.distance(line, geoms) - water.half_width, 0))
+        if water.kind == "stream":
+            line = ground.streams[water.name]
+            share = shapely.line_locate_point(line, geoms, normalized=True)
+            widths.append(water.half_width)
+            heights.append(np.interp(share, np.linspace(0, 1, len(water.heights)), water.heights))
+            distances.append(np.maximum(shapely.distance(line, geoms) - water.half_width, 0))
     nearest = np.argmin(np.array(distances), axis=0)
     pick = nearest, np.arange(len(points))
-    return tuple(names), np.array(heights)[pick], np.array(distances)[pick], nearest
+    return np.array(widths), np.array(heights)[pick], np.array(distances)[pick], nearest
 
 
-def _bilinear(grid: Values, rows: int, columns: int) -> Values:
-    """Return a grid spread over ``rows`` by ``columns`` cells, linear between its values."""
-    y = np.linspace(0, grid.shape[0] - 1, rows)
-    x = np.linspace(0, grid.shape[1] - 1, columns)
+def _bilinear(grid: Values, y: Values, x: Values) -> Values:
+    """Return a grid's values at rows ``y`` and columns ``x``, which may be fractions, linear between its cells."""
+    y, x = np.clip(y, 0, grid.shape[0] - 1), np.clip(x, 0, grid.shape[1] - 1)
     top, left = np.minimum(y.astype(int), grid.shape[0] - 2), np.minimum(x.astype(int), grid.shape[1] - 2)
     down, across = (y - top)[:, None], (x - left)[None, :]
     upper = grid[top][:, left] * (1 - across) + grid[top][:, left + 1] * across
@@ -258,5 +274,5 @@ def _smoothed(cells: Positions) -> shapely.Geometry:
     """Return the outline of grid cells, corners rounded."""
     half = COARSE / 2 + 0.5
     boxes = shapely.box(cells[:, 0] - half, cells[:, 1] - half, cells[:, 0] + half, cells[:, 1] + half)
-    joined = shapely.union_all(boxes).buffer(70, quad_segs=3).buffer(-130, quad_segs=3).buffer(60, quad_segs=3)
-    return joined.simplify(6)
+    outline = shapely.union_all(boxes).simplify(75)  # a stair of cells becomes a slope
+    return outline.buffer(120, quad_segs=4).buffer(-220, quad_segs=4).buffer(100, quad_segs=4)

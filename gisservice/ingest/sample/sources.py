@@ -15,8 +15,8 @@ from gisservice.ingest.sample.blocks import half_widths
 from gisservice.ingest.sample.city import SampleCity
 from gisservice.ingest.sample.ground import water_shapes
 from gisservice.ingest.sample.people import block_groups
-from gisservice.ingest.sample.plane import generator, positions, to_lonlat
-from gisservice.ingest.sample.rasters import write_elevation, write_land_cover
+from gisservice.ingest.sample.plane import Positions, generator, positions, to_lonlat
+from gisservice.ingest.sample.rasters import Cover, write_elevation, write_land_cover
 from gisservice.ingest.sample.write import write_csv, write_geojson, write_geopackage, write_shapefile
 
 TREES = 30_000
@@ -170,11 +170,20 @@ def _write_nature(folder: Path, city: SampleCity, random: Callable[[str], np.ran
     trees = nature.trees(city.streets.walkable, park_shapes, city.buildings.shapes, random("trees"), TREES, PARK_TREES)
     write_csv(folder / "trees.csv.gz", flaws.spoil_trees(trees, random("spoiled trees")))
     write_elevation(folder / "elevation.tif", terrain, city.ground, random("unevenness"))
+    cover = _land_cover(city, parks, trees[["X", "Y"]].to_numpy())
+    write_land_cover(folder / "land_cover.tif", city.ground, cover, random("clearings"))
+
+
+def _land_cover(city: SampleCity, parks: pd.DataFrame, trees: Positions) -> Cover:
     walkable = city.streets.walkable
     fast = city.streets.lines[~city.streets.table["WALK"]]
-    roads = np.concatenate([shapely.buffer(walkable.lines, half_widths(walkable) * 0.55), shapely.buffer(fast, 24)])
-    paved = city.lots.shapes[np.isin(city.use, ("COMMERCIAL", "INDUSTRIAL")) & (city.lots.site < 0)]
-    woods = park_shapes[(parks["PARK_TYPE"] == "NATURAL").to_numpy()]
-    write_land_cover(
-        folder / "land_cover.tif", city.ground, roads, paved, city.buildings.shapes, trees[["X", "Y"]].to_numpy(), woods
+    shapes, private = city.lots.shapes, city.lots.site < 0
+    leafy = (private & np.isin(city.use, ("HOUSE", "APARTMENT"))) | np.isin(city.use, ("OPEN", "PUBLIC"))
+    return Cover(
+        paved=shapes[np.isin(city.use, ("COMMERCIAL", "INDUSTRIAL")) & private],
+        leafy=shapes[leafy],
+        woods=parks["geometry"].to_numpy()[(parks["PARK_TYPE"] == "NATURAL").to_numpy()],
+        roads=np.concatenate([shapely.buffer(walkable.lines, half_widths(walkable) * 0.55), shapely.buffer(fast, 24)]),
+        trees=trees,
+        buildings=city.buildings.shapes,
     )
