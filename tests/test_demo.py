@@ -151,7 +151,7 @@ def owners(folder: Path) -> tuple[set[str], re.Pattern[bytes]]:
     boxes = {address for address in table.OWN_ADDR.dropna().unique() if address.startswith("PO Box")}
     assert len(people) > 1_000 and len(boxes) > 1_000
     surnames = sorted({name.split(", ")[0] for name in people})
-    pattern = b"(?:" + b"|".join(re.escape(name.encode()) for name in surnames) + rb"), [A-Z]|PO Box \d{5}"
+    pattern = b"(?:" + b"|".join(re.escape(name.encode()) for name in surnames) + rb"), [A-Z]|PO Box \d{3,5}"
     return people | boxes, re.compile(pattern)
 
 
