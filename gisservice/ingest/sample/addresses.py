@@ -94,7 +94,10 @@ def street_texts(numbers: HouseNumbers, streets: Streets) -> Values:
 def address_table(
     lots: Lots, numbers: HouseNumbers, streets: Streets, use: Values, units: list[tuple[int, str]], pids: Values
 ) -> pd.DataFrame:
-    """Return one row an address: first those of the lots, then those of the units (lot, unit); ``X``, ``Y`` in feet."""
+    """Return one row an address: first those of the lots, then those of the units (lot, unit).
+
+    ``X`` and ``Y`` are in feet; ``lot`` is the row of the lot.
+    """
     plain = np.flatnonzero(numbers.has & (use != "OPEN"))
     lot = np.concatenate([plain, np.array([row for row, _ in units], dtype=np.int64)])
     unit = np.array([""] * len(plain) + [name for _, name in units], dtype=object)
@@ -114,6 +117,7 @@ def address_table(
             "ZIP": zip_codes(point),
             "PID_RE": pids[lot],
             "ADDR_USE": kind,
+            "lot": lot,
             "X": point[:, 0],
             "Y": point[:, 1],
         }

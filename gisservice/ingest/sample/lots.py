@@ -39,10 +39,10 @@ def build_lots(blocks: Blocks, streets: Streets, random: np.random.Generator) ->
     """Cut the blocks into lots of the size their zone wants, and find the street each lot faces."""
     site, zone = blocks.site[blocks.owner], blocks.zone[blocks.owner]
     cuts = [
-        _cuts_of(land, ZONES[code], random) if number < 0 else None
+        _cuts_of(land, ZONES[code], random) if number < 0 else []
         for land, number, code in zip(blocks.land, site, zone, strict=True)
     ]
-    faces, block = _faces(blocks.land, np.array(cuts, dtype=object))
+    faces, block = _faces(blocks.land, cuts)
     wanted = np.array([ZONES[code].lot_width * ZONES[code].lot_depth for code in zone])
     faces, block, _ = _without_scraps(faces, block, np.where(site >= 0, np.inf, 0.42 * wanted)[block])
     width = np.array([ZONES[code].lot_width for code in zone])
@@ -53,11 +53,11 @@ def build_lots(blocks: Blocks, streets: Streets, random: np.random.Generator) ->
     return Lots(faces, block, site[block], zone[block], front, street)
 
 
-def _cuts_of(land: shapely.Polygon, zone: Zone, random: np.random.Generator) -> shapely.MultiLineString | None:
-    """Return the lot lines of one block, reaching a little beyond it."""
+def _cuts_of(land: shapely.Polygon, zone: Zone, random: np.random.Generator) -> list[Positions]:
+    """Return the lot lines of one block, as their positions, reaching a little beyond it."""
     middle, along, across, length, depth = box_of(land)
     if land.area < 1.5 * zone.lot_width * zone.lot_depth:
-        return None
+        return []
     frame = np.array([along, across])
     xs, low, high = _profile(land, middle, frame, length)
     half = length / 2
@@ -78,8 +78,7 @@ def _cuts_of(land: shapely.Polygon, zone: Zone, random: np.random.Generator) -> 
         for x in _spaced(first, last, zone.lot_width, random):
             inner = float(np.interp(x, xs, (low + high) / 2))
             lines.append([(x, inner if row else -depth), (x, row * depth if row else depth)])
-    placed = [np.array(line) @ frame + middle for line in lines]
-    return shapely.MultiLineString([shapely.LineString(line) for line in placed])
+    return [np.array(line) @ frame + middle for line in lines]
 
 
 def _profile(
@@ -123,10 +122,15 @@ def _spaced(first: float, last: float, width: float, random: np.random.Generator
     return np.asarray(first + (last - first) * np.cumsum(shares)[:-1] / shares.sum())
 
 
-def _faces(land: Shapes, cuts: Shapes) -> tuple[Shapes, Values]:
+def _faces(land: Shapes, cuts: list[list[Positions]]) -> tuple[Shapes, Values]:
     """Node all blocks and lot lines together, and return the faces with the number of their block."""
-    inside = shapely.intersection(cuts, land)
-    lines = np.concatenate([shapely.boundary(land), inside[~shapely.is_missing(inside)]])
+    points = [line for lines in cuts for line in lines]
+    lengths = [len(line) for line in points]
+    lines = shapely.linestrings(np.vstack(points), indices=np.repeat(np.arange(len(points)), lengths))
+    block = np.repeat(np.arange(len(cuts)), [len(lines) for lines in cuts])
+    cut_blocks, bundle = np.unique(block, return_inverse=True)
+    inside = shapely.intersection(shapely.multilinestrings(lines, indices=bundle), land[cut_blocks])
+    lines = np.concatenate([shapely.boundary(land), inside])
     noded = shapely.get_parts(shapely.union_all(lines, grid_size=GRID))
     faces = shapely.get_parts(shapely.polygonize(noded))
     pairs = shapely.STRtree(land).query(shapely.points(middles_of(faces)), predicate="within")

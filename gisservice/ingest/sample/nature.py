@@ -20,7 +20,7 @@ from gisservice.ingest.sample.vocabulary import PARK_TREES, STREET_TREES
 
 CELL = 16.0
 """Feet; side of a cell of the elevation grid."""
-COARSE = 96.0
+COARSE = 128.0
 """Feet; side of a cell of the grid on which the ground is modelled before it is refined."""
 MARGIN = 1600.0
 """Feet of ground around the city's box."""
@@ -126,13 +126,15 @@ def flood_zones(terrain: Terrain, ground: Ground) -> pd.DataFrame:
 
 
 def parks(lots: Lots, ground: Ground, random: np.random.Generator) -> pd.DataFrame:
-    """Return the parks: the lots of each site that is one."""
+    """Return the parks: the lots of each site that is one, half a foot inside, so that no corner touches another."""
     kinds = np.array([*ground.site_kinds, ""], dtype=object)[lots.site]
     names = np.array([*ground.site_names, ""], dtype=object)[lots.site]
     chosen = ~np.isin(kinds, ("", "CAMPUS", "UTILITY"))
     table = pd.DataFrame({"PARK_NAME": names[chosen], "PARK_TYPE": kinds[chosen], "geometry": lots.shapes[chosen]})
     parts = table.groupby(["PARK_NAME", "PARK_TYPE"])["geometry"]
-    table = parts.agg(lambda shapes: shapely.union_all(shapes.to_numpy())).reset_index()
+    table = parts.agg(
+        lambda shapes: shapely.buffer(shapely.union_all(shapes.to_numpy()), -0.5, join_style="mitre")
+    ).reset_index()
     play = table["PARK_TYPE"].isin(["CITYWIDE", "NEIGHBORHOOD"]).to_numpy()
     return table.assign(
         PARK_ID=[f"P{number:03d}" for number in range(1, len(table) + 1)],
@@ -274,5 +276,5 @@ def _smoothed(cells: Positions) -> shapely.Geometry:
     """Return the outline of grid cells, corners rounded."""
     half = COARSE / 2 + 0.5
     boxes = shapely.box(cells[:, 0] - half, cells[:, 1] - half, cells[:, 0] + half, cells[:, 1] + half)
-    outline = shapely.union_all(boxes).simplify(75)  # a stair of cells becomes a slope
+    outline = shapely.union_all(boxes).simplify(100)  # a stair of cells becomes a slope
     return outline.buffer(120, quad_segs=4).buffer(-220, quad_segs=4).buffer(100, quad_segs=4)

@@ -164,12 +164,14 @@ def _with_owners(table: pd.DataFrame, point: Positions, random: np.random.Genera
 
 
 def block_groups(
-    blocks: Blocks, home_points: Positions, random: np.random.Generator, many: int = 112
+    blocks: Blocks, home_blocks: Values, random: np.random.Generator, many: int = 112
 ) -> tuple[Values, pd.DataFrame]:
-    """Gather faces into block groups of like numbers of homes; return the group of each face, and their table."""
+    """Gather faces into groups of like numbers of homes; return the group of each face, and their table.
+
+    ``home_blocks`` has the block of each home.
+    """
     middles = middles_of(blocks.faces)
-    face = nearest_face(blocks, home_points)
-    homes = np.bincount(face, minlength=len(blocks.faces)).astype(float)
+    homes = np.bincount(blocks.owner[home_blocks], minlength=len(blocks.faces)).astype(float)
     centres = middles[random.choice(len(middles), many, replace=False, p=(homes + 1) / (homes + 1).sum())]
     for _ in range(12):
         group = nearest_seed(middles, centres)
@@ -180,12 +182,6 @@ def block_groups(
             centres[:, axis] = np.where(mass > 0, moved, centres[:, axis])
     group = nearest_seed(middles, centres)
     return group, _census(np.bincount(group, homes, minlength=many), centres, random)
-
-
-def nearest_face(blocks: Blocks, points: Positions) -> Values:
-    """Return the face each position lies in or is nearest to."""
-    hits = shapely.STRtree(blocks.faces).query_nearest(shapely.points(points), all_matches=False)
-    return np.asarray(hits[1])
 
 
 def _census(homes: Values, centres: Positions, random: np.random.Generator) -> pd.DataFrame:

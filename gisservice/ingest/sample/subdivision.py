@@ -36,6 +36,9 @@ class Subdivision:
     seams: list[shapely.LineString] = field(default_factory=list)
     _junctions: dict[tuple[int, int], list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
+    _recent: list[shapely.LineString] = field(default_factory=list)
+    """Seams that are not yet in the search tree."""
+
     def __post_init__(self) -> None:
         self._tree = shapely.STRtree(self.barriers)
 
@@ -144,7 +147,7 @@ class Subdivision:
         ends = shapely.get_coordinates(line)[[0, -1]]
         blocked = [self._blocked(end) for end in ends]
         if all(blocked) or (zone.use in _LARGE_LOTS and zone.lot_width > 100 and self.generator.random() < 0.3):
-            self.seams.append(line)
+            self._keep_seam(line)
             return
         for end in ends:
             self._junctions[(int(end[0] // _REACH), int(end[1] // _REACH))].append((float(end[0]), float(end[1])))
@@ -158,17 +161,24 @@ class Subdivision:
 
     def _dead_end(self, line: shapely.LineString, length: float) -> None:
         if length < 90:
-            self.seams.append(line)
+            self._keep_seam(line)
             return
         street, seam = cut_at(line, length)
         self.streets.append(street)
-        self.seams.append(seam)
+        self._keep_seam(seam)
+
+    def _keep_seam(self, line: shapely.LineString) -> None:
+        self.seams.append(line)
+        self._recent.append(line)
+        if len(self._recent) == 50:
+            self._tree = shapely.STRtree(np.concatenate([self.barriers, np.array(self.seams, dtype=object)]))
+            self._recent.clear()
 
     def _blocked(self, end: Positions) -> bool:
         point = shapely.Point(end)
         if len(self._tree.query(point, predicate="dwithin", distance=1.0)):
             return True
-        return bool(self.seams) and bool(shapely.dwithin(np.array(self.seams, dtype=object), point, 1.0).any())
+        return bool(self._recent) and bool(shapely.dwithin(self._recent, point, 1.0).any())
 
 
 def box_of(face: shapely.Polygon) -> tuple[Positions, Positions, Positions, float, float]:
