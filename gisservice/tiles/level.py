@@ -146,15 +146,32 @@ def build_level(plan: Plan, z: int) -> Level:
         tiles = _compressed([_encoded(plan, sheet, drawn, plan.records) for sheet in _sheets(drawn, z)])
         return Level(z, tiles, _account(plan, broken, drawn, tiles, _every_loss(plan)))
     limit = natural = selection.natural_limit(plan.deepest, plan.priority, plan.bits, plan.maxzoom - z)
+    tried: list[tuple[int, int]] = []
     while True:
         chosen = _select(plan, z, shapes, limit)
         drawn = _summary(plan, chosen)
-        fitted = _fit(plan, drawn, list(_sheets(drawn, z)))
-        if limit == 0 or _largest(fitted.tiles) <= BUDGET_BYTES:
+        fitted = _fit(plan, drawn, list(_sheets(drawn, z)), plain=bool(tried))
+        largest = _largest(fitted.tiles)
+        if limit == 0 or largest <= BUDGET_BYTES:
             loss = _loss(plan, shapes, chosen, natural)
             loss["reduced"] = int((drawn.rank >= fitted.detail).sum())
             return Level(z, fitted.tiles, _account(plan, broken, drawn, fitted.tiles, loss))
-        limit = min(fitted.limit, limit * 3 // 4)
+        tried.append((limit, largest))
+        limit = _lower(tried, fitted.limit)
+
+
+def _lower(tried: list[tuple[int, int]], estimate: int) -> int:
+    """Return a limit at which the largest tile should fit, from the limits that were tried and what came of them.
+
+    The first time that is an estimate. After that, the bytes are taken as linear in the limit: what merged groups
+    take does not shrink with it.
+    """
+    limit, largest = tried[-1]
+    if len(tried) > 1:
+        earlier, larger = tried[-2]
+        bytes_a_rank = (larger - largest) / (earlier - limit)
+        estimate = limit - int((largest - _AIM * BUDGET_BYTES) / max(bytes_a_rank, 1e-9))
+    return max(min(estimate, limit * 7 // 8), limit // 8 if limit > 64 else 0)
 
 
 def _select(plan: Plan, z: int, shapes: Shapes, limit: int) -> selection.Selection:
@@ -245,36 +262,36 @@ def _largest(tiles: list[tuple[int, bytes]]) -> int:
     return max((len(tile) for _, tile in tiles), default=0)
 
 
-def _fit(plan: Plan, drawn: _Drawn, sheets: list[_Sheet]) -> _Fitted:
+def _fit(plan: Plan, drawn: _Drawn, sheets: list[_Sheet], *, plain: bool) -> _Fitted:
     """Find the rank from which features keep only their classes, so that every tile is within the budget.
 
     The size of a tile is taken as linear in how many of its features have all properties; the share of bytes that
-    compression leaves is measured on the tiles themselves, so two or three attempts do.
+    compression leaves is measured on the tiles themselves, so two or three attempts do. ``plain``: classes only.
     """
     everything = len(plan.ranks)
-    full = [_encoded(plan, sheet, drawn, everything) for sheet in sheets]
-    raw = np.array([len(tile) for batch in full for _, tile in batch], dtype=np.float64)
-    if not len(raw) or raw.max() * _FIRST_RATIO <= BUDGET_BYTES:
-        tiles = _compressed(full)
-        if _largest(tiles) <= BUDGET_BYTES:
-            return _Fitted(tiles, everything, everything)
-    least = np.array([len(tile) for sheet in sheets for _, tile in _encoded(plan, sheet, drawn, 0)], dtype=np.float64)
-    ratio = np.full(len(raw), _FIRST_RATIO)
-    for _ in range(_ATTEMPTS):
-        share = np.clip((_AIM * BUDGET_BYTES / ratio - least) / np.maximum(raw - least, 1.0), 0.0, 1.0)
-        detail = _threshold(drawn, sheets, share, everything)
-        batches = [_encoded(plan, sheet, drawn, detail) for sheet in sheets]
-        tiles = _compressed(batches)
-        ratio = np.array([len(tile) for _, tile in tiles]) / np.array([len(tile) for b in batches for _, tile in b])
-        largest = _largest(tiles)
-        if detail == 0 or _GOOD * BUDGET_BYTES <= largest <= BUDGET_BYTES:
-            break
-    if largest > BUDGET_BYTES:
-        detail = 0
-        batches = [_encoded(plan, sheet, drawn, 0) for sheet in sheets]
-        tiles = _compressed(batches)
-    share = np.clip(_AIM * BUDGET_BYTES / np.array([len(tile) for _, tile in tiles]), 0.0, 1.0)
+    full = [_encoded(plan, sheet, drawn, 0 if plain else everything) for sheet in sheets]
+    raw = _sizes(full)
+    tiles = _compressed(full) if plain or raw.max(initial=0) * _FIRST_RATIO <= BUDGET_BYTES else []
+    if (tiles and not plain and _largest(tiles) <= BUDGET_BYTES) or not len(raw):
+        return _Fitted(tiles, everything, everything)
+    detail = 0
+    if not plain:
+        least = _sizes([_encoded(plan, sheet, drawn, 0) for sheet in sheets])
+        ratio = _sizes([tiles]) / raw if tiles else np.full(len(raw), _FIRST_RATIO)
+        for attempt in range(_ATTEMPTS):
+            share = np.clip((_AIM * BUDGET_BYTES / ratio - least) / np.maximum(raw - least, 1.0), 0.0, 1.0)
+            detail = _threshold(drawn, sheets, share, everything) if attempt < _ATTEMPTS - 1 else 0
+            batches = [_encoded(plan, sheet, drawn, detail) for sheet in sheets]
+            tiles = _compressed(batches)
+            ratio = _sizes([tiles]) / _sizes(batches)
+            if detail == 0 or _GOOD * BUDGET_BYTES <= _largest(tiles) <= BUDGET_BYTES:
+                break
+    share = np.clip(_AIM * BUDGET_BYTES / _sizes([tiles]), 0.0, 1.0)
     return _Fitted(tiles, detail, _threshold(drawn, sheets, share, everything))
+
+
+def _sizes(batches: list[list[tuple[int, bytes]]]) -> npt.NDArray[np.float64]:
+    return np.array([len(tile) for batch in batches for _, tile in batch], dtype=np.float64)
 
 
 def _threshold(drawn: _Drawn, sheets: list[_Sheet], shares: npt.NDArray[np.float64], everything: int) -> int:

@@ -83,13 +83,11 @@ class _Strips:
         rise = np.where(step[:, 1] == 0, 1.0, step[:, 1])
         top, bottom = row * height - margin, (row + 1) * height + margin
         shares = [np.clip((y - begin[:, 1]) / rise, 0.0, 1.0) for y in (top, bottom)]
-        level = step[:, 1] == 0
-        x = [
-            begin[:, 0] + np.where(level, full, share) * step[:, 0]
-            for full, share in zip((0.0, 1.0), shares, strict=True)
-        ]
-        west = np.floor(np.minimum(*x) - margin).astype(np.int64)
-        return cls(edge, row, west, np.ceil(np.maximum(*x) + margin).astype(np.int64))
+        flat = step[:, 1] == 0
+        one = begin[:, 0] + np.where(flat, 0.0, shares[0]) * step[:, 0]
+        other = begin[:, 0] + np.where(flat, 1.0, shares[1]) * step[:, 0]
+        west = np.floor(np.minimum(one, other) - margin).astype(np.int64)
+        return cls(edge, row, west, np.ceil(np.maximum(one, other) + margin).astype(np.int64))
 
     @property
     def keys(self) -> tuple[Ints, Ints]:
@@ -108,7 +106,8 @@ def _height(start: Reals, end: Reals) -> float:
 
 def _distinct(numbers: Ints) -> Ints:
     ordered = np.sort(numbers)
-    return ordered[np.diff(ordered, prepend=-1) != 0]
+    distinct: Ints = ordered[np.diff(ordered, prepend=-1) != 0]
+    return distinct
 
 
 def crossings(borders: Borders, changed: Flags) -> Ints:
@@ -175,9 +174,8 @@ def _passes(borders: Borders, pixels: Ints, hot: Ints, shift: int) -> tuple[Ints
     keys = _key(np.floor(centre[:, 1] / height).astype(np.int64), centre[:, 0])
     order = np.argsort(keys, kind="stable")
     strips = _Strips.of(start, end, height, half)
-    first, last = (
-        np.searchsorted(keys[order], key, side) for key, side in zip(strips.keys, ("left", "right"), strict=True)
-    )
+    west, east = strips.keys
+    first, last = np.searchsorted(keys[order], west, "left"), np.searchsorted(keys[order], east, "right")
     edge, pixel = np.repeat(strips.edge, last - first), order[ranges(first, last - first)]
     own = pixels[borders.edges[edge]]
     between = (own != hot[pixel][:, None, :]).any(axis=2).all(axis=1)

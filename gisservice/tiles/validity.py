@@ -25,7 +25,8 @@ def _whole(polygons: npt.NDArray[Any]) -> Flags:
     """Mark polygons with whole-unit vertices only: rounding those again could move their edges."""
     xy, owner = shapely.get_coordinates(polygons, return_index=True)
     broken = np.bincount(owner, (xy != np.floor(xy)).any(axis=1), minlength=len(polygons))
-    return broken == 0
+    whole: Flags = broken == 0
+    return whole
 
 
 def repair(shapes: Shapes, rows: Ints) -> Shapes:
