@@ -270,10 +270,10 @@ def _hundreds(lengths: Values, base: int) -> tuple[Values, Values]:
         while stop < len(lengths) and lengths[start:stop].sum() < 240:
             stop += 1
         run = np.concatenate([[0], np.cumsum(lengths[start:stop])])
-        span = 100.0 * max(1, round(run[-1] / 800))
-        low[start:stop] = number + span * run[:-1] / run[-1]
-        high[start:stop] = number + span * run[1:] / run[-1]
-        number, start = (np.floor(number / 100) * 100 + span), stop
+        after = np.floor(number / 100) * 100 + 100.0 * max(1, round(run[-1] / 800))
+        low[start:stop] = number + (after - number) * run[:-1] / run[-1]
+        high[start:stop] = number + (after - number) * run[1:] / run[-1]
+        number, start = after, stop
     return low, high
 
 
