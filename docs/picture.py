@@ -18,6 +18,7 @@ def main(url: str, file: str) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(url, wait_until="networkidle")
+        page.wait_for_timeout(2_000)  # tiles fade in
         page.screenshot(path=file)
         browser.close()
 
