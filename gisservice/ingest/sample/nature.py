@@ -107,11 +107,11 @@ def flood_zones(terrain: Terrain, ground: Ground) -> pd.DataFrame:
             reach = flood.reach + flood.reach_share * half_width if half_width else _VALLEY
             rise = flood.rise if half_width else flood.tidal_rise
             cells = terrain.centres[(away < reach) & (above < rise) & (nearest == number)]
-            shape = shapely.intersection(_smoothed(cells), ground.city, grid_size=0.5)
-            shape = shapely.difference(shape, taken, grid_size=0.5)
+            shape = _smoothed(cells).intersection(ground.city).difference(taken)
+            shape = shapely.set_precision(shape, 0.01)
             parts = [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon" and part.area > 20_000]
             rows += [(zone, water, part) for part in parts]
-            taken = shapely.union_all([taken, *parts], grid_size=0.5)
+            taken = shapely.union_all([taken, *parts])
     tidal = [zone == "AE" and water == "Potomac River" for zone, water, _ in rows]
     return pd.DataFrame(
         {
