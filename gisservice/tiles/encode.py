@@ -146,6 +146,12 @@ class _Tags:
         local_key = (np.cumsum(keys, axis=1) - 1)[tile, key]
         span = int(code.max()) + 1 if len(code) else 1
         table, place = np.unique(tile * span + code, return_inverse=True)
+        # Values come key by key in the order of their first use: like beside like compresses well, and a tile's bytes
+        # depend on nothing outside it.
+        use = np.full(len(table), np.iinfo(np.int64).max)
+        np.minimum.at(use, place, key * len(features) + feature)
+        order = np.lexsort([use, table // span])
+        table, place = table[order], np.argsort(order)[place]
         code_cuts = np.searchsorted(table // span, np.arange(tiles + 1))
         numbers = np.empty((len(code), 2), dtype=np.uint64)
         numbers[:, 0], numbers[:, 1] = local_key, place - code_cuts[tile]

@@ -8,6 +8,7 @@ position has one place per zoom, whatever tile it is drawn in.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +68,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
+@lru_cache(maxsize=1 << 16)
 def tile_id(tile: TileCoord) -> int:
     """Return the place of a tile in the order of PMTiles v3: all smaller zooms, then a Hilbert curve.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,9 @@ def _levels(plan: Plan, zooms: range, workers: int) -> Iterator[Level]:
     if workers == 1 or len(zooms) == 1 or not plan.records:
         yield from (build_level(plan, z) for z in zooms)
         return
-    # The plan is large and never changes, so workers inherit it; they run numpy, GEOS and zlib, and start no threads.
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(workers, len(zooms)), context, _adopt, (plan,)) as pool:
+    with _pool(plan, min(workers, len(zooms))) as pool:
         try:
-            for finished in as_completed([pool.submit(_build, z) for z in zooms]):
+            for finished in as_completed(_submitted(pool, zooms)):
                 yield finished.result()
         except BrokenProcessPool as exc:
             raise PublishError(
@@ -69,6 +68,21 @@ def _levels(plan: Plan, zooms: range, workers: int) -> Iterator[Level]:
                 "because memory ran out. Ingest again with fewer build workers.",
                 source=plan.name,
             ) from exc
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(plan: Plan, workers: int) -> ProcessPoolExecutor:
+    """Return processes that inherit the plan, which is large and never changes, instead of being sent it."""
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _adopt, (plan,))
+
+
+def _submitted(pool: ProcessPoolExecutor, zooms: range) -> list[Future[Level]]:
+    with warnings.catch_warnings():
+        # Python 3.12 and later warn of forking beside threads. The children run numpy, GEOS and zlib alone, none of
+        # which holds a lock between calls.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return [pool.submit(_build, z) for z in zooms]
 
 
 def _adopt(plan: Plan) -> None:

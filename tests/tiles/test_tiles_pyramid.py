@@ -127,6 +127,22 @@ def test_tiles_keep_within_their_budget_by_one_threshold(build: Any, monkeypatch
     assert deepest["kept"] == count and deepest["largest_bytes"] > 12_000
 
 
+@pytest.mark.parametrize("coverage", [False, True])
+def test_a_change_far_away_changes_no_byte_of_a_tile(build: Any, coverage: bool) -> None:
+    """What is republished is only what a change touches: no tile depends on values or shapes elsewhere."""
+    near = boxes(200, side=30)
+    far = [shapely.transform(box, lambda xy: xy + 8 * EXTENT) for box in boxes(40, side=30)]
+    changed = [shapely.transform(box, lambda xy: xy + 5 * EXTENT) for box in boxes(30, side=37)]
+    names = [f"lot {i}" for i in range(240)]
+    first, second = pa.table({"name": names}), pa.table({"name": [*(f"plot {i}" for i in range(30)), *names[:200]]})
+    one = build(make_source([*near, *far], minzoom=13, attributes=first, coverage=coverage))
+    ids = [*range(1000, 1030), *range(200)]
+    two = build(make_source([*changed, *near], minzoom=13, attributes=second, ids=ids, coverage=coverage))
+    for z in (13, 14):
+        tile = TileCoord(z, *(ORIGIN // EXTENT >> (14 - z)).tolist())
+        assert one.archive.get(tile) == two.archive.get(tile)
+
+
 def test_the_report_agrees_with_the_archive(build: Any) -> None:
     built = build(make_source(boxes(300), minzoom=9, coverage=True))
     for z, zoom in built.report["zooms"].items():
