@@ -1,6 +1,6 @@
 """Take the README's picture: the sample city's overview map, as a running service draws it.
 
-    .venv/bin/python docs/picture.py http://127.0.0.1:8000/maps/city docs/city.png
+.venv/bin/python docs/picture.py http://127.0.0.1:8000/maps/city docs/city.png
 """
 
 from __future__ import annotations
