@@ -201,15 +201,12 @@ def _clip_rings(shapes: Shapes, axis: int, bound: int, sign: int) -> Shapes:
     xy = shapes.xy
     after = following(shapes.rings)
     inside = sign * (xy[:, axis] - bound) >= 0
-    if inside.all():
-        return shapes
-    enters = inside[after]
-    crosses = inside != enters
-    place_of = offsets(crosses.astype(np.int64) + enters)
+    crosses = inside != inside[after]
+    place_of = offsets(crosses.astype(np.int64) + inside)
     out = np.empty((place_of[-1], 2), dtype=np.int64)
-    out[place_of[1:][enters] - 1] = xy[after[enters]]
+    out[place_of[:-1][inside]] = xy[inside]
     edge = np.flatnonzero(crosses)
-    out[place_of[edge]] = _crossing(xy[edge], xy[after[edge]], axis, bound)
+    out[place_of[1:][edge] - 1] = _crossing(xy[edge], xy[after[edge]], axis, bound)
     return Shapes(shapes.kind, out, place_of[shapes.rings], shapes.starts, shapes.exterior)
 
 

@@ -27,7 +27,7 @@ BUDGET_BYTES = 500_000
 _CLASS_VALUES_MAX = 256
 """Columns with at most so many distinct values are classes: features keep them when bytes are short."""
 
-_CHUNK_FEATURES = 60_000
+_CHUNK_FEATURES = 20_000
 """Features that are encoded at once; bounds memory, changes no byte."""
 
 _FIRST_RATIO = 0.3

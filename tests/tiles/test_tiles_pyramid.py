@@ -83,13 +83,18 @@ def test_a_geometry_without_positions_is_told_and_does_no_harm(build: Any) -> No
 
 
 @pytest.mark.parametrize("coverage", [False, True])
-def test_the_number_of_workers_changes_no_byte(build: Any, coverage: bool) -> None:
+def test_how_the_work_is_divided_changes_no_byte(build: Any, monkeypatch: Any, coverage: bool) -> None:
     chance = np.random.default_rng(1)
     table = pa.table({"v": chance.random(900), "t": [f"text {i % 7}" for i in range(900)]})
-    source = make_source(boxes(900, gap=0 if coverage else 3), minzoom=8, coverage=coverage, attributes=table)
-    one, two, again = build(source), build(source, 2), build(source, 3)
-    assert one.path.read_bytes() == two.path.read_bytes() == again.path.read_bytes()
-    assert one.report == two.report
+    shapes = [
+        shapely.transform(box, lambda xy: xy + (xy % 7)) for box in boxes(900, side=333, gap=0 if coverage else 3)
+    ]
+    source = make_source(shapes, minzoom=8, coverage=coverage, attributes=table)
+    one, two, three = build(source), build(source, 2), build(source, 3)
+    monkeypatch.setattr(level, "_CHUNK_FEATURES", 20)
+    small = build(source, 2)
+    assert one.path.read_bytes() == two.path.read_bytes() == three.path.read_bytes() == small.path.read_bytes()
+    assert one.report == two.report == small.report
 
 
 @pytest.mark.parametrize("kind", ["polygon", "coverage", "point", "line"])
