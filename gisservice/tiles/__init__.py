@@ -3,12 +3,17 @@
 ::
 
     source      what a layer brings: geometries on the world grid, records, attributes
-    generalise  once per zoom, in world coordinates, so that tiles agree at their edges
-    clip        cut what crosses a tile's edge
-    validity    rings checked and oriented after rounding; only failures are repaired
-    encode      Mapbox Vector Tile 2.1 from arrays, a whole zoom at a time
+    noding      borders that neighbours share, rounded together
+    generalise  the shapes of a zoom, once for all its tiles, so that they agree at their edges
+    validity    polygons checked after rounding; only failures are repaired
+    selection   what a zoom shows by one global rank, and how the rest is summed up
+    attributes  every distinct value encoded once
+    plan        what is worked out once for all zooms
+    clip        shapes to tiles; cut what crosses a tile's edge
+    encode      Mapbox Vector Tile 2.1 from arrays, many tiles at a time
+    level       the tiles of one zoom within their byte budget, and the account of what was lost
     archive     PMTiles 3, written and memory-mapped
-    pyramid     all of it, over the cores, with an account of what was lost
+    pyramid     all zooms, over the cores, into one archive
 """
 
 from gisservice.tiles.archive import Archive

@@ -42,7 +42,7 @@ class Generaliser:
         crossing = crossings(borders, np.ones(len(borders.edges), dtype=bool))
         hit = np.zeros(len(borders.edges), dtype=bool)
         hit[crossing] = True
-        self.crossing = len(np.unique(shapes.owners[hit_rings(shapes, hit[borders.edge])]))
+        self.crossing = len(np.unique(shapes.owners[_rings_with(shapes, hit[borders.edge])]))
         return tidy(snap_round(shapes, PYRAMID_ZOOM_MAX - self._maxzoom, crossing))
 
     def at(self, z: int) -> tuple[Shapes, int]:
@@ -59,7 +59,7 @@ class Generaliser:
         return _valid(tidy(Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)))
 
 
-def hit_rings(shapes: Shapes, hit: Flags) -> Ints:
+def _rings_with(shapes: Shapes, hit: Flags) -> Ints:
     """Return the rings that have a marked vertex."""
     return np.flatnonzero(sums(hit.astype(np.int64), shapes.rings) > 0)
 

@@ -8,8 +8,10 @@ another: polygons that did not overlap do not overlap, and between neighbours no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,9 @@ from gisservice.tiles.shapes import Flags, Ints, Shapes, following, offsets, ran
 Reals = npt.NDArray[np.float64]
 
 _LOW_BITS = (1 << 32) - 1
+
+_BLOCK = 1 << 20
+"""Pairs that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +123,34 @@ def crossings(borders: Borders, changed: Flags) -> Ints:
     order = np.argsort(west, kind="stable")
     west, east, edge = west[order], east[order], strips.edge[order]
     counts = np.searchsorted(west, east, side="right") - np.arange(1, len(west) + 1)
-    one, other = edge[np.repeat(np.arange(len(edge)), counts)], edge[ranges(np.arange(1, len(edge) + 1), counts)]
+    found = [np.zeros(0, dtype=np.int64)]
+    for first, last in _blocks(counts):
+        some = np.arange(first, last)
+        one = edge[np.repeat(some, counts[some])]
+        other = edge[ranges(some + 1, counts[some])]
+        found.append(_crossing_pairs(borders, one, other, changed))
+    return _unpacked(_distinct(np.concatenate(found)))
+
+
+def _crossing_pairs(borders: Borders, one: Ints, other: Ints, changed: Flags) -> Ints:
+    """Return those of some pairs of edges that cross, the smaller edge in the upper bits."""
     some = np.flatnonzero(changed[one] | changed[other])
     one, other = one[some], other[some]
     (a, b), (c, d) = borders.edges[one].T, borders.edges[other].T
     apart = (a != c) & (a != d) & (b != c) & (b != d)
     one, other = one[apart], other[apart]
+    start, end = borders.ends
     across = _cross(start[one], end[one], start[other], end[other])
     one, other = one[across], other[across]
-    return _unpacked(_distinct(np.minimum(one, other) << 32 | np.maximum(one, other)))
+    packed: Ints = np.minimum(one, other) << 32 | np.maximum(one, other)
+    return packed
+
+
+def _blocks(counts: Ints) -> Iterator[tuple[int, int]]:
+    """Cut a row of tasks into blocks of bounded work, to bound the memory that they take."""
+    load = np.cumsum(counts) // _BLOCK
+    cuts = np.flatnonzero(np.diff(load, prepend=-1))
+    return pairwise([*cuts.tolist(), len(counts)])
 
 
 def _cross(a: Reals, b: Reals, c: Reals, d: Reals) -> Flags:
@@ -168,7 +192,6 @@ def _passes(borders: Borders, pixels: Ints, hot: Ints, shift: int) -> tuple[Ints
     """Return (edge, hot pixel) for each pixel that an edge crosses between its ends, in order along the edge."""
     start, end = borders.ends
     half = float(1 << shift) / 2.0
-    low = np.minimum(start, end) - half
     centre = hot << shift
     height = _height(start, end)
     keys = _key(np.floor(centre[:, 1] / height).astype(np.int64), centre[:, 0])
@@ -176,20 +199,32 @@ def _passes(borders: Borders, pixels: Ints, hot: Ints, shift: int) -> tuple[Ints
     strips = _Strips.of(start, end, height, half)
     west, east = strips.keys
     first, last = np.searchsorted(keys[order], west, "left"), np.searchsorted(keys[order], east, "right")
-    edge, pixel = np.repeat(strips.edge, last - first), order[ranges(first, last - first)]
-    own = pixels[borders.edges[edge]]
-    between = (own != hot[pixel][:, None, :]).any(axis=2).all(axis=1)
-    pixel, edge = pixel[between], edge[between]
-    at, step = centre[pixel] - start[edge], (end - start)[edge]
-    inside = (np.abs(at - step / 2.0) <= np.abs(step) / 2.0 + half).all(axis=1)
-    reach = half * np.abs(step).sum(axis=1)
-    straight = (step == 0).any(axis=1)
-    crossed = inside & (straight | (np.abs(step[:, 0] * at[:, 1] - step[:, 1] * at[:, 0]) < reach))
-    # A unit square has its lower sides and not its upper ones: that is what rounding halves upward means.
-    crossed &= (low[edge] < centre[pixel]).all(axis=1)
-    pixel, edge, at, step = pixel[crossed], edge[crossed], at[crossed], step[crossed]
-    order = np.lexsort([pixel, (at * step).sum(axis=1), edge])
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for begin, finish in _blocks(last - first):
+        some = slice(begin, finish)
+        counts = last[some] - first[some]
+        edge, pixel = np.repeat(strips.edge[some], counts), order[ranges(first[some], counts)]
+        hit = _crossed(borders, pixels, edge, hot[pixel], shift)
+        found.append(np.column_stack([edge[hit], pixel[hit]]))
+    edge, pixel = np.concatenate(found).T
+    along = ((centre[pixel] - start[edge]) * (end - start)[edge]).sum(axis=1)
+    order = np.lexsort([pixel, along, edge])
     return edge[order], pixel[order]
+
+
+def _crossed(borders: Borders, pixels: Ints, edge: Ints, hot: Ints, shift: int) -> Flags:
+    """Mark the pairs of an edge and a pixel (other than those of its ends) that the edge crosses."""
+    start, end = (at[edge] for at in borders.ends)
+    half, centre = float(1 << shift) / 2.0, hot << shift
+    between = (pixels[borders.edges[edge]] != hot[:, None, :]).any(axis=2).all(axis=1)
+    at, step = centre - start, end - start
+    inside = (np.abs(at - step / 2.0) <= np.abs(step) / 2.0 + half).all(axis=1)
+    # A unit square has its lower sides and not its upper ones: that is what rounding halves upward means.
+    inside &= (np.minimum(start, end) - half < centre).all(axis=1)
+    reach = half * np.abs(step).sum(axis=1)
+    near = np.abs(step[:, 0] * at[:, 1] - step[:, 1] * at[:, 0]) < reach
+    crossed: Flags = between & inside & (near | (step == 0).any(axis=1))
+    return crossed
 
 
 def _led_through(shapes: Shapes, borders: Borders, pixels: Ints, edge: Ints, passed: Ints) -> Shapes:

@@ -15,7 +15,8 @@ import numpy as np
 from gisservice.errors import PublishError
 from gisservice.model import BBox
 from gisservice.tiles.archive import ArchiveWriter
-from gisservice.tiles.level import BUDGET_BYTES, Level, Plan, build_level
+from gisservice.tiles.level import BUDGET_BYTES, Level, build_level
+from gisservice.tiles.plan import Plan
 from gisservice.tiles.source import TileSource
 
 Progress = Callable[[int, int], None]

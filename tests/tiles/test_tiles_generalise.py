@@ -258,7 +258,7 @@ def test_points_thin_evenly_and_what_shows_goes_on_showing(build: Any) -> None:
 
 @given(st.integers(0, 2**32 - 1))
 def test_which_point_stays_does_not_depend_on_the_order(seed: int) -> None:
-    from gisservice.tiles.level import Plan
+    from gisservice.tiles.plan import Plan
 
     chance = np.random.default_rng(seed)
     xy, ids = chance.integers(0, 4096, (60, 2)) + ORIGIN, chance.permutation(10_000)[:60]
@@ -269,3 +269,17 @@ def test_which_point_stays_does_not_depend_on_the_order(seed: int) -> None:
     ]
     first, second = (plan.ids[np.argsort(plan.ranks)].tolist() for plan in plans)
     assert first == second
+
+
+@pytest.mark.slow
+def test_the_real_parcels_gain_no_overlap(real_parcels: Any) -> None:
+    """What did not overlap in the source does not overlap at any zoom, by not a square millimetre."""
+    generaliser = Generaliser(real_parcels.geometries, 16, coverage=True)
+    deepest = to_polygons(generaliser.at(16)[0])
+    assert generaliser.crossing > 500
+    for z in (10, 11, 13, 15):
+        polygons = to_polygons(generaliser.at(z)[0])
+        one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+        one, other = one[one < other], other[one < other]
+        apart = shapely.area(shapely.intersection(deepest[one], deepest[other])) == 0
+        assert shapely.area(shapely.intersection(polygons[one[apart]], polygons[other[apart]])).sum() == 0

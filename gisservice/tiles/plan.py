@@ -1,0 +1,76 @@
+"""What is worked out once for a layer, before its zooms are built one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gisservice.tiles import selection
+from gisservice.tiles.attributes import Attributes, encode_attributes
+from gisservice.tiles.generalise import Generaliser
+from gisservice.tiles.grid import EXTENT_BITS
+from gisservice.tiles.shapes import Ints, offsets
+from gisservice.tiles.source import TileSource
+
+_CLASS_VALUES_MAX = 256
+"""Columns with at most so many distinct values are classes: features keep them when bytes are short."""
+
+
+class Plan:
+    """What all zooms of a layer are made from.
+
+    Per geometry: ``stack`` (how many records share it), ``first`` (its first record), ``ranks``, ``areas`` (doubled)
+    and ``centres`` in units of the deepest zoom. ``members`` are the records, geometry after geometry.
+    ``class_keys`` marks the properties that features keep when bytes are short.
+    """
+
+    def __init__(self, source: TileSource) -> None:
+        self.name, self.kind, self.coverage = source.name, source.kind, source.coverage
+        self.minzoom, self.maxzoom = source.minzoom, source.maxzoom
+        self.records, self.ids = len(source), source.ids
+        self.attributes = encode_attributes(source.attributes)
+        owners = source.record_geometry.astype(np.int64)
+        self.stack = np.bincount(owners, minlength=len(source.geometries))
+        self.members = np.argsort(owners, kind="stable")
+        self.first = np.append(self.members, 0)[offsets(self.stack)[:-1]]
+        self.generaliser = Generaliser(source.geometries, source.maxzoom, coverage=source.coverage)
+        self.deepest = self.generaliser.at(source.maxzoom)[0]
+        self.bits = source.maxzoom + EXTENT_BITS
+        self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first
+        self.ranks = selection.rank(self.deepest, self.priority, self.bits)
+        self.areas = np.diff(offsets(self.deepest.areas())[self.deepest.starts])
+        box = self.deepest.bounds()
+        self.centres = (box[:, :2] + box[:, 2:]) >> 1
+        self.class_keys = np.append(self.attributes.distinct <= _CLASS_VALUES_MAX, [True, True])
+        self.merge_by = -1
+        if source.merge_by is not None:
+            self.merge_by = self.attributes.keys.index(source.merge_by)
+            self.class_keys[self.merge_by] = True
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All property names: the columns, how many records a stack has, how many geometries are merged."""
+        return (*self.attributes.keys, self.stack_key, self.merged_key)
+
+    @property
+    def stack_key(self) -> str:
+        """Name of the property that counts the records of a stack."""
+        return _free("stack", self.attributes)
+
+    @property
+    def merged_key(self) -> str:
+        """Name of the property that counts the records of merged geometries."""
+        return _free("merged", self.attributes)
+
+
+def _free(name: str, attributes: Attributes) -> str:
+    while name in attributes.keys:
+        name += "_"
+    return name
+
+
+def _scattered(ids: Ints) -> Ints:
+    """Return numbers that differ where ids do and have no other order in common (the finaliser of SplitMix64)."""
+    mixed = ids.astype(np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return (mixed ^ (mixed >> np.uint64(31))).view(np.int64)
