@@ -97,6 +97,7 @@ def _tiles(folder: Path, layer: Layer, kind: GeometryKind, workers: int, progres
         coverage=layer.coverage,
         minzoom=layer.minzoom,
         maxzoom=layer.maxzoom,
+        merge_by=layer.style.by,
     )
     report = build_pyramid(
         source, folder / TILES_FILE, workers=workers, progress=lambda done, total: progress("tiles", done, total)
