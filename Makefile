@@ -37,10 +37,11 @@ serve: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-test.lock
 	@touch $@
 
-# Debian's browser, for the tests that look at pages. Elsewhere they use a Chromium that is there, or say why they skip.
+# Debian's browser, for the tests that look at pages, and GDAL's own programs, as a second opinion on positions.
+# Elsewhere the tests use what is there, or say why they skip.
 system:
-	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! command -v chromium >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! { command -v chromium && command -v ogr2ogr; } >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium gdal-bin >/dev/null; \
 	fi
 
 test: .venv/installed-test system lint
