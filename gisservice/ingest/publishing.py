@@ -19,9 +19,8 @@ from gisservice.errors import PublishError
 from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Progress, Projection, Standard
 from gisservice.model import Extent, Geometries, GeometryKind, Layer, Version
-from gisservice.tiles import TileSource, build_pyramid
+from gisservice.tiles import TILES_FILE, TileSource, build_pyramid
 
-TILES_FILE = "tiles.pmtiles"
 TILES_REPORT_FILE = "tiles.json"
 
 

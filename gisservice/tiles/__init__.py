@@ -16,9 +16,9 @@
     pyramid     all zooms, over the cores, into one archive
 """
 
-from gisservice.tiles.archive import Archive
+from gisservice.tiles.archive import TILES_FILE, Archive
 from gisservice.tiles.grid import BUFFER, EXTENT, TileCoord, parse_tile
 from gisservice.tiles.pyramid import build_pyramid
 from gisservice.tiles.source import TileSource
 
-__all__ = ["BUFFER", "EXTENT", "Archive", "TileCoord", "TileSource", "build_pyramid", "parse_tile"]
+__all__ = ["BUFFER", "EXTENT", "TILES_FILE", "Archive", "TileCoord", "TileSource", "build_pyramid", "parse_tile"]

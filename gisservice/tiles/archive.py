@@ -29,6 +29,9 @@ from gisservice.errors import CatalogError
 from gisservice.model import BBox
 from gisservice.tiles.grid import TileCoord, tile_id
 
+TILES_FILE = "tiles.pmtiles"
+"""What the archive of a version is called in its folder."""
+
 _HEADER = struct.Struct("<7sB 8Q 3Q 6B 4i B 2i")
 _ROOT_BYTES_MAX = 16_384 - _HEADER.size
 _LEAF_ENTRIES = 4_096

@@ -15,10 +15,8 @@ from gisservice.errors import CatalogError, NotFound, RequestError
 from gisservice.maps.assets import Assets
 from gisservice.model import Registry
 from gisservice.settings import Settings
-from gisservice.tiles import Archive
+from gisservice.tiles import TILES_FILE, Archive
 from gisservice.web.exchange import Request
-
-TILES_FILE = "tiles.pmtiles"
 
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
 

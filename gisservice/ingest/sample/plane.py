@@ -67,10 +67,3 @@ def shapes_to_lonlat(shapes: Shapes) -> Shapes:
 def generator(seed: int, topic: str) -> np.random.Generator:
     """Return the random numbers of one topic, so that a change in one leaves the others as they were."""
     return np.random.default_rng([seed, *topic.encode()])
-
-
-def unit_vectors(vectors: Positions) -> Positions:
-    """Return vectors of length one in the same directions; a zero vector stays zero."""
-    lengths = np.hypot(vectors[:, 0], vectors[:, 1])
-    unit: Positions = vectors / np.where(lengths == 0, 1, lengths)[:, None]
-    return unit
