@@ -1,11 +1,14 @@
-"""Fixtures for every room: where the real data is."""
+"""Fixtures for every room: where the real data is, and PostGIS as a second opinion."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings
+from postgis_server import PostgisMissing, postgis_server, programs
 
 # An example's first run may load a library; what is slow is measured in benchmarks/, never asserted.
 settings.register_profile("gisservice", deadline=None)
@@ -27,3 +30,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data is not beside this checkout (../shared/data)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgis() -> Iterator[psycopg.Connection]:
+    """A connection to a private PostGIS, autocommit; tests that ask it are skipped where it is not installed."""
+    try:
+        programs()
+    except PostgisMissing as exc:
+        pytest.skip(str(exc))
+    with postgis_server() as address, psycopg.connect(address, autocommit=True) as connection:
+        yield connection
