@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser_city import build
+from chromium import chromium
+from live_server import free_port, serving
 
 from gisservice.settings import Settings
 
@@ -46,47 +40,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port=free_port(),
         workers=1,
     )
-    program = "from gisservice.settings import Settings; from gisservice.web import serve; serve(Settings.load())"
-    server = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, **settings.environment()})
-    try:
-        base = f"http://127.0.0.1:{settings.port}"
-        wait_until_ready(base, server)
+    with serving(settings) as base:
         yield base
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_ready(base: str, server: subprocess.Popen) -> None:
-    for _ in range(300):
-        assert server.poll() is None, "the server stopped while starting"
-        try:
-            urllib.request.urlopen(f"{base}/healthz", timeout=5).close()
-            return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-    pytest.fail("the server did not become ready")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
     """Chromium of the system, driven by playwright."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium is installed (make system, or apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api")
-    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-    quiet += ["--disable-background-networking", "--disable-component-update"]
-    with api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=quiet)
+    with chromium("--disable-gpu") as opened:
         yield opened
-        opened.close()
 
 
 class Visits:
