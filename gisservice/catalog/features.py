@@ -17,8 +17,8 @@ import shapely
 
 from gisservice.catalog.index import Boxes, Rows, as_rows, as_runs, level_sizes, pairs, search
 from gisservice.catalog.layout import ITEM_SEPARATOR, SERVE_FILE, id_hash
-from gisservice.catalog.pack import Pack
 from gisservice.model import BBox, Geometries, GeometryKind, Starts
+from gisservice.pack import Pack
 
 _MULTI = {
     GeometryKind.POINT: shapely.GeometryType.MULTIPOINT,

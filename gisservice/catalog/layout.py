@@ -2,7 +2,7 @@
 
 ``features.parquet``   GeoParquet 1.1 in the storage CRS, public columns, a bounding box for every row
 ``internal.parquet``   ids and internal columns, readable by the owner alone; only for layers that have such columns
-``serve/features.bin`` a packed file (:mod:`gisservice.catalog.pack`) with these sections:
+``serve/features.bin`` a packed file (:mod:`gisservice.pack`) with these sections:
 
 =================== =========== =====================================================================================
 ``items``           bytes       finished GeoJSON features, one a line, in row order, each followed by ``,\\n``
@@ -49,10 +49,10 @@ import shapely
 
 from gisservice import crs
 from gisservice.catalog.index import build_levels, hilbert_keys
-from gisservice.catalog.pack import PackWriter
 from gisservice.catalog.store import writing
 from gisservice.errors import PublishError
 from gisservice.model import Geometries, GeometryKind
+from gisservice.pack import PackWriter
 
 SERVE_FILE = "serve/features.bin"
 PARQUET_FILE = "features.parquet"

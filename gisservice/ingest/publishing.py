@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import shapely
 
 from gisservice import crs
@@ -19,9 +18,7 @@ from gisservice.errors import PublishError
 from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Progress, Projection, Standard
 from gisservice.model import Extent, Geometries, GeometryKind, Layer, Version
-from gisservice.tiles import TILES_FILE, TileSource, build_pyramid
-
-TILES_REPORT_FILE = "tiles.json"
+from gisservice.tiles import BROTLI_FILE, LEVELS_FILE, TILES_FILE, TileSource, build_pyramid
 
 
 def publish(
@@ -98,13 +95,10 @@ def _tiles(folder: Path, layer: Layer, kind: GeometryKind, workers: int, progres
         maxzoom=layer.maxzoom,
         merge_by=layer.style.by,
     )
-    report = build_pyramid(
-        source, folder / TILES_FILE, workers=workers, progress=lambda done, total: progress("tiles", done, total)
-    )
-    (folder / TILES_REPORT_FILE).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    report = build_pyramid(source, folder, workers=workers, progress=lambda done, total: progress("tiles", done, total))
     return {
         "minzoom": layer.minzoom,
         "maxzoom": layer.maxzoom,
         "tiles": sum(zoom["tiles"] for zoom in report["zooms"].values()),
-        "bytes": (folder / TILES_FILE).stat().st_size,
+        "bytes": sum((folder / name).stat().st_size for name in (TILES_FILE, BROTLI_FILE, LEVELS_FILE)),
     }

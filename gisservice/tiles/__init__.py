@@ -12,13 +12,28 @@
     clip        shapes to tiles; cut what crosses a tile's edge
     encode      Mapbox Vector Tile 2.1 from arrays, many tiles at a time
     level       the tiles of one zoom within their byte budget, and the account of what was lost
+    levels      the shapes of every zoom, kept in a memory-mapped file
     archive     PMTiles 3, written and memory-mapped
-    pyramid     all zooms, over the cores, into one archive
+    pyramid     all zooms, over the cores, into archives, levels and account
 """
 
-from gisservice.tiles.archive import TILES_FILE, Archive
+from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, Archive
 from gisservice.tiles.grid import BUFFER, EXTENT, TileCoord, parse_tile
-from gisservice.tiles.pyramid import build_pyramid
+from gisservice.tiles.levels import LEVELS_FILE, Levels
+from gisservice.tiles.pyramid import REPORT_FILE, build_pyramid
 from gisservice.tiles.source import TileSource
 
-__all__ = ["BUFFER", "EXTENT", "TILES_FILE", "Archive", "TileCoord", "TileSource", "build_pyramid", "parse_tile"]
+__all__ = [
+    "BROTLI_FILE",
+    "BUFFER",
+    "EXTENT",
+    "LEVELS_FILE",
+    "REPORT_FILE",
+    "TILES_FILE",
+    "Archive",
+    "Levels",
+    "TileCoord",
+    "TileSource",
+    "build_pyramid",
+    "parse_tile",
+]

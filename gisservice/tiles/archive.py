@@ -2,8 +2,8 @@
 
 Specification: github.com/protomaps/PMTiles, spec/v3. Written here: clustered (tiles lie in the order of their
 places), deduplicated (equal tiles are stored once), directories run-length coded and split into leaves only when
-the root would not fit the first 16 KiB; all compression is gzip without a time in it, so equal input gives equal
-bytes.
+the root would not fit the first 16 KiB. Tiles are compressed with gzip (without a time in it) or brotli, directories
+and metadata always with gzip; equal input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import brotli
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -30,13 +31,19 @@ from gisservice.model import BBox
 from gisservice.tiles.grid import TileCoord, tile_id
 
 TILES_FILE = "tiles.pmtiles"
-"""What the archive of a version is called in its folder."""
+"""What the archive of a version is called in its folder; its tiles are compressed with gzip."""
+
+BROTLI_FILE = "tiles.br.pmtiles"
+"""What the archive of the same tiles, compressed with brotli, is called."""
 
 _HEADER = struct.Struct("<7sB 8Q 3Q 6B 4i B 2i")
 _ROOT_BYTES_MAX = 16_384 - _HEADER.size
 _LEAF_ENTRIES = 4_096
 _GZIP = 2
+_CODES = {"gzip": _GZIP, "br": 3}
+_ENCODINGS = {code: name for name, code in _CODES.items()}
 _MVT = 1
+_BROTLI_QUALITY = 5
 _DEGREES = 10_000_000
 
 
@@ -49,6 +56,12 @@ def compress(data: bytes, level: int = 6) -> bytes:
 def decompress(data: bytes) -> bytes:
     """Return what :func:`compress` was given."""
     return zlib.decompress(data, 31)
+
+
+def compress_brotli(data: bytes) -> bytes:
+    """Return one brotli stream (RFC 7932); equal input, equal bytes."""
+    packed: bytes = brotli.compress(data, quality=_BROTLI_QUALITY)
+    return packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,8 @@ class Header:
     maxzoom: int
     bounds: BBox
     """CRS84."""
+    encoding: str
+    """How the tiles are compressed: ``gzip`` or ``br``, as HTTP calls it."""
 
     def to_bytes(self) -> bytes:
         """Return the 127 bytes that an archive begins with."""
@@ -83,7 +98,7 @@ class Header:
             self.root_offset, self.root_length, self.metadata_offset, self.metadata_length,
             self.leaves_offset, self.leaves_length, self.data_offset, self.data_length,
             self.addressed, self.entries, self.contents,
-            1, _GZIP, _GZIP, _MVT, self.minzoom, self.maxzoom,
+            1, _GZIP, _CODES[self.encoding], _MVT, self.minzoom, self.maxzoom,
             west, south, east, north, self.minzoom, *middle,
         )  # fmt: skip
 
@@ -93,10 +108,11 @@ class Header:
         if len(data) < _HEADER.size or data[:7] != b"PMTiles":
             raise CatalogError("The tile archive is damaged: it does not begin as a PMTiles file.")
         fields = _HEADER.unpack(data[: _HEADER.size])
-        if fields[1] != 3 or fields[14:17] != (_GZIP, _GZIP, _MVT):
-            raise CatalogError("The tile archive is not PMTiles 3 with gzip-compressed vector tiles.")
+        internal, tile, kind = fields[14:17]
+        if fields[1] != 3 or internal != _GZIP or tile not in _ENCODINGS or kind != _MVT:
+            raise CatalogError("The tile archive is not PMTiles 3 with vector tiles compressed by gzip or brotli.")
         west, south, east, north = (value / _DEGREES for value in fields[19:23])
-        values: list[Any] = [*fields[2:13], *fields[17:19], (west, south, east, north)]
+        values: list[Any] = [*fields[2:13], *fields[17:19], (west, south, east, north), _ENCODINGS[tile]]
         return cls(*values)
 
 
@@ -173,9 +189,18 @@ class ArchiveWriter:
     Tiles wait in a temporary file, so an archive may be larger than memory. On an error nothing is left behind.
     """
 
-    def __init__(self, path: Path, *, metadata: dict[str, Any], bounds: BBox, minzoom: int, maxzoom: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        metadata: dict[str, Any],
+        bounds: BBox,
+        minzoom: int,
+        maxzoom: int,
+        encoding: str = "gzip",
+    ) -> None:
         self._path = path
-        self._metadata, self._bounds, self._zooms = metadata, bounds, (minzoom, maxzoom)
+        self._metadata, self._bounds, self._zooms, self._encoding = metadata, bounds, (minzoom, maxzoom), encoding
         self._spool: IO[bytes] = tempfile.TemporaryFile(dir=path.parent)
         self._tiles: list[tuple[int, int]] = []
         self._contents: dict[bytes, int] = {}
@@ -183,7 +208,7 @@ class ArchiveWriter:
         self._size = 0
 
     def add(self, place: int, tile: bytes) -> None:
-        """Take one compressed tile. Each place is given once; the caller leaves empty tiles out."""
+        """Take one tile, compressed as the archive says. Each place is given once; empty tiles are left out."""
         digest = hashlib.blake2b(tile, digest_size=20).digest()
         content = self._contents.setdefault(digest, len(self._stored))
         if content == len(self._stored):
@@ -214,6 +239,7 @@ class ArchiveWriter:
             _HEADER.size, len(root), after_root, len(metadata),
             after_metadata, len(leaves), after_metadata + len(leaves), self._size,
             len(self._tiles), len(directory), len(self._stored), *self._zooms, self._bounds,
+            self._encoding,
         )  # fmt: skip
         self._spool.flush()
         with self._path.open("wb") as out:
@@ -296,6 +322,11 @@ class Archive:
         return self.header.maxzoom
 
     @property
+    def encoding(self) -> str:
+        """How the tiles are compressed: ``gzip`` or ``br``, as HTTP calls it."""
+        return self.header.encoding
+
+    @property
     def bounds(self) -> BBox:
         """What the archive covers, CRS84."""
         return self.header.bounds
@@ -308,7 +339,7 @@ class Archive:
         return document
 
     def get(self, tile: TileCoord) -> bytes | None:
-        """Return a tile's bytes as stored (gzip), or None where the archive has none."""
+        """Return a tile's bytes as stored, or None where the archive has none."""
         place = tile_id(tile)
         row = bisect_right(self._places, place) - 1
         if row < 0 or place >= self._ends[row]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gisservice.model import GeometryKind
 from gisservice.tiles import selection
-from gisservice.tiles.archive import compress
+from gisservice.tiles.archive import compress, compress_brotli, decompress
 from gisservice.tiles.attributes import ABSENT
 from gisservice.tiles.clip import cut, place
 from gisservice.tiles.encode import TileFeatures, encode_tiles
@@ -37,10 +37,16 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class Level:
-    """The tiles of one zoom by their places (ascending), compressed, and what they show."""
+    """The tiles of one zoom by their places (ascending), compressed in two ways, and what they show."""
 
     z: int
+    shapes: Shapes
+    limit: int
+    """Geometries of this rank and beyond are merged, turned to dust or dropped."""
+    detail: int
+    """Features of geometries of this rank and beyond have only their classes."""
     tiles: list[tuple[int, bytes]]
+    brotli: list[tuple[int, bytes]]
     account: dict[str, Any]
 
 
@@ -85,7 +91,8 @@ def build_level(plan: Plan, z: int) -> Level:
     if z == plan.maxzoom:
         drawn = _every_record(plan)
         tiles = _compressed([_encoded(plan, sheet, drawn, plan.records) for sheet in _sheets(drawn, z)])
-        return Level(z, tiles, _account(plan, broken, drawn, tiles, _every_loss(plan)))
+        everything, account = len(plan.ranks), _account(plan, broken, drawn, tiles, _every_loss(plan))
+        return Level(z, shapes, everything, everything, tiles, _recompressed(tiles), account)
     limit = natural = selection.natural_limit(plan.deepest, plan.priority, plan.bits, plan.maxzoom - z)
     tried: list[tuple[int, int]] = []
     while True:
@@ -96,7 +103,8 @@ def build_level(plan: Plan, z: int) -> Level:
         if limit == 0 or largest <= BUDGET_BYTES:
             loss = _loss(plan, shapes, chosen, natural)
             loss["reduced"] = int((drawn.rank >= fitted.detail).sum())
-            return Level(z, fitted.tiles, _account(plan, broken, drawn, fitted.tiles, loss))
+            account = _account(plan, broken, drawn, fitted.tiles, loss)
+            return Level(z, shapes, limit, fitted.detail, fitted.tiles, _recompressed(fitted.tiles), account)
         tried.append((limit, largest))
         limit = _lower(tried, fitted.limit)
 
@@ -197,6 +205,10 @@ def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detail: int) -> list[tupl
 
 def _compressed(batches: list[list[tuple[int, bytes]]]) -> list[tuple[int, bytes]]:
     return [(where, compress(tile)) for batch in batches for where, tile in batch]
+
+
+def _recompressed(tiles: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    return [(where, compress_brotli(decompress(tile))) for where, tile in tiles]
 
 
 def _largest(tiles: list[tuple[int, bytes]]) -> int:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from gisservice.errors import PublishError
 from gisservice.model import BBox
-from gisservice.tiles.archive import ArchiveWriter
+from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, ArchiveWriter
 from gisservice.tiles.level import BUDGET_BYTES, Level, build_level
+from gisservice.tiles.levels import LEVELS_FILE, LevelsWriter
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.source import TileSource
+
+REPORT_FILE = "tiles.json"
+"""What the account of a version's tiles is called in its folder."""
 
 Progress = Callable[[int, int], None]
 
@@ -25,34 +30,56 @@ _plan: Plan
 """In a worker process: what its levels are built from."""
 
 
-def build_pyramid(source: TileSource, path: Path, *, workers: int, progress: Progress | None = None) -> dict[str, Any]:
-    """Write the tiles of all zooms of ``source`` to ``path`` (PMTiles 3) and return an account of them.
+def build_pyramid(
+    source: TileSource, folder: Path, *, workers: int, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Write the tiles of all zooms of ``source`` into a folder and return an account of them.
 
-    The same source gives the same bytes, whatever ``workers`` is. ``progress`` is called with zooms done and all.
-    Raises :class:`PublishError` when a worker process dies. The account has for each zoom: ``tiles``, ``bytes``,
-    ``largest_bytes``; ``features`` (records) = ``kept`` + what was ``merged`` + what was ``dropped``, by reason;
-    ``drawn``, features in all (merged groups too), of which ``reduced`` have only the columns that have few values;
-    and polygons ``invalid`` before and after repair.
+    Written are two archives (PMTiles 3), ``tiles.pmtiles`` and ``tiles.br.pmtiles``, with the same tiles compressed
+    in two ways; ``tiles.levels``, the shapes they were cut from; and ``tiles.json``, the account. The same source
+    gives the same bytes, whatever ``workers`` is. ``progress`` is called with zooms done and all. Raises
+    :class:`PublishError` when a worker process dies. The account has for each zoom: ``tiles``, ``bytes``,
+    ``largest_bytes`` (gzip); ``features`` (records) = ``kept`` + what was ``merged`` + what was ``dropped``, by
+    reason; ``drawn``, features in all (merged groups too), of which ``reduced`` have only the columns that have few
+    values; and polygons ``invalid`` before and after repair.
     """
     plan = Plan(source)
     zooms = range(source.maxzoom, source.minzoom - 1, -1)
     accounts: dict[int, dict[str, Any]] = {}
-    with ArchiveWriter(
-        path, metadata=_metadata(plan), bounds=_bounds(source), minzoom=source.minzoom, maxzoom=source.maxzoom
-    ) as archive:
+    with (
+        _archive(folder / TILES_FILE, plan, source, "gzip") as archive,
+        _archive(folder / BROTLI_FILE, plan, source, "br") as brotli,
+        LevelsWriter(folder / LEVELS_FILE, plan) as levels,
+    ):
         for level in _levels(plan, zooms, workers):
             for where, tile in level.tiles:
                 archive.add(where, tile)
+            for where, tile in level.brotli:
+                brotli.add(where, tile)
+            levels.add(level.z, level.shapes, level.limit, level.detail)
             accounts[level.z] = level.account
             if progress is not None:
                 progress(len(accounts), len(zooms))
-    return {
+    report = {
         "format": 1,
         "budget_bytes": BUDGET_BYTES,
         "crossing_borders": plan.generaliser.crossing,
         "omitted_values": plan.attributes.omitted,
         "zooms": {str(z): accounts[z] for z in sorted(accounts)},
     }
+    (folder / REPORT_FILE).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    return report
+
+
+def _archive(path: Path, plan: Plan, source: TileSource, encoding: str) -> ArchiveWriter:
+    return ArchiveWriter(
+        path,
+        metadata=_metadata(plan),
+        bounds=_bounds(source),
+        minzoom=source.minzoom,
+        maxzoom=source.maxzoom,
+        encoding=encoding,
+    )
 
 
 def _levels(plan: Plan, zooms: range, workers: int) -> Iterator[Level]:
@@ -61,7 +88,7 @@ def _levels(plan: Plan, zooms: range, workers: int) -> Iterator[Level]:
         return
     with _pool(plan, min(workers, len(zooms))) as pool:
         try:
-            for finished in as_completed(_submitted(pool, zooms)):
+            for finished in _submitted(pool, zooms):
                 yield finished.result()
         except BrokenProcessPool as exc:
             raise PublishError(

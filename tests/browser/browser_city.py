@@ -228,5 +228,5 @@ def write_tiles(folder: Path, declared: Layer, columns: list[str] | None) -> dic
         declared.minzoom,
         declared.maxzoom,
     )
-    build_pyramid(source, folder / "tiles.pmtiles", workers=1)
+    build_pyramid(source, folder, workers=1)
     return {"minzoom": declared.minzoom, "maxzoom": declared.maxzoom, "tiles": 1, "bytes": 1}

@@ -113,7 +113,7 @@ def test_what_cannot_be_opened_is_named(tmp_path):
 
 
 def test_a_section_that_is_missing_is_named(tmp_path):
-    from gisservice.catalog.pack import PackWriter
+    from gisservice.pack import PackWriter
 
     (tmp_path / "serve").mkdir()
     with PackWriter(tmp_path / "serve" / "features.bin", {"count": 0, "kind": "point"}) as pack:

@@ -16,7 +16,7 @@ from gisservice.tiles import TileSource
 def build(tmp_path: Path) -> Callable[..., Built]:
     """Build a layer's pyramid: ``build(source)``."""
     count = iter(range(1000))
-    return lambda source, workers=1: Built(source, tmp_path / f"{next(count)}.pmtiles", workers)
+    return lambda source, workers=1: Built(source, tmp_path / str(next(count)), workers)
 
 
 @pytest.fixture(scope="session")

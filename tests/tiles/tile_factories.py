@@ -13,7 +13,7 @@ from strict_mvt import Layer, read
 
 from gisservice.crs import world_positions
 from gisservice.model import Geometries, GeometryKind
-from gisservice.tiles import Archive, TileCoord, TileSource, build_pyramid
+from gisservice.tiles import TILES_FILE, Archive, TileCoord, TileSource, build_pyramid
 from gisservice.tiles.archive import decompress
 from gisservice.tiles.grid import tile_of_id
 
@@ -76,9 +76,13 @@ def make_source(
 class Built:
     """A pyramid that was built, its report, and its tiles as an independent reader sees them."""
 
-    def __init__(self, source: TileSource, path: Path, workers: int = 1) -> None:
-        self.report = build_pyramid(source, path, workers=workers)
-        self.path, self.archive = path, Archive(path)
+    def __init__(self, source: TileSource, folder: Path, workers: int = 1) -> None:
+        folder.mkdir()
+        self.report = build_pyramid(source, folder, workers=workers)
+        self.folder, self.path, self.archive = folder, folder / TILES_FILE, Archive(folder / TILES_FILE)
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.folder.iterdir()}
 
     def addresses(self, z: int | None = None) -> list[TileCoord]:
         return [tile for tile in map(tile_of_id, self.archive.tiles()) if z in (None, tile.z)]

@@ -139,7 +139,7 @@ def write_tiles(folder: Path, layer: Layer) -> dict[str, Any]:
         layer.id, features.kind, world, features.record_geometry, features.tile_ids, features.attributes,
         False, layer.minzoom, layer.maxzoom,
     )  # fmt: skip
-    build_pyramid(source, folder / "tiles.pmtiles", workers=1)
+    build_pyramid(source, folder, workers=1)
     size = (folder / "tiles.pmtiles").stat().st_size
     return {"minzoom": layer.minzoom, "maxzoom": layer.maxzoom, "tiles": 0, "bytes": size}
 

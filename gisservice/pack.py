@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from gisservice.catalog.store import reading
 from gisservice.errors import CatalogError
 
 _MAGIC = b"GISPACK1"
@@ -83,9 +82,11 @@ class Pack:
     def __init__(self, path: Path) -> None:
         self._name = path.name
         try:
-            with reading(self._name), open(path, "rb") as file:
+            with open(path, "rb") as file:
                 self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self.about, self._sections = self._index()
+        except OSError as exc:
+            raise CatalogError(f"{self._name} cannot be read: {exc.strerror or exc}.") from exc
         except ValueError as exc:
             raise CatalogError(f"{self._name} is damaged or of another format: {exc}.") from exc
 

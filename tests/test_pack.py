@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gisservice.catalog.pack import Pack, PackWriter
 from gisservice.errors import CatalogError
+from gisservice.pack import Pack, PackWriter
 
 
 @pytest.fixture

@@ -1,0 +1,167 @@
+"""The generalised shapes of every zoom in one memory-mapped file: what tiles are cut from, kept for later cuts.
+
+A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns, with these sections:
+
+================ =========== ======================================================================================
+``ranks``        int64 n     rank of each distinct geometry: 0 is kept longest
+``areas``        int64 n     doubled area at the deepest zoom, square units; 0 but for polygons
+``centres``      int64 n,2   middle of the box at the deepest zoom, units
+``thresholds``   int64 m,2   for each zoom, the smallest first: see :meth:`Levels.limit` and :meth:`Levels.detail`
+``xy_16`` …      int v,2     vertices of the shapes of that zoom, level units; int32 up to zoom 18
+``rings_16`` …   int64       vertices to rings; see :class:`gisservice.tiles.shapes.Shapes`
+``starts_16`` …  int64 n+1   rings to geometries
+``outer_16`` …   bool        which rings are exterior
+================ =========== ======================================================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gisservice.errors import CatalogError
+from gisservice.model import GeometryKind, Starts
+from gisservice.pack import Pack, PackWriter
+from gisservice.tiles.grid import EXTENT_BITS
+from gisservice.tiles.plan import Plan
+from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
+
+LEVELS_FILE = "tiles.levels"
+"""What the generalised shapes of a version are called in its folder."""
+
+_FORMAT = 1
+
+
+class LevelsWriter:
+    """Writes the zooms one after the other, the deepest first; the file is whole when the ``with`` block ends."""
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        self._zooms = range(plan.minzoom, plan.maxzoom + 1)
+        self._thresholds = np.zeros((len(self._zooms), 2), dtype=np.int64)
+        self._pack = PackWriter(path, _about(plan))
+        self._pack.array("ranks", plan.ranks)
+        self._pack.array("areas", plan.areas)
+        self._pack.array("centres", plan.centres)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, t: TracebackType | None) -> None:
+        if kind is None:
+            self._pack.array("thresholds", self._thresholds)
+        self._pack.__exit__(kind, error, t)
+
+    def add(self, z: int, shapes: Shapes, limit: int, detail: int) -> None:
+        """Write the shapes of a zoom (tidy, level units) and its thresholds."""
+        self._thresholds[z - self._zooms.start] = limit, detail
+        self._pack.array(f"xy_{z}", shapes.xy.astype(_coordinate(z)))
+        self._pack.array(f"rings_{z}", shapes.rings)
+        self._pack.array(f"starts_{z}", shapes.starts)
+        self._pack.array(f"outer_{z}", shapes.exterior)
+
+
+class Levels:
+    """The generalised shapes of a layer, memory-mapped; opening costs no reading.
+
+    Geometries have the numbers that they have in the layer's source. All arrays are read-only views of the mapped
+    file, so that processes share its pages; safe for threads. Raises :class:`CatalogError` for a file that is
+    missing, damaged or of another format; a part is compared with its checksum when it is first used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._pack = Pack(path)
+        about = self._pack.about
+        if about.get("levels") != _FORMAT:
+            raise CatalogError(f"{path.name} is of another format; publish the layer again.")
+        self.kind = GeometryKind(about["kind"])
+        self.coverage: bool = about["coverage"]
+        """Whether polygons share borders and do not overlap."""
+        self.minzoom: int = about["minzoom"]
+        self.maxzoom: int = about["maxzoom"]
+        self.count: int = about["count"]
+        """Distinct geometries."""
+        self.class_columns: tuple[str, ...] = tuple(about["class_columns"])
+        """Columns that features keep when bytes are short."""
+        self.merge_by: str | None = about["merge_by"]
+        """Column that small polygons of a coverage must agree in to be drawn as one."""
+        self._parts: dict[str, npt.NDArray[Any]] = {}
+
+    @property
+    def ranks(self) -> Ints:
+        """Rank of each geometry, shape (count,): 0 for the one that is kept longest."""
+        return self._part("ranks")
+
+    @property
+    def areas(self) -> Ints:
+        """Doubled area of each geometry in square units of the deepest zoom, shape (count,)."""
+        return self._part("areas")
+
+    @property
+    def centres(self) -> Ints:
+        """Middle of the box of each geometry in units of the deepest zoom, shape (count, 2)."""
+        return self._part("centres")
+
+    def limit(self, z: int) -> int:
+        """Return the rank from which geometries are merged, turned to dust or dropped at a zoom."""
+        return int(self._part("thresholds")[self._row(z), 0])
+
+    def detail(self, z: int) -> int:
+        """Return the rank from which features carry only the class columns at a zoom."""
+        return int(self._part("thresholds")[self._row(z), 1])
+
+    def shapes(self, z: int, which: Ints) -> Shapes:
+        """Return some geometries in level units of zoom ``z``, tidy and valid, in this order.
+
+        ``which`` are numbers of geometries; one may come more than once. Only what is asked for is copied.
+        """
+        self._row(z)
+        xy, rings, starts, outer = (self._part(f"{name}_{z}") for name in ("xy", "rings", "starts", "outer"))
+        first = starts[which]
+        counts = starts[which + 1] - first
+        picked = ranges(first, counts)
+        begins = rings[picked]
+        lengths = rings[picked + 1] - begins
+        vertices = _gathered(xy, rings[first], rings[first + counts] - rings[first])
+        return Shapes(self.kind, vertices, offsets(lengths), offsets(counts), outer[picked])
+
+    def _part(self, name: str) -> npt.NDArray[Any]:
+        found = self._parts.get(name)
+        if found is None:
+            found = self._parts[name] = self._pack.array(name)
+        return found
+
+    def _row(self, z: int) -> int:
+        if not self.minzoom <= z <= self.maxzoom:
+            raise ValueError(f"zoom {z} is not within {self.minzoom} to {self.maxzoom}")
+        return z - self.minzoom
+
+
+def _gathered(xy: npt.NDArray[Any], starts: Starts, lengths: Ints) -> Ints:
+    """Return slices of positions end to end, as int64; a position is moved as one number."""
+    pair = np.int64 if xy.itemsize == 4 else np.complex128
+    packed = xy.reshape(-1).view(pair)[ranges(starts, lengths)]
+    positions: Ints = packed.view(xy.dtype).reshape(-1, 2).astype(np.int64)
+    return positions
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    classes: Flags = plan.class_keys[: len(plan.attributes.keys)]
+    return {
+        "levels": _FORMAT,
+        "kind": str(plan.kind),
+        "coverage": plan.coverage,
+        "minzoom": plan.minzoom,
+        "maxzoom": plan.maxzoom,
+        "count": len(plan.stack),
+        "class_columns": [key for key, kept in zip(plan.attributes.keys, classes.tolist(), strict=True) if kept],
+        "merge_by": plan.attributes.keys[plan.merge_by] if plan.merge_by >= 0 else None,
+    }
+
+
+def _coordinate(z: int) -> type[np.integer[Any]]:
+    """Return the smallest type that holds positions of a zoom, those on the world's far edge included."""
+    return np.int32 if z + EXTENT_BITS < 31 else np.int64
