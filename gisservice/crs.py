@@ -39,6 +39,8 @@ __all__ = [
     "proj_version",
     "reproject",
     "reprojection",
+    "square_lonlat",
+    "square_positions",
     "transform_bbox",
     "unit",
     "uri",
@@ -155,6 +157,22 @@ class Reprojection:
         """Reproject back, with the same operation run backwards."""
         return self._transform(xy, TransformDirection.INVERSE)
 
+    def apply_bbox(self, bbox: BBox) -> BBox:
+        """Return the smallest box that holds the whole of a box after the operation, edges bent as they really run.
+
+        Raises :class:`ReprojectionError` when part of the box has no position there.
+        """
+        return self._bent(bbox, TransformDirection.FORWARD)
+
+    def invert_bbox(self, bbox: BBox) -> BBox:
+        """Return the box of a box like :meth:`apply_bbox`, with the same operation run backwards."""
+        return self._bent(bbox, TransformDirection.INVERSE)
+
+    def _bent(self, bbox: BBox, direction: TransformDirection) -> BBox:
+        if self._transformer is None:
+            return bbox
+        return _bent(self._transformer, bbox, self.record.source_crs, self.record.target_crs, direction)
+
     def _transform(self, xy: npt.NDArray[np.float64], direction: TransformDirection) -> npt.NDArray[np.float64]:
         if self._transformer is None or not len(xy):
             return np.array(xy, dtype=np.float64)
@@ -208,13 +226,25 @@ def transform_bbox(bbox: BBox, source: CRS, target: CRS) -> BBox:
     """
     if source == target:
         return bbox
+    return _bent(_transformer(source, target), bbox, _label(source), _label(target))
+
+
+def _bent(
+    transformer: pyproj.Transformer,
+    bbox: BBox,
+    source: str,
+    target: str,
+    direction: TransformDirection = TransformDirection.FORWARD,
+) -> BBox:
+    if direction == TransformDirection.INVERSE:
+        source, target = target, source
+    problem = f"The box {bbox} in {source} has no image in {target}."
     try:
-        transformer = _transformer(source, target)
-        bounds = transformer.transform_bounds(*bbox, densify_pts=21)
+        bounds = transformer.transform_bounds(*bbox, densify_pts=21, direction=direction)
     except ProjError as exc:
-        raise ReprojectionError(f"The box {bbox} in {_label(source)} has no image in {_label(target)}.") from exc
+        raise ReprojectionError(problem) from exc
     if not all(math.isfinite(value) for value in bounds):
-        raise ReprojectionError(f"The box {bbox} in {_label(source)} has no image in {_label(target)}.")
+        raise ReprojectionError(problem)
     return bounds
 
 
@@ -226,11 +256,28 @@ def world_positions(lonlat: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
     its edge. For drawing only: no area or length is ever taken from it. Formula: EPSG method 1024.
     """
     size = float(2**WORLD_BITS)
-    lon, lat = lonlat[:, 0], np.clip(lonlat[:, 1], -_MERCATOR_LATITUDE_MAX, _MERCATOR_LATITUDE_MAX)
-    x = (lon + 180.0) / 360.0 * size
-    y = (1.0 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2.0 * size
-    grid = np.floor(np.column_stack([x, y]) + 0.5)
+    grid = np.floor(square_positions(lonlat) * size + 0.5)
     return np.clip(grid, 0, size - 1).astype(np.uint32)
+
+
+def square_positions(lonlat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return positions as shares of the Web Mercator square: 0, 0 in its north-west corner, 1, 1 in its south-east.
+
+    ``lonlat`` has shape (n, 2), degrees in CRS84; latitudes beyond the square (±85.05°) are moved to its edge.
+    """
+    out = np.empty(lonlat.shape)
+    lat = np.clip(lonlat[:, 1], -_MERCATOR_LATITUDE_MAX, _MERCATOR_LATITUDE_MAX)
+    out[:, 0] = (lonlat[:, 0] + 180.0) / 360.0
+    out[:, 1] = (1.0 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2.0
+    return out
+
+
+def square_lonlat(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the degrees in CRS84 of shares of the Web Mercator square; the inverse of :func:`square_positions`."""
+    out = np.empty(shares.shape)
+    out[:, 0] = shares[:, 0] * 360.0 - 180.0
+    out[:, 1] = np.degrees(np.arctan(np.sinh(np.pi * (1.0 - 2.0 * shares[:, 1]))))
+    return out
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""The tile grid: addresses, their order in an archive, and where a tile lies.
+"""The pyramid's grid: addresses, their order in an archive, and where a tile lies.
 
 The grid is WebMercatorQuad (OGC 17-083r4): zoom ``z`` has ``2**z`` columns and rows, row 0 in the north. A tile is
 4,096 units a side; the same units, counted from the world's north-west corner, are called level units here, so a
@@ -52,7 +52,7 @@ def parse_tile(z: str, x: str, y: str) -> TileCoord:
     >>> parse_tile("3", "7", "0")
     TileCoord(z=3, x=7, y=0)
     """
-    zoom, column, row = _number(z), _number(x), _number(y)
+    zoom, column, row = address_number(z), address_number(x), address_number(y)
     if zoom > ZOOM_MAX or column >> zoom or row >> zoom:
         raise TileOutsideMatrix(
             f"No tile {zoom}/{column}/{row}: a zoom is at most {ZOOM_MAX}, columns and rows are less than 2**zoom."
@@ -60,7 +60,8 @@ def parse_tile(z: str, x: str, y: str) -> TileCoord:
     return TileCoord(zoom, column, row)
 
 
-def _number(text: str) -> int:
+def address_number(text: str) -> int:
+    """Read one number of a tile address; at most ten plain decimal digits, so that the cost has a bound."""
     plain = 0 < len(text) <= 10 and _DIGITS.issuperset(text) and (text == "0" or text[0] != "0")
     if not plain:
         shown = text if len(text) <= 20 else text[:17] + "..."
