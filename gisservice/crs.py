@@ -146,6 +146,11 @@ class Reprojection:
     record: Operation
     _transformer: pyproj.Transformer | None
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether positions, x before y, stay as they are."""
+        return not self.record.definition or self.record.definition.split()[0] == "proj=noop"
+
     def apply(self, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Reproject positions, shape (n, 2) in, shape (n, 2) out, x before y.
 

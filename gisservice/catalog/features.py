@@ -135,15 +135,16 @@ class Features:
         if not len(maybe):
             return runs
         distinct, uses = np.unique(self.record_geometry[maybe], return_inverse=True)  # a stack is tested once
-        hits = maybe[shapely.intersects(self._shapes(distinct), area)[uses]]
+        hits = maybe[shapely.intersects(self.distinct_shapes(distinct), area)[uses]]
         runs = np.concatenate([runs, pairs(hits, hits + 1)])
         return runs[np.argsort(runs[:, 0], kind="stable")]
 
     def shapes(self, rows: Rows) -> npt.NDArray[Any]:
         """Return the geometries of rows as shapely multi-geometries in CRS84, at full precision."""
-        return self._shapes(self.record_geometry[rows])
+        return self.distinct_shapes(self.record_geometry[rows])
 
-    def _shapes(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
+    def distinct_shapes(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
+        """Return distinct geometries, by their positions in :attr:`geometries`, as :meth:`shapes` does."""
         taken = take(self.geometries, which.astype(np.int64))
         offsets: tuple[Starts, ...] = (taken.rings, taken.parts, taken.starts)
         if self.kind is GeometryKind.LINE:
