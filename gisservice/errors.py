@@ -15,6 +15,7 @@
     │   ├─ InvalidParameter             name, value, expectation
     │   ├─ UnknownParameter             name, the nearest valid one
     │   ├─ LimitExceeded                more than the published limit
+    │   ├─ RangeNotSatisfiable          a part of a file that lies behind its end
     │   └─ NotAcceptable                none of the media types asked for can be had
     ├─ NotFound                         the thing named does not exist
     │   ├─ CollectionNotFound
@@ -23,6 +24,7 @@
     │   ├─ MapNotFound
     │   ├─ TileMatrixSetNotFound
     │   └─ TileOutsideMatrix            outside the zooms or the grid (an empty tile is no error)
+    ├─ Overloaded                       more is asked at once than the service takes on; later it will
     └─ CatalogError                     published data is missing or damaged
 
 ``str(error)`` is one sentence for people: what was wrong, what was expected, what to do. It never holds a
@@ -130,6 +132,14 @@ class LimitExceeded(RequestError):
         self.what, self.value, self.limit, self.unit = what, value, limit, unit
 
 
+class RangeNotSatisfiable(RequestError):
+    """The part of a file that was asked for lies behind its end; ``size`` in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The part asked for lies behind the end of the file, which has {size} bytes.")
+        self.size = size
+
+
 class NotAcceptable(RequestError):
     """None of the media types asked for can be had."""
 
@@ -163,6 +173,10 @@ class TileMatrixSetNotFound(NotFound):
 
 class TileOutsideMatrix(NotFound):
     """The tile address lies outside the grid or the zooms of its tileset."""
+
+
+class Overloaded(GISServiceError):
+    """More is asked for at once than the service takes on; the same question can be asked again in a moment."""
 
 
 class CatalogError(GISServiceError):

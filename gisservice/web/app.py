@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask, Response, request
@@ -72,6 +73,6 @@ class _Finished(Response):
         super().__init__(status=answer.status)
         self._answer = answer
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Send the answer (PEP 3333)."""
         return send(self._answer, environ, start_response)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from gisservice.web import negotiation
+from gisservice.web.fileparts import FilePart
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -34,7 +35,7 @@ POLICY: Headers = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Expose-Headers", "Content-Range, ETag, Link"),
+    ("Access-Control-Expose-Headers", "Accept-Ranges, Content-Length, Content-Range, ETag, Link"),
 )
 """On every answer of every route. All that is served is public and read only, so any site may read it."""
 
@@ -90,7 +91,11 @@ class Request:
 
     def takes_gzip(self) -> bool:
         """Tell whether the caller takes gzip."""
-        return negotiation.takes_gzip(self.environ.get("HTTP_ACCEPT_ENCODING", ""))
+        return self.coding("gzip") == "gzip"
+
+    def coding(self, *offered: str) -> str:
+        """Return the offered content coding that the caller likes best, on a tie the first; "" for plain bytes."""
+        return negotiation.content_coding(self.environ.get("HTTP_ACCEPT_ENCODING", ""), offered)
 
     def has(self, etag: str) -> bool:
         """Tell whether the caller already has the representation with this entity tag."""
@@ -104,7 +109,7 @@ class Answer:
 
     status: int
     headers: Headers
-    body: bytes = b""
+    body: bytes | FilePart = b""
 
     @property
     def line(self) -> str:

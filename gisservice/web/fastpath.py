@@ -38,7 +38,9 @@ class TileFastPath:
         return send(answer, environ, start_response)
 
 
-def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
-    """Hand an answer to the server (PEP 3333); HEAD has no body."""
+def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """Hand an answer to the server (PEP 3333); HEAD has no body, and a part of a file closes when it was read."""
     start_response(answer.line, answer.all_headers())
-    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
+    if environ["REQUEST_METHOD"] == "HEAD":
+        return [b""]
+    return [answer.body] if isinstance(answer.body, bytes) else answer.body

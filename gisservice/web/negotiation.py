@@ -34,17 +34,20 @@ def media_type(accept: str, offered: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def takes_gzip(accept_encoding: str) -> bool:
-    """Tell whether an Accept-Encoding header takes gzip; without one we send plain bytes.
+def content_coding(accept_encoding: str, offered: tuple[str, ...]) -> str:
+    """Return the offered coding that an Accept-Encoding header likes best, on a tie the first; "" for plain bytes.
 
-    >>> takes_gzip("br, gzip;q=0"), takes_gzip("deflate, gzip"), takes_gzip("*")
-    (False, True, True)
+    Without a header, and where plain bytes are liked better than every coding offered, they are sent plain.
+
+    >>> content_coding("gzip, br", ("br", "gzip")), content_coding("br;q=0.5, gzip", ("br", "gzip"))
+    ('br', 'gzip')
     """
     if not accept_encoding or len(accept_encoding) > HEADER_BYTES_MAX:
-        return False
+        return ""
     qualities = _weighted(accept_encoding)
-    gzip = qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0)))
-    return gzip > 0 and gzip >= qualities.get("identity", 0.0)
+    best = max(offered, key=lambda coding: _coding_quality(qualities, coding))
+    quality = _coding_quality(qualities, best)
+    return best if quality > 0 and quality >= qualities.get("identity", 0.0) else ""
 
 
 def matches(if_none_match: str, etag: str) -> bool:
@@ -74,4 +77,11 @@ def _media_quality(ranges: dict[str, float], media: str) -> float:
     for name in (bare, f"{kind}/*", "*/*"):
         if name in ranges:
             return ranges[name]
+    return 0.0
+
+
+def _coding_quality(qualities: dict[str, float], coding: str) -> float:
+    for name in (coding, f"x-{coding}", "*"):  # x-gzip is gzip (RFC 9110, 8.4.1.3)
+        if name in qualities:
+            return qualities[name]
     return 0.0

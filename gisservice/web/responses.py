@@ -46,11 +46,13 @@ _INTERNAL = "Something went wrong on our side, and is in our log."
 STATUSES: dict[type[Exception], Status] = {
     Exception: Status(500, "Internal error", _INTERNAL),
     errors.GISServiceError: Status(500, "Internal error", _INTERNAL),
+    errors.Overloaded: Status(503, "Too much at once", "Many people are asking at this moment. Please try again."),
     errors.CatalogError: Status(500, "Published data cannot be read", _INTERNAL),
     errors.RequestError: Status(400, "The request cannot be understood", _BAD),
     errors.InvalidParameter: Status(400, "A parameter has an unusable value", _BAD),
     errors.UnknownParameter: Status(400, "Unknown parameter", _BAD),
     errors.LimitExceeded: Status(400, "The request is over a limit", _BAD),
+    errors.RangeNotSatisfiable: Status(416, "No such part of the file", _BAD),
     errors.NotAcceptable: Status(406, "Not acceptable", "This address has no answer in the form asked for."),
     errors.NotFound: Status(404, "Not found", "There is nothing at this address."),
     errors.CollectionNotFound: Status(404, "No such collection", "No layer of this name is published."),
@@ -81,7 +83,7 @@ def preflight() -> Answer:
         (
             ("Allow", ALLOWED),
             ("Access-Control-Allow-Methods", ALLOWED),
-            ("Access-Control-Allow-Headers", "Accept, Accept-Language, Content-Type, If-None-Match, Range"),
+            ("Access-Control-Allow-Headers", "Accept, Accept-Language, Content-Type, If-None-Match, If-Range, Range"),
             ("Access-Control-Max-Age", "86400"),
         ),
     )
@@ -96,12 +98,11 @@ def failure(service: Service, request: Request, error: Exception) -> Answer:
     """Turn an error into an answer: a page for a browser outside the API, else a problem document."""
     status, detail = _described(error)
     reference = ""
-    if status.code >= 500:
+    if status.code == 500:
         reference = _record(request, error)
         detail = f"{_INTERNAL} Its reference there is {reference}."
     headers: Headers = (("Cache-Control", NOT_KEPT), ("Vary", "Accept"))
-    if isinstance(error, MethodNotAllowed):
-        headers = (*headers, ("Allow", ALLOWED))
+    headers = (*headers, *_headers_of(error))
     if not _is_for_programs(request.path) and request.prefers_html():
         try:
             return _page(service, request, status, reference, headers)
@@ -115,6 +116,17 @@ def failure(service: Service, request: Request, error: Exception) -> Answer:
         "instance": quote(request.path, encoding="latin-1"),
     }
     return Answer(status.code, (("Content-Type", PROBLEM), *headers, INERT), to_json(problem))
+
+
+def _headers_of(error: Exception) -> Headers:
+    """Return the headers that the status of some errors calls for (RFC 9110)."""
+    if isinstance(error, MethodNotAllowed):
+        return (("Allow", ALLOWED),)
+    if isinstance(error, errors.RangeNotSatisfiable):
+        return (("Content-Range", f"bytes */{error.size}"),)
+    if isinstance(error, errors.Overloaded):
+        return (("Retry-After", "1"),)
+    return ()
 
 
 def page_headers(nonce: str) -> Headers:
@@ -160,7 +172,7 @@ def _described(error: Exception) -> tuple[Status, str]:
 
 def _type(kind: type) -> str:
     """Return the stable name of a kind of problem; ``about:blank`` where the status says it all (RFC 9457, 4.2.1)."""
-    if issubclass(kind, errors.RequestError | errors.NotFound | errors.CatalogError):
+    if issubclass(kind, errors.RequestError | errors.NotFound | errors.Overloaded | errors.CatalogError):
         return "urn:gisservice:problem:" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
     return "about:blank"
 

@@ -28,9 +28,11 @@ def test_every_class_has_a_status_by_its_nearest_base(kind: type[Exception]) -> 
     status = status_of(kind.__new__(kind))
     expected = 500
     if issubclass(kind, errors.RequestError):
-        expected = 406 if kind is errors.NotAcceptable else 400
+        expected = {errors.NotAcceptable: 406, errors.RangeNotSatisfiable: 416}.get(kind, 400)
     elif issubclass(kind, errors.NotFound):
         expected = 404
+    elif kind is errors.Overloaded:
+        expected = 503
     assert status.code == expected
     assert status.title and status.sentence
 

@@ -67,7 +67,33 @@ def test_an_overlong_accept_is_refused() -> None:
     ],
 )
 def test_gzip_is_sent_to_those_who_take_it(header: str, expected: bool) -> None:
-    assert negotiation.takes_gzip(header) is expected
+    assert negotiation.content_coding(header, ("gzip",)) == ("gzip" if expected else "")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", ""),
+        ("gzip, deflate, br, zstd", "br"),
+        ("br", "br"),
+        ("BR", "br"),
+        ("gzip", "gzip"),
+        ("*", "br"),
+        ("gzip;q=0.8, br;q=0.8", "br"),
+        ("gzip, br;q=0.9", "gzip"),
+        ("gzip;q=0.5, br;q=0.501", "br"),
+        ("gzip;q=0, *;q=0.5", "br"),
+        ("br;q=0, *", "gzip"),
+        ("br;q=0, gzip;q=0", ""),
+        ("identity, br;q=0.9, gzip;q=0.9", ""),
+        ("identity;q=0.5, br;q=0.4, gzip;q=0.6", "gzip"),
+        ("deflate, zstd", ""),
+        ("identity;q=0", ""),
+        ("br;q=nonsense, gzip", "gzip"),
+    ],
+)
+def test_the_best_liked_coding_is_chosen_and_brotli_on_a_tie(header: str, expected: str) -> None:
+    assert negotiation.content_coding(header, ("br", "gzip")) == expected
 
 
 @pytest.mark.parametrize(
@@ -92,7 +118,7 @@ def test_entity_tags_are_found_by_weak_comparison(header: str, expected: bool) -
 
 @given(st.text())
 def test_any_header_is_an_answer_or_an_error_of_ours(text: str) -> None:
-    negotiation.takes_gzip(text)
+    assert negotiation.content_coding(text, ("br", "gzip")) in ("", "br", "gzip")
     negotiation.matches(text, '"abc"')
     try:
         assert negotiation.media_type(text, OFFERED) in OFFERED
