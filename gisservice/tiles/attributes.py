@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,11 +13,39 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pat
 
+from gisservice.model import Starts
+from gisservice.tiles.shapes import offsets, ranges
 from gisservice.tiles.source import ID_MAX
 
 ABSENT = -1
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Values:
+    """Distinct ``Value`` messages, framed as fields of a layer, end to end. They carry their type: 1, 1.0, true differ.
+
+    Message ``i`` is ``data[starts[i]:starts[i + 1]]``, bytes as uint8.
+    """
+
+    data: npt.NDArray[np.uint8]
+    starts: Starts
+
+    @classmethod
+    def of(cls, messages: Iterable[bytes]) -> Values:
+        """Frame messages and lay them end to end."""
+        framed_messages = [framed(0x22, message) for message in messages]
+        lengths = np.array([len(message) for message in framed_messages], dtype=np.int64)
+        return cls(np.frombuffer(b"".join(framed_messages), dtype=np.uint8), offsets(lengths))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def joined(self, which: npt.NDArray[np.integer[Any]]) -> bytes:
+        """Return these messages, one after the other."""
+        first = self.starts[which]
+        return self.data[ranges(first, self.starts[which + 1] - first)].tobytes()
 
 
 @dataclass(frozen=True)
@@ -28,8 +56,7 @@ class Attributes:
     fields: tuple[str, ...]
     """For each key the word that TileJSON 3 uses: Number, Boolean or String."""
     codes: npt.NDArray[np.int32]
-    values: tuple[bytes, ...]
-    """Distinct ``Value`` messages, framed as fields of a layer. They carry their type: 1, 1.0, true stay apart."""
+    values: Values
     distinct: npt.NDArray[np.int64]
     """Distinct values of each key."""
     omitted: dict[str, int]
@@ -79,9 +106,8 @@ def encode_attributes(table: pa.Table) -> Attributes:
             omitted[name] = int(infinite[indices].sum())
     codes = np.column_stack(columns) if columns else np.empty((table.num_rows, 0), dtype=np.int32)
     lost = {name: count for name, count in omitted.items() if count}
-    values = tuple(framed(0x22, message) for message in messages)
     counts = np.array(distinct, dtype=np.int64)
-    return Attributes(tuple(table.column_names), tuple(fields), codes, values, counts, lost)
+    return Attributes(tuple(table.column_names), tuple(fields), codes, Values.of(messages), counts, lost)
 
 
 def _dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gisservice.model import GeometryKind
-from gisservice.tiles.attributes import ABSENT, framed, varint
+from gisservice.tiles.attributes import ABSENT, Values, framed, varint
 from gisservice.tiles.grid import EXTENT
-from gisservice.tiles.shapes import Ints, Shapes, offsets, ranges, sums
+from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges, sums
 
 _TYPES = {GeometryKind.POINT: 1, GeometryKind.LINE: 2, GeometryKind.POLYGON: 3}
 _MOVE, _LINE, _CLOSE = 1, 2, 15
@@ -98,28 +99,30 @@ def varint_bytes(numbers: npt.NDArray[np.uint64], lengths: npt.NDArray[np.int64]
     return out
 
 
-def encode_tiles(name: str, features: TileFeatures, keys: Sequence[str], values: Sequence[bytes]) -> list[bytes]:
-    """Return the uncompressed tiles 0, 1, … that these features make; each has one layer called ``name``.
-
-    ``values`` are framed ``Value`` messages (:class:`~gisservice.tiles.attributes.Attributes`).
-    """
+def encode_tiles(name: str, features: TileFeatures, keys: Sequence[str], values: Values) -> list[bytes]:
+    """Return the uncompressed tiles 0, 1, … that these features make; each has one layer called ``name``."""
     tiles = int(features.tile[-1]) + 1 if len(features) else 0
-    tags = _Tags.of(features, tiles, len(values))
+    cuts_of = np.searchsorted(features.tile, np.arange(tiles + 1))
+    tags = _Tags.of(features.codes, cuts_of.tolist())
     stream, cuts = _feature_stream(features, tags)
     lengths = varint_lengths(stream)
     body = varint_bytes(stream, lengths).tobytes()
-    ends = offsets(lengths)[cuts[np.searchsorted(features.tile, np.arange(tiles + 1))]].tolist()
+    ends = offsets(lengths)[cuts[cuts_of]].tolist()
     head = _VERSION + framed(0x0A, name.encode())
     framed_keys = [framed(0x1A, key.encode()) for key in keys]
     out = []
     for tile in range(tiles):
         parts = [head, body[ends[tile] : ends[tile + 1]]]
-        parts += [framed_keys[key] for key in np.flatnonzero(tags.keys[tile]).tolist()]
-        parts += [
-            values[code] if code < len(values) else _counted(code - len(values)) for code in tags.tile_codes(tile)
-        ]
+        parts += [framed_keys[key] for key in tags.keys[tile]]
+        parts += _value_table(tags.codes[tile], values)
         out.append(framed(0x1A, b"".join([*parts, _EXTENT_FIELD])))
     return out
+
+
+def _value_table(codes: npt.NDArray[np.int32], values: Values) -> list[bytes]:
+    """Return the messages of codes: first the layer's values, then, in the last keys, the counts."""
+    known = int(np.searchsorted(codes >= len(values), True))
+    return [values.joined(codes[:known]), *map(_counted, (codes[known:] - len(values)).tolist())]
 
 
 def _counted(number: int) -> bytes:
@@ -132,34 +135,48 @@ class _Tags:
 
     numbers: npt.NDArray[np.uint64]
     cuts: Ints
-    keys: npt.NDArray[np.bool_]
-    codes: list[int]
-    code_cuts: list[int]
+    keys: list[list[int]]
+    codes: list[npt.NDArray[np.int32]]
 
     @classmethod
-    def of(cls, features: TileFeatures, tiles: int, known: int) -> _Tags:
-        feature, key = np.nonzero(features.codes != ABSENT)
-        code = features.codes[feature, key].astype(np.int64)
-        tile = features.tile[feature]
-        keys = np.zeros((tiles, features.codes.shape[1]), dtype=bool)
-        keys[tile, key] = True
-        local_key = (np.cumsum(keys, axis=1) - 1)[tile, key]
-        span = int(code.max()) + 1 if len(code) else 1
-        table, place = np.unique(tile * span + code, return_inverse=True)
-        # Values come key by key in the order of their first use: like beside like compresses well, and a tile's bytes
-        # depend on nothing outside it.
-        use = np.full(len(table), np.iinfo(np.int64).max)
-        np.minimum.at(use, place, key * len(features) + feature)
-        order = np.lexsort([use, table // span])
-        table, place = table[order], np.argsort(order)[place]
-        code_cuts = np.searchsorted(table // span, np.arange(tiles + 1))
-        numbers = np.empty((len(code), 2), dtype=np.uint64)
-        numbers[:, 0], numbers[:, 1] = local_key, place - code_cuts[tile]
-        cuts = 2 * offsets(np.bincount(feature, minlength=len(features)))
-        return cls(numbers.ravel(), cuts, keys, (table % span).tolist(), code_cuts.tolist())
+    def of(cls, codes: npt.NDArray[np.int32], tiles: Sequence[int]) -> _Tags:
+        """Number keys and values tile by tile; ``tiles`` cuts the features into tiles.
 
-    def tile_codes(self, tile: int) -> list[int]:
-        return self.codes[self.code_cuts[tile] : self.code_cuts[tile + 1]]
+        Values come key by key in the order of their first use: like beside like compresses well, and a tile's bytes
+        depend on nothing outside it.
+        """
+        first_use = np.empty(int(codes.max(initial=0)) + 1, dtype=np.int64)
+        present = codes != ABSENT
+        numbers, keys, tables = [np.empty((0, 2), dtype=np.uint64)], [], []
+        for first, last in pairwise(tiles):
+            tags, used, table = _numbered(codes[first:last], present[first:last], first_use)
+            numbers.append(tags)
+            keys.append(used)
+            tables.append(table)
+        cuts = 2 * offsets(present.sum(axis=1))
+        return cls(np.concatenate(numbers).ravel(), cuts, keys, tables)
+
+
+def _numbered(
+    codes: npt.NDArray[np.int32], present: Flags, first_use: Ints
+) -> tuple[npt.NDArray[np.uint64], list[int], npt.NDArray[np.int32]]:
+    """Return a tile's tags (key, value), feature by feature, the keys it uses and the codes of its values.
+
+    ``first_use`` is room for one number a code; what it holds before does not matter.
+    """
+    by_key = present.T
+    column = codes.T[by_key]
+    place = np.arange(len(column))
+    first_use[column[::-1]] = place[::-1]  # where a code comes more than once, its first place is written last
+    use = first_use[column]
+    first = use == place
+    local = np.empty(by_key.shape, dtype=np.uint64)
+    local[by_key] = (np.cumsum(first) - 1)[use]
+    used = by_key.any(axis=1)
+    tags = np.empty((len(column), 2), dtype=np.uint64)
+    tags[:, 0] = np.broadcast_to(np.cumsum(used) - 1, present.shape)[present]
+    tags[:, 1] = local.T[present]
+    return tags, np.flatnonzero(used).tolist(), column[first]
 
 
 def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[np.uint64], Ints]:
