@@ -62,7 +62,7 @@ ITEM_SEPARATOR = b",\n"
 ROWS_PER_GROUP = 4096
 """Of the Parquet files: small enough that a box reads little, large enough to compress well."""
 
-_DECIMALS = 8
+DECIMALS = 8
 """Of a degree, in items: 1.1 mm at the equator; RFC 7946, section 11.2, finds six decimals plenty."""
 
 _TILE_ID_MAX = 2**53 - 1
@@ -197,11 +197,11 @@ def _write_internal(path: Path, records: Records, order: npt.NDArray[np.int64]) 
 def _write_serve(path: Path, records: Records, order: npt.NDArray[np.int64], table: pa.Table) -> None:
     ids = [records.ids[row] for row in order]
     distinct, record_geometry = _distinct(records.lonlat[order], records.kind)
-    geometries = _ragged(distinct, records.kind)
+    geometries = ragged(distinct, records.kind)
     bounds = shapely.bounds(distinct) if len(distinct) else np.empty((0, 4))
     boxes = bounds[record_geometry]
     with PackWriter(path, {"count": len(ids), "kind": str(records.kind)}) as pack:
-        starts = _write_items(pack, ids, _geometry_texts(geometries), record_geometry, table)
+        starts = _write_items(pack, ids, geometry_texts(geometries), record_geometry, table)
         pack.array("item_starts", starts)
         pack.array("boxes", boxes)
         for height, level in enumerate(build_levels(boxes), start=1):
@@ -229,7 +229,8 @@ def _distinct(lonlat: npt.NDArray[Any], kind: GeometryKind) -> tuple[npt.NDArray
     return flat[where], uses
 
 
-def _ragged(distinct: npt.NDArray[Any], kind: GeometryKind) -> Geometries:
+def ragged(distinct: npt.NDArray[Any], kind: GeometryKind) -> Geometries:
+    """Return shapely geometries of one kind, single or multi, as flat arrays."""
     pieces, owners = shapely.get_parts(distinct, return_index=True)
     starts = np.searchsorted(owners, np.arange(len(distinct) + 1)).astype(np.int64)
     if not len(distinct):
@@ -245,9 +246,9 @@ def _ragged(distinct: npt.NDArray[Any], kind: GeometryKind) -> Geometries:
     return Geometries(kind, coordinates, rings.astype(np.int64), parts.astype(np.int64), starts)
 
 
-def _geometry_texts(geometries: Geometries) -> list[bytes]:
-    """Return each distinct geometry as GeoJSON, formatted once however many records share it."""
-    rounded = np.round(geometries.coordinates, _DECIMALS) + 0.0  # minus zero would be printed as -0.0
+def geometry_texts(geometries: Geometries, decimals: int = DECIMALS) -> list[bytes]:
+    """Return each geometry as GeoJSON, its positions rounded to so many decimals; one part alone is no multi."""
+    rounded = np.round(geometries.coordinates, decimals) + 0.0  # minus zero would be printed as -0.0
     rings, parts, starts = geometries.rings.tolist(), geometries.parts.tolist(), geometries.starts.tolist()
     single, multi = _TYPES[geometries.kind]
 
