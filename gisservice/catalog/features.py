@@ -145,14 +145,7 @@ class Features:
 
     def distinct_shapes(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
         """Return distinct geometries, by their positions in :attr:`geometries`, as :meth:`shapes` does."""
-        taken = take(self.geometries, which.astype(np.int64))
-        offsets: tuple[Starts, ...] = (taken.rings, taken.parts, taken.starts)
-        if self.kind is GeometryKind.LINE:
-            offsets = (taken.rings, taken.parts[taken.starts])
-        elif self.kind is GeometryKind.POINT:
-            offsets = (taken.rings[taken.parts[taken.starts]],)
-        shapes: npt.NDArray[Any] = shapely.from_ragged_array(_MULTI[self.kind], taken.coordinates, offsets)
-        return shapes
+        return shapes_of(take(self.geometries, which.astype(np.int64)))
 
     def _geometries(self, coordinates: str) -> Geometries:
         rings, parts, starts = (self._pack.array(name) for name in ("rings", "parts", "starts"))
@@ -164,6 +157,17 @@ class Features:
 
     def _id_bytes(self, row: int) -> bytes:
         return bytes(self._ids[self._id_starts[row] : self._id_starts[row + 1]])
+
+
+def shapes_of(geometries: Geometries) -> npt.NDArray[Any]:
+    """Return flat geometries as shapely multi-geometries."""
+    offsets: tuple[Starts, ...] = (geometries.rings, geometries.parts, geometries.starts)
+    if geometries.kind is GeometryKind.LINE:
+        offsets = (geometries.rings, geometries.parts[geometries.starts])
+    elif geometries.kind is GeometryKind.POINT:
+        offsets = (geometries.rings[geometries.parts[geometries.starts]],)
+    shapes: npt.NDArray[Any] = shapely.from_ragged_array(_MULTI[geometries.kind], geometries.coordinates, offsets)
+    return shapes
 
 
 def take(geometries: Geometries, which: npt.NDArray[np.int64]) -> Geometries:
