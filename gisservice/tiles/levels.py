@@ -11,11 +11,15 @@ A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns
 ``rings_16`` …   int64       vertices to rings; see :class:`gisservice.tiles.shapes.Shapes`
 ``starts_16`` …  int64 n+1   rings to geometries
 ``outer_16`` …   bool        which rings are exterior
+``codes``        int32 r,k   for each record and column the place of its value in ``values``; -1: it has none
+``values``       bytes       distinct values as finished messages; see :class:`gisservice.tiles.attributes.Values`
+``value_starts`` int64       where each value begins
 ================ =========== ======================================================================================
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +30,7 @@ import numpy.typing as npt
 from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind, Starts
 from gisservice.pack import Pack, PackWriter
+from gisservice.tiles.attributes import Values
 from gisservice.tiles.grid import EXTENT_BITS
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
@@ -46,6 +51,9 @@ class LevelsWriter:
         self._pack.array("ranks", plan.ranks)
         self._pack.array("areas", plan.areas)
         self._pack.array("centres", plan.centres)
+        self._pack.array("codes", plan.attributes.codes)
+        self._pack.array("values", plan.attributes.values.data)
+        self._pack.array("value_starts", plan.attributes.values.starts)
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +92,8 @@ class Levels:
         self.maxzoom: int = about["maxzoom"]
         self.count: int = about["count"]
         """Distinct geometries."""
+        self.keys: tuple[str, ...] = tuple(about["keys"])
+        """Names of the properties: the columns, how many records a stack has, how many a merged group has."""
         self.class_columns: tuple[str, ...] = tuple(about["class_columns"])
         """Columns that features keep when bytes are short."""
         self.merge_by: str | None = about["merge_by"]
@@ -104,6 +114,16 @@ class Levels:
     def centres(self) -> Ints:
         """Middle of the box of each geometry in units of the deepest zoom, shape (count, 2)."""
         return self._part("centres")
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The attributes of each record as places in :attr:`values`, shape (records, columns); -1 for none."""
+        return self._part("codes")
+
+    @cached_property
+    def values(self) -> Values:
+        """Every distinct attribute value of the layer, ready to be put into a tile."""
+        return Values(self._part("values"), self._part("value_starts"))
 
     def limit(self, z: int) -> int:
         """Return the rank from which geometries are merged, turned to dust or dropped at a zoom."""
@@ -157,6 +177,7 @@ def _about(plan: Plan) -> dict[str, Any]:
         "minzoom": plan.minzoom,
         "maxzoom": plan.maxzoom,
         "count": len(plan.stack),
+        "keys": plan.keys,
         "class_columns": [key for key, kept in zip(plan.attributes.keys, classes.tolist(), strict=True) if kept],
         "merge_by": plan.attributes.keys[plan.merge_by] if plan.merge_by >= 0 else None,
     }

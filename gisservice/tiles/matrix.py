@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gisservice import crs
-from gisservice.crs import CRS, CRS84
+from gisservice.crs import CRS, CRS84, Reprojection, parse, reprojection, square_lonlat, square_positions, uri
 from gisservice.errors import TileMatrixSetNotFound, TileOutsideMatrix
 from gisservice.model import BBox
 from gisservice.tiles.grid import BUFFER, EXTENT, EXTENT_BITS, TileCoord, address_number
@@ -119,7 +118,7 @@ class TileMatrixSet:
         if self._mercator:
             half = -self.matrices[0].origin[0]
             shares = np.array([[west, north], [east, south]]) / (2.0 * half) * (1.0, -1.0) + 0.5
-            (west, north), (east, south) = crs.square_lonlat(shares).tolist()
+            (west, north), (east, south) = square_lonlat(shares).tolist()
             # What lies beyond the square is drawn on its edge.
             north, south = (90.0 if shares[0, 1] <= 0 else north), (-90.0 if shares[1, 1] >= 1 else south)
         else:
@@ -133,7 +132,9 @@ class TileMatrixSet:
         """
         matrix = self.matrices[z]
         if self._mercator:
-            return crs.square_positions(lonlat) * (matrix.width << EXTENT_BITS)
+            shares = square_positions(lonlat)
+            shares *= matrix.width << EXTENT_BITS
+            return shares
         out = self._operation.invert(lonlat)
         out -= matrix.origin
         out *= (1.0 / matrix.unit, -1.0 / matrix.unit)
@@ -161,7 +162,7 @@ class TileMatrixSet:
     def to_json(self) -> dict[str, Any]:
         """Return the tile matrix set as the standard's JSON document."""
         west, south, east, north = self.matrices[0].bounds
-        reference = {"crs": crs.uri(self.crs), "orderedAxes": list(self.axes)}
+        reference = {"crs": uri(self.crs), "orderedAxes": list(self.axes)}
         return {
             "id": self.id,
             "title": self.title,
@@ -177,10 +178,10 @@ class TileMatrixSet:
         return self.pyramid_shift == 0
 
     @cached_property
-    def _operation(self) -> crs.Reprojection:
+    def _operation(self) -> Reprojection:
         """From the grid's CRS to CRS84: the operation that ingest takes for layers of that CRS."""
         area = self.crs.area_of_use
-        return crs.reprojection(self.crs, CRS84, area.bounds if area is not None else None)
+        return reprojection(self.crs, CRS84, area.bounds if area is not None else None)
 
     @cached_property
     def _extent(self) -> BBox:
@@ -251,7 +252,7 @@ WEB_MERCATOR_QUAD = TileMatrixSet(
     id="WebMercatorQuad",
     title="Google Maps Compatible for the World",
     uri="http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad",
-    crs=crs.parse("EPSG:3857"),
+    crs=parse("EPSG:3857"),
     axes=("X", "Y"),
     scales="http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
     matrices=_halving(25, 2 * _HALF_SQUARE_M / TILE_CELLS, 1.0, (-_HALF_SQUARE_M, _HALF_SQUARE_M)),
@@ -277,7 +278,7 @@ VIRGINIA_NORTH_FEET = TileMatrixSet(
     id="VirginiaNorthFeet",
     title="Virginia North State Plane, US survey feet",
     uri=None,
-    crs=crs.parse("EPSG:2283"),
+    crs=parse("EPSG:2283"),
     axes=("X", "Y"),
     scales=None,
     # Area of use: eastings 11,031,977 to 12,058,137 and northings 6,599,297 to 7,220,875; 2**20 feet hold it.
