@@ -37,14 +37,20 @@ serve: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-test.lock
 	@touch $@
 
-# Debian's browser, for the tests that look at pages, and GDAL's own programs, as a second opinion on positions.
-# Elsewhere the tests use what is there, or say why they skip.
+# Other people's programs that read our tiles in the tests: MapLibre, the decoder of browsers, the style specification.
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json static/install.py | .venv/installed
+	$(BIN)/python static/install.py tests/clients
+	@touch $@
+
+# Debian's browser, for the tests that look at pages; GDAL's own programs, as a second opinion on positions; PostGIS, as
+# one on filters. Elsewhere the tests use what is there, or say why they skip.
 system:
-	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! { command -v chromium && command -v ogr2ogr; } >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium gdal-bin >/dev/null; \
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && \
+		! { command -v chromium && command -v ogr2ogr && ls /usr/share/postgresql/*/extension/postgis.control; } >/dev/null 2>&1; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium gdal-bin postgresql-postgis >/dev/null; \
 	fi
 
-test: .venv/installed-test system lint
+test: .venv/installed-test tests/clients/node_modules/.package-lock.json system lint
 	$(BIN)/python -m pytest -m "not slow" -n 2
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
@@ -63,4 +69,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv static/vendor data/sample data/published
+	rm -rf .venv static/vendor tests/clients/node_modules data/sample data/published

