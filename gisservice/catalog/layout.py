@@ -67,6 +67,9 @@ DECIMALS = 8
 
 _TILE_ID_MAX = 2**53 - 1
 _JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_POSITIONS_AT_ONCE = 1 << 17
+"""Written as one text at a time, 5 MB or so."""
+
 _ROWS_AT_ONCE = 2048
 """Made Python objects of at a time, on the way to JSON."""
 
@@ -248,26 +251,49 @@ def ragged(distinct: npt.NDArray[Any], kind: GeometryKind) -> Geometries:
 
 def geometry_texts(geometries: Geometries, decimals: int = DECIMALS) -> list[bytes]:
     """Return each geometry as GeoJSON, its positions rounded to so many decimals; one part alone is no multi."""
-    rounded = np.round(geometries.coordinates, decimals) + 0.0  # minus zero would be printed as -0.0
-    rings, parts, starts = geometries.rings.tolist(), geometries.parts.tolist(), geometries.starts.tolist()
-    single, multi = _TYPES[geometries.kind]
-
-    def part(index: int) -> Any:
-        first, last = parts[index], parts[index + 1]
-        if geometries.kind is GeometryKind.POINT:
-            return rounded[rings[first]]
-        if geometries.kind is GeometryKind.LINE:
-            return rounded[rings[first] : rings[last]]
-        return [rounded[rings[ring] : rings[ring + 1]] for ring in range(first, last)]
-
     texts: list[bytes] = []
-    for first, last in pairwise(starts):
-        if last - first == 1:
-            value = {"type": single, "coordinates": part(first)}
-        else:
-            value = {"type": multi, "coordinates": [part(index) for index in range(first, last)]}
-        texts.append(orjson.dumps(value, option=_JSON_OPTIONS))
+    edges = geometries.rings[geometries.parts[geometries.starts]]
+    first = 0
+    while first < len(geometries):
+        last = max(first + 1, int(np.searchsorted(edges, edges[first] + _POSITIONS_AT_ONCE, side="right")) - 1)
+        texts += _some_geometry_texts(geometries, first, last, decimals)
+        first = last
     return texts
+
+
+def _some_geometry_texts(geometries: Geometries, first: int, last: int, decimals: int) -> list[bytes]:
+    """Write all positions as one text, and cut it where rings end: fifty times fewer calls than ring by ring."""
+    parts, starts = geometries.parts.tolist(), geometries.starts.tolist()
+    ring_texts = _ring_texts(geometries, parts[starts[first]], parts[starts[last]], decimals)
+    offset = parts[starts[first]]
+    single, multi = (kind.encode() for kind in _TYPES[geometries.kind])
+
+    def part(index: int) -> bytes:
+        texts = ring_texts[parts[index] - offset : parts[index + 1] - offset]
+        if geometries.kind is GeometryKind.POLYGON:
+            return b"[[%b]]" % b"],[".join(texts)
+        return b"[%b]" % texts[0] if geometries.kind is GeometryKind.LINE else texts[0]
+
+    found: list[bytes] = []
+    for begin, end in pairwise(starts[first : last + 1]):
+        if end - begin == 1:
+            found.append(b'{"type":"%b","coordinates":%b}' % (single, part(begin)))
+        else:
+            members = b",".join([part(index) for index in range(begin, end)])
+            found.append(b'{"type":"%b","coordinates":[%b]}' % (multi, members))
+    return found
+
+
+def _ring_texts(geometries: Geometries, first: int, last: int, decimals: int) -> list[bytes]:
+    """Return the positions of each ring, ``[x,y],[x,y]``, without brackets around them."""
+    rings = geometries.rings[first : last + 1]
+    positions = geometries.coordinates[rings[0] : rings[-1]]
+    rounded = np.round(positions, decimals) + 0.0  # minus zero would be printed as -0.0
+    text = orjson.dumps(np.ascontiguousarray(rounded), option=_JSON_OPTIONS)
+    closings = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("]"))
+    ends = np.concatenate([[0], closings[:-1] + 1])  # one past each position; each begins one further, past [ or ,
+    cuts = ends[rings - rings[0]].tolist()
+    return [text[begin + 1 : end] for begin, end in pairwise(cuts)]
 
 
 def _write_items(
