@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gisservice.model import Geometries, GeometryKind
 from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
 from gisservice.tiles.noding import Borders, crossings, snap_round
-from gisservice.tiles.shapes import Flags, Ints, Shapes, from_geometries, offsets, ranges, replace, sums, tidy
+from gisservice.tiles.shapes import Flags, Ints, Shapes, enlarged, from_geometries, offsets, ranges, sums, tidy
 from gisservice.tiles.validity import invalid, repair
 
 TOLERANCE = 1.0
@@ -34,7 +34,9 @@ class Generaliser:
             shapes = self._noded(tidy(from_geometries(geometries, PYRAMID_ZOOM_MAX)))
         else:
             shapes = tidy(from_geometries(geometries, maxzoom))
-        self._deepest, self._broken = _valid(_enlarged(shapes, geometries, maxzoom))
+        self._deepest, self._broken = _valid(
+            enlarged(shapes, from_geometries(geometries, maxzoom))
+        )  # at maxzoom everything is drawn
         self._importance = importance(self._deepest)
 
     def _noded(self, shapes: Shapes) -> Shapes:
@@ -92,21 +94,6 @@ def _valid(shapes: Shapes) -> tuple[Shapes, int]:
         return shapes, 0
     bad = np.flatnonzero(invalid(shapes))
     return (repair(shapes, bad) if len(bad) else shapes), len(bad)
-
-
-def _enlarged(shapes: Shapes, geometries: Geometries, maxzoom: int) -> Shapes:
-    """Give polygons and lines too small for the deepest zoom one unit of extent: there, everything is drawn."""
-    if shapes.kind == GeometryKind.POINT:
-        return shapes
-    whole = from_geometries(geometries, maxzoom)
-    gone = np.flatnonzero((np.diff(shapes.starts) == 0) & (np.diff(whole.vertices) > 0))
-    if not len(gone):
-        return shapes
-    around = np.array([[0, 0], [1, 0], [1, 1], [0, 1]] if shapes.kind == GeometryKind.POLYGON else [[0, 0], [1, 0]])
-    rows = np.arange(len(gone) + 1, dtype=np.int64)
-    xy = (whole.xy[whole.vertices[gone]][:, None, :] + around).reshape(-1, 2)
-    small = Shapes(shapes.kind, xy, len(around) * rows, rows, np.ones(len(gone), dtype=bool))
-    return replace(shapes, gone, small)
 
 
 def importance(shapes: Shapes) -> npt.NDArray[np.float64]:

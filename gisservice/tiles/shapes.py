@@ -120,7 +120,11 @@ def following(rings: Starts) -> Ints:
 
 def from_geometries(geometries: Geometries, z: int) -> Shapes:
     """Quantise geometries on the world grid to the level units of zoom ``z``; nothing is dropped yet."""
-    xy = quantise(geometries.coordinates, z)
+    return with_positions(geometries, quantise(geometries.coordinates, z))
+
+
+def with_positions(geometries: Geometries, xy: Ints) -> Shapes:
+    """Return geometries as shapes with ``xy`` for their coordinates; nothing is dropped but closing vertices."""
     if geometries.kind == GeometryKind.POINT:
         starts = geometries.rings[geometries.parts[geometries.starts]]
         rows = np.arange(len(geometries) + 1, dtype=np.int64)
@@ -247,3 +251,17 @@ def _tidy_points(shapes: Shapes) -> Shapes:
     same = np.zeros(len(rows), dtype=bool)
     same[order[1:]] = (rows[order[1:]] == rows[order[:-1]]).all(axis=1)
     return shapes.keep_vertices(~same) if same.any() else shapes
+
+
+def enlarged(shapes: Shapes, whole: Shapes) -> Shapes:
+    """Give polygons and lines that became too small for their unit one unit of extent, where they begin.
+
+    ``whole`` are the same geometries in the same unit before anything was dropped.
+    """
+    gone = np.flatnonzero((np.diff(shapes.starts) == 0) & (np.diff(whole.vertices) > 0))
+    if shapes.kind == GeometryKind.POINT or not len(gone):
+        return shapes
+    around = np.array([[0, 0], [1, 0], [1, 1], [0, 1]] if shapes.kind == GeometryKind.POLYGON else [[0, 0], [1, 0]])
+    rows = np.arange(len(gone) + 1, dtype=np.int64)
+    xy = (whole.xy[whole.vertices[gone]][:, None, :] + around).reshape(-1, 2)
+    return replace(shapes, gone, Shapes(shapes.kind, xy, len(around) * rows, rows, np.ones(len(gone), dtype=bool)))
