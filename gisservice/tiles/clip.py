@@ -88,6 +88,17 @@ def place(shapes: Shapes, z: int) -> Placement:
     return Placement(blocks.shapes, row, blocks.origin[row], x, y, inside)
 
 
+def place_in(shapes: Shapes, x: int, y: int) -> Placement:
+    """Pair shapes in level units with one tile: those whose boxes touch it."""
+    box = shapes.bounds()
+    box -= np.array([x, y, x, y], dtype=np.int64) << EXTENT_BITS
+    touching = (box[:, 0] <= _HIGH) & (box[:, 1] <= _HIGH) & (box[:, 2] >= _LOW) & (box[:, 3] >= _LOW)
+    rows = np.flatnonzero(touching & (np.diff(shapes.vertices) > 0))
+    box = box[rows]
+    inside: Flags = (box[:, 0] >= _LOW) & (box[:, 1] >= _LOW) & (box[:, 2] <= _HIGH) & (box[:, 3] <= _HIGH)
+    return Placement(shapes, rows, rows, np.full(len(rows), x), np.full(len(rows), y), inside)
+
+
 def _touched(shapes: Shapes, origin: Ints, z: int) -> _Blocks:
     """Return the shapes that are not empty, with the tiles that their boxes touch."""
     box = shapes.bounds()

@@ -34,9 +34,8 @@ class Generaliser:
             shapes = self._noded(tidy(from_geometries(geometries, PYRAMID_ZOOM_MAX)))
         else:
             shapes = tidy(from_geometries(geometries, maxzoom))
-        self._deepest, self._broken = _valid(
-            enlarged(shapes, from_geometries(geometries, maxzoom))
-        )  # at maxzoom everything is drawn
+        whole = from_geometries(geometries, maxzoom)
+        self._deepest, self._broken = _valid(enlarged(shapes, whole))  # at the deepest zoom everything is drawn
         self._importance = importance(self._deepest)
 
     def _noded(self, shapes: Shapes) -> Shapes:

@@ -127,7 +127,9 @@ def _select(plan: Plan, z: int, shapes: Shapes, limit: int) -> selection.Selecti
     if plan.kind != GeometryKind.POLYGON:
         return selection.select(shapes, plan.ranks, limit)
     if not plan.coverage:
-        return selection.select_with_dust(shapes, plan.ranks, limit, plan.areas, plan.centres, plan.maxzoom - z)
+        shift = plan.maxzoom - z
+        side = selection.dust_side(plan.ranks, limit, plan.areas, shift)
+        return selection.select_with_dust(shapes, plan.ranks, limit, plan.areas, plan.centres, shift, side)
     classes = plan.attributes.codes[plan.first, plan.merge_by] if plan.merge_by >= 0 else np.zeros_like(plan.first)
     return selection.select_with_merged(shapes, plan.ranks, limit, classes, plan.centres >> (plan.maxzoom - z))
 

@@ -33,6 +33,7 @@ from gisservice.pack import Pack, PackWriter
 from gisservice.tiles.attributes import Values
 from gisservice.tiles.grid import EXTENT_BITS
 from gisservice.tiles.plan import Plan
+from gisservice.tiles.selection import dust_side
 from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
 
 LEVELS_FILE = "tiles.levels"
@@ -99,6 +100,7 @@ class Levels:
         self.merge_by: str | None = about["merge_by"]
         """Column that small polygons of a coverage must agree in to be drawn as one."""
         self._parts: dict[str, npt.NDArray[Any]] = {}
+        self._sides: dict[int, int] = {}
 
     @property
     def ranks(self) -> Ints:
@@ -132,6 +134,13 @@ class Levels:
     def detail(self, z: int) -> int:
         """Return the rank from which features carry only the class columns at a zoom."""
         return int(self._part("thresholds")[self._row(z), 1])
+
+    def dust_side(self, z: int) -> int:
+        """Return the side, in level units, of the squares that small polygons are drawn as at a zoom."""
+        side = self._sides.get(z)
+        if side is None:
+            side = self._sides[z] = dust_side(self.ranks, self.limit(z), self.areas, self.maxzoom - z)
+        return side
 
     def shapes(self, z: int, which: Ints) -> Shapes:
         """Return some geometries in level units of zoom ``z``, tidy and valid, in this order.

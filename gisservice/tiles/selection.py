@@ -26,7 +26,7 @@ from gisservice.tiles.validity import invalid, repair
 SMALL_AREA = 4
 """Square level units (half a pixel by half a pixel at 512 pixels a tile, and less): polygons below it are summed up."""
 
-_CELL_BITS = 6
+CELL_BITS = 6
 """Small polygons are summed up within cells of 64 level units: 4 to 8 pixels."""
 
 _DUST_AREA = 16.0
@@ -118,25 +118,35 @@ def select_with_merged(shapes: Shapes, ranks: Ints, limit: int, classes: Ints, c
     """
     chosen = select(shapes, ranks, limit)
     rest = np.flatnonzero(ranks >= limit)
-    cells = centres[rest] >> _CELL_BITS
-    _, group = np.unique(np.column_stack([cells, classes[rest]]), axis=0, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    cuts = offsets(np.bincount(group)) if len(rest) else chosen.cuts
-    members = rest[order]
+    alike = np.column_stack([centres[rest] >> CELL_BITS, classes[rest]])
+    order = np.lexsort(alike.T[::-1])
+    alike, members = alike[order], rest[order]
+    opens = np.flatnonzero((alike[1:] != alike[:-1]).any(axis=1)) + 1
+    cuts = np.concatenate([[0], opens, [len(rest)]]) if len(rest) else chosen.cuts
     return Selection(concatenate([chosen.shapes, _merged(shapes.take(members), cuts)]), chosen.drawn, members, cuts)
 
 
-def select_with_dust(shapes: Shapes, ranks: Ints, limit: int, areas: Ints, centres: Ints, shift: int) -> Selection:
+def dust_side(ranks: Ints, limit: int, areas: Ints, shift: int) -> int:
+    """Return the side of the squares of a zoom: no polygon of rank ``limit`` or beyond has more area.
+
+    ``ranks`` and ``areas`` (doubled, ``shift`` zooms deeper) are those of the whole layer: the squares of a zoom are
+    of one size.
+    """
+    largest = float(areas[ranks >= limit].max(initial=0)) / (2 << 2 * shift)
+    return int(np.ceil(np.sqrt(max(_DUST_AREA, largest))))
+
+
+def select_with_dust(
+    shapes: Shapes, ranks: Ints, limit: int, areas: Ints, centres: Ints, shift: int, side: int
+) -> Selection:
     """Draw the polygons of rank below ``limit``, and squares that have as much area as the rest together.
 
     ``areas`` (doubled) and ``centres`` (n, 2) are those of the polygons ``shift`` zooms deeper, so that what has no
-    extent here counts too. Areas are added up cell by cell in the order of rank; where the sum passes a multiple of
+    extent here counts too; ``side`` is that of a square (:func:`dust_side`). Areas are added up cell by cell in the order of rank; where the sum passes a multiple of
     a square's area, the polygon there is drawn as that square.
     """
     rest = np.flatnonzero(ranks >= limit)
-    largest = float(areas[rest].max(initial=0)) / (2 << 2 * shift)
-    side = int(np.ceil(np.sqrt(max(_DUST_AREA, largest))))
-    cells = centres[rest] >> (shift + _CELL_BITS)
+    cells = centres[rest] >> (shift + CELL_BITS)
     order = np.lexsort([ranks[rest], cells[:, 1], cells[:, 0]])
     rest, cells = rest[order], cells[order]
     total = np.cumsum(areas[rest])
