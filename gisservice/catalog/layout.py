@@ -78,6 +78,7 @@ _TYPES = {
     GeometryKind.LINE: ("LineString", "MultiLineString"),
     GeometryKind.POLYGON: ("Polygon", "MultiPolygon"),
 }
+_TYPE_NAMES = {0: "Point", 1: "LineString", 3: "Polygon", 4: "MultiPoint", 5: "MultiLineString", 6: "MultiPolygon"}
 _TYPE_IDS = {GeometryKind.POINT: (0, 4), GeometryKind.LINE: (1, 5), GeometryKind.POLYGON: (3, 6)}
 
 
@@ -110,7 +111,8 @@ def write_features(folder: Path, records: Records) -> None:
     order = _order(records)
     table = _table(records.frame, order)
     with writing("records"):
-        _write_parquet(folder / PARQUET_FILE, table, records.frame, order)
+        shapes = records.frame.geometry
+        write_geoparquet(folder / PARQUET_FILE, table, shapes.name, shapes.to_numpy()[order], shapes.crs)
         if records.internal is not None and len(records.internal.columns):
             _write_internal(folder / INTERNAL_FILE, records, order)
         (folder / SERVE_FILE).parent.mkdir(exist_ok=True)
@@ -160,30 +162,31 @@ def _arrow(frame: pandas.DataFrame) -> pa.Table:
         raise PublishError(f"A column holds values of more than one type: {told}.", source="records") from exc
 
 
-def _write_parquet(path: Path, table: pa.Table, frame: geopandas.GeoDataFrame, order: npt.NDArray[np.int64]) -> None:
-    """Write GeoParquet 1.1 with a covering: the box of each row as a struct column, named in the metadata."""
-    geometries = frame.geometry.to_numpy()[order]
-    bounds = shapely.bounds(geometries) if len(geometries) else np.empty((0, 4))
-    taken = {*table.column_names, frame.geometry.name}
+def write_geoparquet(path: Path, table: pa.Table, geometry: str, shapes: npt.NDArray[Any], system: crs.CRS) -> None:
+    """Write GeoParquet 1.1: a table, and the shape of each row (in ``system``, x before y) in a column ``geometry``.
+
+    It has a covering: the box of each row as a struct column, named in the metadata.
+    """
+    bounds = shapely.bounds(shapes) if len(shapes) else np.empty((0, 4))
+    taken = {*table.column_names, geometry}
     covering = next(name for name in ("bbox", "geometry_bbox", "_geometry_bbox") if name not in taken)
     corners = ("xmin", "ymin", "xmax", "ymax")
-    wkb = pa.array(shapely.to_wkb(geometries), type=pa.binary())
+    wkb = pa.array(shapely.to_wkb(shapes), type=pa.binary())
     boxes = pa.StructArray.from_arrays([pa.array(bounds[:, i]) for i in range(4)], names=corners)
-    types = sorted(set(frame.geom_type))
     geo = {
         "version": "1.1.0",
-        "primary_column": frame.geometry.name,
+        "primary_column": geometry,
         "columns": {
-            frame.geometry.name: {
+            geometry: {
                 "encoding": "WKB",
-                "geometry_types": types,
-                "crs": frame.crs.to_json_dict() if frame.crs is not None else None,
+                "geometry_types": sorted({_TYPE_NAMES[number] for number in shapely.get_type_id(shapes).tolist()}),
+                "crs": system.to_json_dict(),
                 "covering": {"bbox": {corner: [covering, corner] for corner in corners}},
                 **({"bbox": [*bounds.min(axis=0)[:2], *bounds.max(axis=0)[2:]]} if len(bounds) else {}),
             }
         },
     }
-    complete = table.append_column(frame.geometry.name, wkb).append_column(covering, boxes)
+    complete = table.append_column(geometry, wkb).append_column(covering, boxes)
     metadata = {**(table.schema.metadata or {}), b"geo": json.dumps(geo).encode()}
     pq.write_table(complete.replace_schema_metadata(metadata), path, compression="zstd", row_group_size=ROWS_PER_GROUP)
 
@@ -303,7 +306,7 @@ def _write_items(
     starts = [0]
 
     def items() -> Iterator[bytes]:
-        for item_id, geometry, properties in zip(ids, record_geometry.tolist(), _properties(table), strict=True):
+        for item_id, geometry, properties in zip(ids, record_geometry.tolist(), properties_texts(table), strict=True):
             item = b'{"type":"Feature","id":%b,"geometry":%b,"properties":%b}%b' % (
                 orjson.dumps(item_id),
                 texts[geometry],
@@ -317,7 +320,8 @@ def _write_items(
     return np.array(starts, dtype=np.int64)
 
 
-def _properties(table: pa.Table) -> Iterator[bytes]:
+def properties_texts(table: pa.Table) -> Iterator[bytes]:
+    """Yield the ``properties`` of each row as JSON: no NaN, dates in ISO 8601, times in UTC with ``Z``."""
     names = table.column_names
     for first in range(0, table.num_rows, _ROWS_AT_ONCE):
         columns = [_values(column) for column in table.slice(first, _ROWS_AT_ONCE).columns]
