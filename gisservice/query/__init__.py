@@ -2,5 +2,14 @@
 
 from gisservice.query.geojson import encode_collection, encode_item
 from gisservice.query.select import select
+from gisservice.query.tiling import TileQuery, choose_properties, draw_tile, zoom_range
 
-__all__ = ["encode_collection", "encode_item", "select"]
+__all__ = [
+    "TileQuery",
+    "choose_properties",
+    "draw_tile",
+    "encode_collection",
+    "encode_item",
+    "select",
+    "zoom_range",
+]

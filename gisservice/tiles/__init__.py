@@ -1,4 +1,4 @@
-"""Map tiles: the grid, generalisation per zoom, the vector tile encoder, and the pyramid in one archive.
+"""Map tiles: the grids, generalisation per zoom, the vector tile encoder, and the pyramid in one archive.
 
 ::
 
@@ -14,12 +14,15 @@
     level       the tiles of one zoom within their byte budget, and the account of what was lost
     levels      the shapes of every zoom, kept in a memory-mapped file
     archive     PMTiles 3, written and memory-mapped
+    matrix      the grids that tiles are offered in, as clients are told of them
+    dynamic     one tile of any grid, drawn when it is asked for
     pyramid     all zooms, over the cores, into archives, levels and account
 """
 
 from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, Archive
 from gisservice.tiles.grid import BUFFER, EXTENT, TileCoord, parse_tile
 from gisservice.tiles.levels import LEVELS_FILE, Levels
+from gisservice.tiles.matrix import MATRIX_SETS, TileMatrixSet, matrix_set
 from gisservice.tiles.pyramid import REPORT_FILE, build_pyramid
 from gisservice.tiles.source import TileSource
 
@@ -28,12 +31,15 @@ __all__ = [
     "BUFFER",
     "EXTENT",
     "LEVELS_FILE",
+    "MATRIX_SETS",
     "REPORT_FILE",
     "TILES_FILE",
     "Archive",
     "Levels",
     "TileCoord",
+    "TileMatrixSet",
     "TileSource",
     "build_pyramid",
+    "matrix_set",
     "parse_tile",
 ]

@@ -1,0 +1,114 @@
+"""Tiles on demand: which records of a version a tile of any grid may show, and the tile drawn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+
+from gisservice.catalog import Features
+from gisservice.catalog.features import take
+from gisservice.errors import InvalidParameter, TileOutsideMatrix
+from gisservice.model import BBox, Condition
+from gisservice.tiles.dynamic import Candidates, draw, is_past, search_box, wider_box
+from gisservice.tiles.grid import TileCoord
+from gisservice.tiles.levels import Levels
+from gisservice.tiles.matrix import TileMatrixSet
+from gisservice.tiles.shapes import Ints
+
+_SQUARE_LATITUDE = 85.05
+"""Degrees; a little inside of where the pyramid's square ends."""
+
+
+@dataclass(frozen=True)
+class TileQuery:
+    """What a request for a drawn tile asks, parsed and checked.
+
+    ``filter`` None draws all records. ``properties`` None draws what the pyramid's tiles have; a tuple of columns
+    (:func:`choose_properties`) draws these on every feature, an empty one none.
+    """
+
+    matrix_set: TileMatrixSet
+    tile: TileCoord
+    filter: Condition | None = None
+    properties: tuple[str, ...] | None = None
+
+
+def zoom_range(levels: Levels, matrix_set: TileMatrixSet) -> tuple[int, int]:
+    """Return the first and the last zoom of a grid at which a layer has tiles.
+
+    The first is the one that matches the first of the pyramid; the last lies past the pyramid, where a cell is about
+    a centimetre.
+    """
+    return max(levels.minzoom - matrix_set.pyramid_shift, 0), matrix_set.maxzoom
+
+
+def choose_properties(names: Iterable[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of a layer that are named, in the layer's order, each once.
+
+    Raises :class:`InvalidParameter` for a name that is none of ``columns``; it tells the nearest.
+    """
+    chosen = set()
+    for name in names:
+        if name not in columns:
+            near = get_close_matches(name[:80], columns, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else ", ".join(columns) or "the layer has none"
+            raise InvalidParameter("properties", name, f"columns of the layer; {hint}")
+        chosen.add(name)
+    return tuple(column for column in columns if column in chosen)
+
+
+def draw_tile(name: str, features: Features, levels: Levels, query: TileQuery) -> bytes:
+    """Return an uncompressed vector tile with one layer, called ``name``; nothing where there is nothing to see.
+
+    Tiles of several layers are these bytes end to end. ``levels`` are those of the version of ``features``. Raises
+    :class:`TileOutsideMatrix` for a tile outside the grid or the layer's zooms, and :class:`InvalidParameter` for a
+    property that the layer does not have, both before anything is read.
+    """
+    grid, tile = query.matrix_set, query.tile
+    grid.check(tile)
+    first, last = zoom_range(levels, grid)
+    if not first <= tile.z <= last:
+        raise TileOutsideMatrix(f"The tiles of {name!r} in {grid.id} have zooms {first} to {last}, and not {tile.z}.")
+    columns = _columns(levels, query.properties)
+    rows = _matching(features, search_box(levels, grid, tile), query)
+    which, owner = _geometries(features, rows)
+    wider = wider_box(levels, grid, tile, which)
+    if wider is not None:
+        rows = _matching(features, wider, query)
+        which, owner = _geometries(features, rows)
+    return draw(name, levels, grid, tile, _candidates(features, levels, query, rows, which, owner), columns)
+
+
+def _columns(levels: Levels, properties: tuple[str, ...] | None) -> Ints | None:
+    if properties is None:
+        return None
+    known = levels.keys[:-2]
+    return np.array([known.index(name) for name in choose_properties(properties, known)], dtype=np.int64)
+
+
+def _matching(features: Features, bbox: BBox, query: TileQuery) -> Ints:
+    """Return the rows whose box meets ``bbox`` and that pass the filter, ascending."""
+    rows = np.concatenate(features.search(bbox))
+    rows.sort()
+    return rows if query.filter is None else query.filter.among(features, rows)
+
+
+def _geometries(features: Features, rows: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct geometries of rows, ascending, and for each row which of them it has."""
+    return np.unique(features.record_geometry[rows].astype(np.int64), return_inverse=True)
+
+
+def _candidates(
+    features: Features, levels: Levels, query: TileQuery, rows: Ints, which: Ints, owner: Ints
+) -> Candidates:
+    if is_past(levels, query.matrix_set, query.tile):
+        exactly = np.arange(len(which))
+    else:
+        boxes = features.boxes[rows]
+        beyond = (boxes[:, 1] < -_SQUARE_LATITUDE) | (boxes[:, 3] > _SQUARE_LATITUDE)
+        exactly = np.unique(owner[beyond])
+    exact = take(features.geometries, which[exactly])
+    return Candidates(rows, features.tile_ids[rows], which, owner, exact, exactly)

@@ -1,0 +1,134 @@
+"""What was asked of items lately: parsed requests and the rows they select, so that neither is worked out twice."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+
+from gisservice.catalog import Catalog, Collection, Features
+from gisservice.errors import VersionGone, VersionNotFound
+from gisservice.query import matching
+from gisservice.query.select import Selection
+from gisservice.query.systems import offered
+from gisservice.settings import Settings
+from gisservice.web import itemparams, params
+from gisservice.web.cache import ByteCache
+from gisservice.web.exchange import Headers
+from gisservice.web.itemparams import ItemsRequest, Terms
+
+_REMEMBERED_BYTES_MAX = 1_024
+"""Longest query string whose meaning is remembered: so what is remembered is bounded."""
+
+_TERMS_MAX = 512
+"""Versions whose terms are remembered."""
+
+_SELECTIONS_BYTES = 1 << 24
+"""Of selected rows that are kept: some forty orders of a city's parcels."""
+
+_PINNED_MAX = 16
+"""Earlier versions that are held open for walks that began on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedPage:
+    """A page of items as it is sent, to be kept."""
+
+    headers: Headers
+    body: bytes
+
+    def __len__(self) -> int:
+        return len(self.body) + sum(len(value) for _, value in self.headers)
+
+
+class _Weighed:
+    """A selection to be kept, by its weight in memory."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+
+    def __len__(self) -> int:
+        return self.selection.size_bytes
+
+
+class Asking:
+    """Requests for items, understood once. One per process; safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._terms: dict[tuple[str, str], Terms] = {}
+        self._remembered = lru_cache(maxsize=1_024)(_parse)
+        self._selections: ByteCache[_Weighed] = ByteCache(_SELECTIONS_BYTES)
+
+    def terms(self, collection: Collection) -> Terms:
+        """Return what items of a version can be asked by."""
+        key = (collection.id, collection.version)
+        found = self._terms.get(key)
+        if found is None:
+            manifest = collection.manifest
+            systems = offered(manifest.storage_crs, self._settings.crs_offered)
+            limits = self._settings.items_limit, self._settings.items_limit_max
+            found = Terms(manifest.columns, systems, *limits, manifest.kind)
+            if len(self._terms) >= _TERMS_MAX:
+                self._terms.clear()
+            self._terms[key] = found
+        return found
+
+    def items(self, collection: Collection, query: str) -> ItemsRequest:
+        """Return the checked request for a page of items. Raises :class:`RequestError` and its kin."""
+        return self._parsed(collection, query, whole_page=True)
+
+    def item(self, collection: Collection, query: str) -> ItemsRequest:
+        """Return the checked request for one item."""
+        return self._parsed(collection, query, whole_page=False)
+
+    def selection(self, collection: Collection, features: Features, asked: ItemsRequest) -> Selection:
+        """Return the rows that a request selects; those of filters and orders are kept for its other pages."""
+        extent = collection.manifest.extent
+        area = None if extent is None else extent.bbox
+        if not asked.query.conditions and not asked.query.sortby:  # quicker found than looked up
+            return matching(features, asked.query, area)
+        key = (collection.id, collection.version, asked.selection)
+        return self._selections.get(key, lambda: _Weighed(matching(features, asked.query, area))).selection
+
+    def _parsed(self, collection: Collection, query: str, whole_page: bool) -> ItemsRequest:
+        terms = self.terms(collection)
+        parse = self._remembered if len(query) <= _REMEMBERED_BYTES_MAX else _parse
+        return parse(terms, query, whole_page)
+
+
+def _parse(terms: Terms, query: str, whole_page: bool) -> ItemsRequest:
+    if whole_page:
+        return itemparams.parse_items(params.read(query, terms.names), terms)
+    return itemparams.parse_item(params.read(query, itemparams.ITEM_NAMES), terms)
+
+
+class Pinned:
+    """Earlier versions held open, so that a walk that began on one is not made to wait for it at every page."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._open: OrderedDict[tuple[str, str], Collection] = OrderedDict()
+        self._lock = Lock()
+
+    def collection(self, collection_id: str, version: str) -> Collection:
+        """Return a version that is kept. Raises :class:`VersionGone` for one that is not, CollectionNotFound."""
+        with self._lock:
+            found = self._open.get((collection_id, version))
+            if found is None:
+                found = self._opened(collection_id, version)
+                self._open[collection_id, version] = found
+                if len(self._open) > _PINNED_MAX:
+                    self._open.popitem(last=False)
+            self._open.move_to_end((collection_id, version))
+            return found
+
+    def _opened(self, collection_id: str, version: str) -> Collection:
+        try:
+            return self._catalog.version(collection_id, version)
+        except VersionNotFound as exc:
+            raise VersionGone(
+                f"The walk began on version {version} of {collection_id!r}, which is no longer kept; begin it again "
+                "without 'token'."
+            ) from exc
