@@ -21,6 +21,7 @@
     │   ├─ CollectionNotFound
     │   ├─ ItemNotFound
     │   ├─ VersionNotFound
+    │   │   └─ VersionGone              it was there, and is no longer kept
     │   ├─ MapNotFound
     │   ├─ TileMatrixSetNotFound
     │   └─ TileOutsideMatrix            outside the zooms or the grid (an empty tile is no error)
@@ -161,6 +162,10 @@ class ItemNotFound(NotFound):
 
 class VersionNotFound(NotFound):
     """The collection has no such version, or it is no longer kept."""
+
+
+class VersionGone(VersionNotFound):
+    """The version that a walk from page to page began on is no longer kept."""
 
 
 class MapNotFound(NotFound):

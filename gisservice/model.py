@@ -6,10 +6,10 @@ Reference systems are named here by authority code (``"EPSG:2283"``); :mod:`giss
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -266,13 +266,81 @@ class Geometries:
         return len(self.starts) - 1
 
 
+class Condition(Protocol):
+    """One test that an item passes or not; a query's conditions are all to be passed."""
+
+    @property
+    def text(self) -> str:
+        """Canonical text: two conditions with the same text pass the same items of a version."""
+
+    def among(self, features: Any, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return those of the rows (ascending) whose items pass, ascending; ``features`` are catalog.Features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box to search in: ``bbox`` in the reference system ``crs`` (authority code), x before y, edges straight there.
+
+    In a system of longitude and latitude a minx greater than the maxx runs across the 180th meridian (RFC 7946, 5.2).
+    """
+
+    bbox: BBox
+    crs: str = "OGC:CRS84"
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """A column to sort by. Items without a value come last either way."""
+
+    column: str
+    descending: bool = False
+
+    @property
+    def text(self) -> str:
+        """The key as the API spells it: ``-zoning``."""
+        return f"-{self.column}" if self.descending else self.column
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How items are written: which properties, and the geometry in which system and how exactly."""
+
+    crs: str = "OGC:CRS84"
+    """Authority code; its axis order is the authority's."""
+    properties: tuple[str, ...] | None = None
+    """The columns written, in their declared order; None writes all."""
+    geometry: bool = True
+    """False writes a null geometry."""
+    decimals: int | None = None
+    """Of positions; None: what fits the unit of the system."""
+    tolerance_m: float = 0.0
+    """How far a simplified line may run from the original, in metres; 0 leaves every position."""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether items in this form are the finished ones that a version keeps."""
+        return self == STORED
+
+
+STORED = Form()
+"""The form of the finished items that a version keeps: CRS84, all columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a request for items asks, parsed and checked. ``bbox`` is in CRS84."""
+    """What a request for items asks, parsed and checked.
+
+    A page begins ``offset`` items after the first that matches or, with ``after``, behind the item in that row
+    (-1: with the first). Rows are numbers inside one version.
+    """
 
     limit: int
     offset: int = 0
-    bbox: BBox | None = None
+    after: int | None = None
+    box: Box | None = None
+    conditions: tuple[Condition, ...] = ()
+    sortby: tuple[SortKey, ...] = ()
+    form: Form = STORED
 
 
 @dataclass(frozen=True)
@@ -282,6 +350,10 @@ class Page:
     query: Query
     rows: npt.NDArray[np.int64] = field(repr=False)
     number_matched: int
+    start: int = 0
+    """How many matching items come before the page."""
+    before: int | None = None
+    """The row behind which the page before begins (-1: with the first item); None on the first page."""
 
     @property
     def number_returned(self) -> int:
@@ -290,11 +362,10 @@ class Page:
 
     @property
     def next_offset(self) -> int | None:
-        """Where the next page begins, or None after the last."""
-        after = self.query.offset + len(self.rows)
+        """How many matching items come before the next page, or None after the last."""
+        after = self.start + len(self.rows)
         return after if len(self.rows) and after < self.number_matched else None
 
-    @property
-    def previous_offset(self) -> int | None:
-        """Where the page before begins, or None on the first."""
-        return max(0, self.query.offset - self.query.limit) if self.query.offset else None
+    def shortened(self, count: int) -> Page:
+        """Return the page cut to its first items."""
+        return replace(self, rows=self.rows[:count])

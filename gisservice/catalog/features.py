@@ -104,6 +104,11 @@ class Features:
         runs = as_runs(np.asarray(rows, dtype=np.int64)).tolist()
         return ITEM_SEPARATOR.join([self._items(first, last) for first, last in runs])
 
+    def item_sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """Return how many bytes each of these items takes in what :meth:`items` returns, its separator counted."""
+        sizes: npt.NDArray[np.int64] = self._item_starts[rows + 1] - self._item_starts[rows]
+        return sizes
+
     def search(self, bbox: BBox) -> tuple[Rows, Rows]:
         """Return the rows that surely intersect ``bbox`` (CRS84) and those whose geometry has to be looked at.
 

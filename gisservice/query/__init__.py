@@ -1,7 +1,7 @@
 """Query to Page, and Page to the bytes that are sent."""
 
 from gisservice.query.geojson import encode_collection, encode_item
-from gisservice.query.select import select
+from gisservice.query.select import matching, page_of, select
 from gisservice.query.tiling import TileQuery, choose_properties, draw_tile, zoom_range
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "draw_tile",
     "encode_collection",
     "encode_item",
+    "matching",
+    "page_of",
     "select",
     "zoom_range",
 ]

@@ -1,14 +1,67 @@
-"""Page to GeoJSON: stored bytes with a head and links around them; nothing is parsed and nothing formatted again."""
+"""Items as GeoJSON: stored bytes with a head and links around them, or written anew in the form asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+import numpy.typing as npt
 import orjson
+import pyarrow as pa
 
 from gisservice.catalog import Features
-from gisservice.model import Page
+from gisservice.catalog.layout import ITEM_SEPARATOR, geometry_texts, properties_texts
+from gisservice.model import STORED, BBox, Form, Page
+from gisservice.query.shaping import shaped
+
+Rows = npt.NDArray[np.int64]
+
+END = b"\n]}\n"
+"""What closes a page that :func:`opening` began."""
+
+_ROWS_AT_ONCE = 256
+"""Items in a form of their own are written so many at a time; the bounds of a page are looked at between."""
+
+_GEOMETRY, _PROPERTIES = b',"geometry":', b',"properties":'
+
+
+Alarm = Callable[[], bool]
+"""Tells whether the time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a page is cut: after so many bytes of items, or once ``is_late`` says so; it has one item at least."""
+
+    bytes_max: int
+    is_late: Alarm = lambda: False
+
+
+UNBOUNDED = Bounds(1 << 62)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The items of a page, one a line: pieces to be joined by ``,\\n``, how many items, and what cut them short."""
+
+    pieces: list[bytes]
+    count: int
+    was_late: bool = False
+
+
+def opening(page: Page, links: Sequence[Mapping[str, str]] = (), timestamp: datetime | None = None) -> bytes:
+    """Return the beginning of a FeatureCollection (OGC API Features 1, 17-069r4, 7.15), up to its first item.
+
+    ``links`` are objects with ``href``, ``rel`` and so on; ``timestamp`` is written in UTC to the second, and left
+    out when None.
+    """
+    head: dict[str, object] = {"type": "FeatureCollection"}
+    if timestamp is not None:
+        head["timeStamp"] = timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    head |= {"numberMatched": page.number_matched, "numberReturned": page.number_returned, "links": list(links)}
+    return orjson.dumps(head)[:-1] + b',"features":[\n'
 
 
 def encode_collection(
@@ -16,23 +69,82 @@ def encode_collection(
     page: Page,
     links: Sequence[Mapping[str, str]] = (),
     timestamp: datetime | None = None,
+    area: BBox | None = None,
 ) -> bytes:
-    """Return a GeoJSON FeatureCollection with the members of OGC API - Features - Part 1 (17-069r4, 7.15).
-
-    ``links`` are objects with ``href``, ``rel`` and so on; ``timestamp`` is written in UTC to the second, and left
-    out when None. Each item stands on a line of its own.
-    """
-    head: dict[str, object] = {"type": "FeatureCollection"}
-    if timestamp is not None:
-        head["timeStamp"] = timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    head |= {"numberMatched": page.number_matched, "numberReturned": page.number_returned, "links": list(links)}
-    opening = orjson.dumps(head)[:-1]
-    return b"".join([opening, b',"features":[\n', features.items(page.rows), b"\n]}\n"])
+    """Return a whole page as a GeoJSON FeatureCollection, each item on a line of its own."""
+    written = write_items(features, page.rows, page.query.form, area)
+    return b"".join([opening(page, links, timestamp), joined(written.pieces), END])
 
 
-def encode_item(features: Features, row: int, links: Sequence[Mapping[str, str]] = ()) -> bytes:
+def encode_item(
+    features: Features,
+    row: int,
+    links: Sequence[Mapping[str, str]] = (),
+    form: Form = STORED,
+    area: BBox | None = None,
+) -> bytes:
     """Return one item as a GeoJSON Feature, with ``links`` as a member of it when there are any."""
-    item = features.item(row)
+    item = write_items(features, np.array([row], dtype=np.int64), form, area).pieces[0]
     if not links:
         return item
     return b"".join([item[:-1], b',"links":', orjson.dumps(list(links)), b"}"])
+
+
+def joined(pieces: list[bytes]) -> bytes:
+    """Return the items of a page as they stand in it."""
+    return ITEM_SEPARATOR.join(pieces)
+
+
+def fitting(features: Features, rows: Rows, bytes_max: int) -> int:
+    """Return how many of the stored items in these rows fit into so many bytes; one always does."""
+    sizes = features.item_sizes(rows)
+    return max(1, int(np.searchsorted(np.cumsum(sizes), bytes_max, side="right"))) if len(rows) else 0
+
+
+def write_items(features: Features, rows: Rows, form: Form, area: BBox | None, bounds: Bounds = UNBOUNDED) -> Written:
+    """Return items in a form. What is stored in that form is sliced, and nothing is parsed or formatted again.
+
+    ``area`` (CRS84) is where the layer lies. Raises what :func:`gisservice.query.shaping.shaped` raises.
+    """
+    if form.is_stored:
+        count = fitting(features, rows, bounds.bytes_max)
+        return Written([features.items(rows[:count])] if count else [], count)
+    pieces: list[bytes] = []
+    size = count = 0
+    for texts in _in_form(features, rows, form, area):
+        if pieces and bounds.is_late():
+            return Written(pieces, count, was_late=True)
+        for text in texts:
+            size += len(text) + len(ITEM_SEPARATOR)
+            if pieces and size > bounds.bytes_max:
+                return Written(pieces, count)
+            pieces.append(text)
+            count += 1
+    return Written(pieces, count)
+
+
+def _in_form(features: Features, rows: Rows, form: Form, area: BBox | None) -> Iterator[list[bytes]]:
+    for first in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[first : first + _ROWS_AT_ONCE]
+        stored = [features.item(row) for row in some.tolist()]
+        geometries = _geometries(features, some, form, area)
+        properties = _properties(features, some, form, stored)
+        yield [
+            b"".join([item[: item.index(_GEOMETRY)], _GEOMETRY, geometry, _PROPERTIES, values, b"}"])
+            for item, geometry, values in zip(stored, geometries, properties, strict=True)
+        ]
+
+
+def _geometries(features: Features, rows: Rows, form: Form, area: BBox | None) -> list[bytes]:
+    if not form.geometry:
+        return [b"null"] * len(rows)
+    found = shaped(features, rows, form, area)
+    texts = geometry_texts(found.geometries, found.decimals)
+    return [texts[use] for use in found.uses.tolist()]
+
+
+def _properties(features: Features, rows: Rows, form: Form, stored: list[bytes]) -> list[bytes]:
+    if form.properties is None:
+        # No member before it can hold these bytes: inside a JSON text the quotes would be escaped.
+        return [item[item.index(_PROPERTIES, item.index(_GEOMETRY)) + len(_PROPERTIES) : -1] for item in stored]
+    return list(properties_texts(features.attributes.select(list(form.properties)).take(pa.array(rows))))

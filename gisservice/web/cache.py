@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sized
 from threading import Event, Lock
+from typing import Generic, TypeVar
 
 Key = tuple[Hashable, ...]
+V = TypeVar("V", bound=Sized)
 
 _ENTRY_BYTES = 400
 """What an entry costs beside its bytes and the texts of its key, about."""
 
 
-class _Flight:
+class _Flight(Generic[V]):
     """One making of the bytes of a key; ``value`` stays None when it failed."""
 
     def __init__(self) -> None:
         self.over = Event()
-        self.value: bytes | None = None
+        self.value: V | None = None
 
 
-class ByteCache:
-    """Bytes by key, those not asked for longest let go first. Safe for threads.
+class ByteCache(Generic[V]):
+    """Bytes by key, or what has bytes and says with ``len`` how many; those not asked for longest are let go first.
+
+    Safe for threads.
 
     A key says all that determines its bytes, so nothing here grows stale; what is no longer asked for ages out.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._kept: OrderedDict[Key, bytes] = OrderedDict()
+        self._kept: OrderedDict[Key, V] = OrderedDict()
         self._size = 0
-        self._flights: dict[Key, _Flight] = {}
+        self._flights: dict[Key, _Flight[V]] = {}
         self._lock = Lock()
 
     @property
@@ -39,12 +43,12 @@ class ByteCache:
         """What is kept, keys included."""
         return self._size
 
-    def kept(self, key: Key) -> bytes | None:
+    def kept(self, key: Key) -> V | None:
         """Return the bytes of a key if they are kept."""
         with self._lock:
             return self._use(key)
 
-    def get(self, key: Key, make: Callable[[], bytes]) -> bytes:
+    def get(self, key: Key, make: Callable[[], V]) -> V:
         """Return the bytes of a key; when they are not kept, ``make`` makes them.
 
         Of several threads that ask for one key at a time, one makes its bytes and the others wait for them. An error
@@ -57,7 +61,7 @@ class ByteCache:
                     return kept
                 flight = self._flights.get(key)
                 if flight is None:
-                    mine = self._flights[key] = _Flight()
+                    mine = self._flights[key] = _Flight[V]()
                     break
             flight.over.wait()
             if flight.value is not None:
@@ -72,13 +76,13 @@ class ByteCache:
                 del self._flights[key]
             mine.over.set()
 
-    def _use(self, key: Key) -> bytes | None:
+    def _use(self, key: Key) -> V | None:
         kept = self._kept.get(key)
         if kept is not None:
             self._kept.move_to_end(key)
         return kept
 
-    def _keep(self, key: Key, made: bytes) -> None:
+    def _keep(self, key: Key, made: V) -> None:
         cost = _cost(key, made)
         if cost > self._limit:
             return
@@ -88,5 +92,5 @@ class ByteCache:
             self._size -= _cost(*self._kept.popitem(last=False))
 
 
-def _cost(key: Key, value: bytes) -> int:
+def _cost(key: Key, value: Sized) -> int:
     return len(value) + sum(sys.getsizeof(part) for part in key) + _ENTRY_BYTES

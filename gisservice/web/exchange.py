@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import brotli
 import orjson
 
 from gisservice.web import negotiation
@@ -41,6 +42,9 @@ POLICY: Headers = (
 
 INERT = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 """For all that is no page of ours: nothing in it may run or load, whatever a browser takes it for."""
+
+CODINGS = ("br", "gzip")
+"""What answers are compressed with, the one we like better first."""
 
 GZIP_BYTES_MIN = 600
 """Below this, compressing saves no packet."""
@@ -135,7 +139,8 @@ class Offer:
 
     request: Request
     media: str
-    gzipped: bool
+    coding: str
+    """``br``, ``gzip``, or nothing for plain bytes."""
     etag: str
     headers: Headers
 
@@ -151,9 +156,9 @@ class Offer:
         """Settle a representation. ``key`` names all that determines its bytes, except the media type, the encoding
         and the address that its links begin with, which are added here.
         """
-        gzipped = request.takes_gzip()
-        etag = entity_tag(*key, media, "gzip" if gzipped else "", request.address)
-        return cls(request, media, gzipped, etag, (("ETag", etag), ("Cache-Control", cache), ("Vary", vary), INERT))
+        coding = request.coding(*CODINGS)
+        etag = entity_tag(*key, media, coding, request.address)
+        return cls(request, media, coding, etag, (("ETag", etag), ("Cache-Control", cache), ("Vary", vary), INERT))
 
     def unchanged(self) -> Answer | None:
         """Return 304 when the caller has this representation, else None."""
@@ -162,9 +167,9 @@ class Offer:
     def send(self, content: bytes, extra: Headers = ()) -> Answer:
         """Answer with the content, compressed when the caller takes that and it is worth it."""
         headers = (("Content-Type", self.media), *self.headers, *extra)
-        if not self.gzipped or len(content) < GZIP_BYTES_MIN:
+        if not self.coding or len(content) < GZIP_BYTES_MIN:
             return Answer(200, headers, content)
-        return Answer(200, (("Content-Encoding", "gzip"), *headers), compress(content))
+        return Answer(200, (("Content-Encoding", self.coding), *headers), compressed(content, self.coding))
 
 
 def document(request: Request, media: str, key: Iterable[str], make: Callable[[], object]) -> Answer:
@@ -185,6 +190,15 @@ def compress(content: bytes, level: int = 2) -> bytes:
     of level 6 (0.9 and 2.5 ms) for a quarter more bytes (13.6 and 10.8 kB).
     """
     return gzip.compress(content, level, mtime=0)
+
+
+def compressed(content: bytes, coding: str) -> bytes:
+    """Return the content in a coding of :data:`CODINGS`, quickly: for what is compressed at each request.
+
+    Brotli at quality 1 takes half the time of gzip at level 2 for a fifth fewer bytes (a page of 1,000 parcels, 1 MB:
+    2.7 and 5.9 ms, 117 and 142 kB).
+    """
+    return brotli.compress(content, quality=1) if coding == "br" else compress(content)
 
 
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pyogrio
 
-from gisservice.model import Page, Query
+from gisservice.model import Box, Page, Query
 from gisservice.query import encode_collection, encode_item, select
 
 
 def test_a_page_is_a_feature_collection(triangles):
-    page = select(triangles, Query(7, 3, (-77.08, 38.72, -77.02, 38.88)))
+    page = select(triangles, Query(7, 3, box=Box((-77.08, 38.72, -77.02, 38.88))))
     links = [{"href": "https://example.org/items?a=1&b=<2>", "rel": "self", "type": "application/geo+json"}]
     moment = datetime(2026, 3, 4, 7, 6, 7, 8, tzinfo=timezone(timedelta(hours=2)))
     text = encode_collection(triangles, page, links, moment)

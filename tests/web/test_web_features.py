@@ -152,7 +152,9 @@ def test_the_same_links_stand_in_the_header(client: Client) -> None:
     document = answer.get_json()
     for link in document["links"]:
         assert f'<{link["href"]}>; rel="{link["rel"]}"' in answer.headers["Link"]
-    assert {link["rel"] for link in document["links"]} == {"self", "next", "prev", "collection"}
+    assert {link["rel"] for link in document["links"]} == {
+        "self", "next", "prev", "collection", "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+    }
 
 
 def test_the_media_type_follows_accept(client: Client) -> None:
