@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -26,18 +26,21 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 class Values:
     """Distinct ``Value`` messages, framed as fields of a layer, end to end. They carry their type: 1, 1.0, true differ.
 
-    Message ``i`` is ``data[starts[i]:starts[i + 1]]``, bytes as uint8.
+    Message ``i`` is ``data[starts[i]:starts[i + 1]]``, bytes as uint8. ``whole[n]`` is the message of the whole
+    number ``n``, or ``ABSENT``: for all numbers that records can be counted to.
     """
 
     data: npt.NDArray[np.uint8]
     starts: Starts
+    whole: npt.NDArray[np.int32]
 
     @classmethod
-    def of(cls, messages: Iterable[bytes]) -> Values:
-        """Frame messages and lay them end to end."""
+    def of(cls, messages: Mapping[bytes, int], records: int) -> Values:
+        """Frame messages, numbered from 0, and lay them end to end."""
         framed_messages = [framed(0x22, message) for message in messages]
         lengths = np.array([len(message) for message in framed_messages], dtype=np.int64)
-        return cls(np.frombuffer(b"".join(framed_messages), dtype=np.uint8), offsets(lengths))
+        whole = np.fromiter((messages.get(_integer(n), ABSENT) for n in range(records + 1)), np.int32, records + 1)
+        return cls(np.frombuffer(b"".join(framed_messages), dtype=np.uint8), offsets(lengths), whole)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -46,6 +49,16 @@ class Values:
         """Return these messages, one after the other."""
         first = self.starts[which]
         return self.data[ranges(first, self.starts[which + 1] - first)].tobytes()
+
+    def known(self, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return codes in which counts (the number of messages plus a count) that have a message are that message."""
+        counted = codes >= len(self)
+        if not counted.any():
+            return codes
+        known = codes.copy()
+        message = self.whole[codes[counted] - len(self)]
+        known[counted] = np.where(message == ABSENT, codes[counted], message)
+        return known
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,9 @@ def encode_attributes(table: pa.Table) -> Attributes:
     codes = np.column_stack(columns) if columns else np.empty((table.num_rows, 0), dtype=np.int32)
     lost = {name: count for name, count in omitted.items() if count}
     counts = np.array(distinct, dtype=np.int64)
-    return Attributes(tuple(table.column_names), tuple(fields), codes, Values.of(messages), counts, lost)
+    return Attributes(
+        tuple(table.column_names), tuple(fields), codes, Values.of(messages, table.num_rows), counts, lost
+    )
 
 
 def _dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
@@ -124,7 +139,7 @@ def _encoder(values: pa.Array) -> tuple[Callable[[Any], bytes | None], str]:
     if pat.is_integer(kind):
         whole = [value for value in values.to_pylist() if value is not None]
         exact = not whole or (min(whole) >= -ID_MAX and max(whole) <= ID_MAX)
-        return (_integer, "Number") if exact else (_text, "String")
+        return (_optional_integer, "Number") if exact else (_text, "String")
     if pat.is_floating(kind) or pat.is_decimal(kind):
         return _number, "Number"
     if pat.is_date(kind):
@@ -138,10 +153,12 @@ def _text(value: object) -> bytes | None:
     return None if value is None else framed(0x0A, str(value).encode("utf-8", "replace"))
 
 
-def _integer(value: int | None) -> bytes | None:
-    if value is None:
-        return None
+def _integer(value: int) -> bytes:
     return b"\x28" + varint(value) if value >= 0 else b"\x30" + varint(-2 * value - 1)
+
+
+def _optional_integer(value: int | None) -> bytes | None:
+    return None if value is None else _integer(value)
 
 
 def _number(value: Any) -> bytes | None:

@@ -103,7 +103,7 @@ def encode_tiles(name: str, features: TileFeatures, keys: Sequence[str], values:
     """Return the uncompressed tiles 0, 1, … that these features make; each has one layer called ``name``."""
     tiles = int(features.tile[-1]) + 1 if len(features) else 0
     cuts_of = np.searchsorted(features.tile, np.arange(tiles + 1))
-    tags = _Tags.of(features.codes, cuts_of.tolist())
+    tags = _Tags.of(values.known(features.codes), cuts_of.tolist())
     stream, cuts = _feature_stream(features, tags)
     lengths = varint_lengths(stream)
     body = varint_bytes(stream, lengths).tobytes()

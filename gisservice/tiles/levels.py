@@ -14,6 +14,7 @@ A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns
 ``codes``        int32 r,k   for each record and column the place of its value in ``values``; -1: it has none
 ``values``       bytes       distinct values as finished messages; see :class:`gisservice.tiles.attributes.Values`
 ``value_starts`` int64       where each value begins
+``whole``        int32 r+1   the value of each whole number; -1: it is none
 ================ =========== ======================================================================================
 """
 
@@ -55,6 +56,7 @@ class LevelsWriter:
         self._pack.array("codes", plan.attributes.codes)
         self._pack.array("values", plan.attributes.values.data)
         self._pack.array("value_starts", plan.attributes.values.starts)
+        self._pack.array("whole", plan.attributes.values.whole)
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +127,7 @@ class Levels:
     @cached_property
     def values(self) -> Values:
         """Every distinct attribute value of the layer, ready to be put into a tile."""
-        return Values(self._part("values"), self._part("value_starts"))
+        return Values(self._part("values"), self._part("value_starts"), self._part("whole"))
 
     def limit(self, z: int) -> int:
         """Return the rank from which geometries are merged, turned to dust or dropped at a zoom."""

@@ -130,3 +130,16 @@ def test_a_layer_without_columns_has_features_without_tags(build: Any) -> None:
     (tile,) = built.addresses()
     (feature,) = built.layer(tile).features
     assert feature.properties == {}
+
+
+def test_a_count_that_is_a_value_too_is_stored_once(build: Any) -> None:
+    """The strict reader refuses a value that is in the table twice."""
+    from tile_factories import make_source
+
+    table = pa.table({"n": [3, 2, 7, 8, 9], "m": ["a"] * 5})
+    shapes = [shapely.Point(411_000 + 200 * i, 821_000) for i in range(2)]
+    built = build(make_source(shapes, minzoom=13, record_geometry=[0, 0, 0, 1, 1], attributes=table))
+    (tile,) = built.addresses(13)
+    assert [f.properties for f in built.layer(tile).features] == [
+        {"n": 3, "m": "a", "stack": 3}, {"n": 8, "m": "a", "stack": 2},
+    ]  # fmt: skip
