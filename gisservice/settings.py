@@ -54,7 +54,39 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("items_limit", "100", "items", "Items on a page when the request gives no limit.", 1, 10_000),
     Setting("items_limit_max", "10000", "items", "Most items on a page; a larger limit gets this many.", 1, 100_000),
+    Setting(
+        "items_bytes_max",
+        "33554432",
+        "bytes",
+        "Most bytes of items on a page, before compression; a page that would have more is cut, with a link to the rest.",
+        10_000,
+        1_000_000_000,
+    ),
+    Setting(
+        "items_seconds_max",
+        "5",
+        "seconds",
+        "Longest time that items are written for one page; a page that takes longer is cut, with a link to the rest.",
+        1,
+        600,
+    ),
+    Setting("items_cache_bytes", "33554432", "bytes", "Memory of a server process for finished pages.", 0, 10**11),
+    Setting(
+        "crs_offered",
+        "EPSG:2283,EPSG:6593,EPSG:4326,EPSG:3857,EPSG:26918",
+        "codes",
+        "Reference systems that items can be had in, beside CRS84 and the one that a layer is stored in, separated by "
+        "commas.",
+    ),
     Setting("versions_kept", "10", "versions", "Versions kept of a collection, the current one included.", 1, 10_000),
+    Setting(
+        "tile_cache_bytes",
+        "67108864",
+        "bytes",
+        "Memory of a server process for tiles that were drawn on request; stored tiles need none.",
+        0,
+        100_000_000_000,
+    ),
     Setting("build_workers", "2", "processes", "Processes that build the tiles of one layer.", 1, 64),
     Setting("request_bytes_max", "1000000", "bytes", "Largest request body that is read.", 0, 1_000_000_000),
 )
@@ -74,7 +106,12 @@ class Settings:
     trusted_hosts: tuple[str, ...]
     items_limit: int
     items_limit_max: int
+    items_bytes_max: int
+    items_seconds_max: int
+    items_cache_bytes: int
+    crs_offered: tuple[str, ...]
     versions_kept: int
+    tile_cache_bytes: int
     build_workers: int
     request_bytes_max: int
 
@@ -111,7 +148,7 @@ def _parse(row: Setting, text: str, origin: str) -> object:
         if not text:
             raise SettingsError(f"{origin} is empty; expected a path.")
         return Path(text)
-    if row.name == "trusted_hosts":
+    if row.name in ("trusted_hosts", "crs_offered"):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if row.name == "public_url":
         return _parse_url(text, origin)

@@ -13,7 +13,22 @@ from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind
 from gisservice.web import params
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
-from gisservice.web.links import GEOJSON, HTML, JSON, OPENAPI, Link, collection_path, items_path, link
+from gisservice.web.links import (
+    GEOJSON,
+    HTML,
+    JSON,
+    OPENAPI,
+    QUERYABLES,
+    REL,
+    SCHEMA,
+    SCHEMA_JSON,
+    SORTABLES,
+    Link,
+    collection_path,
+    items_path,
+    link,
+    tilejson_path,
+)
 from gisservice.web.service import Service
 
 CONFORMANCE = (
@@ -24,6 +39,30 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    *(
+        f"http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/{name}"
+        for name in (
+            "core",
+            "tileset",
+            "tilesets-list",
+            "dataset-tilesets",
+            "geodata-tilesets",
+            "collections-selection",
+            "oas30",
+            "mvt",
+        )
+    ),
+    *(
+        f"http://www.opengis.net/spec/tms/2.0/conf/{name}"
+        for name in (
+            "tilematrixset",
+            "json-tilematrixset",
+            "tilematrixsetlimits",
+            "json-tilematrixsetlimits",
+            "tilesetmetadata",
+            "json-tilesetmetadata",
+        )
+    ),
 )
 """The conformance classes that the tests hold the service to."""
 
@@ -47,6 +86,8 @@ def landing(service: Service, request: Request) -> Answer:
                 link(request, "/api/openapi.json", "service-desc", OPENAPI, "The definition of this API"),
                 link(request, "/api/conformance", "conformance", JSON, "The conformance classes it implements"),
                 link(request, "/api/collections", "data", JSON, "The collections"),
+                link(request, "/api/tiles", f"{REL}/tilesets-vector", JSON, "Vector tiles of all collections together"),
+                link(request, "/api/tileMatrixSets", f"{REL}/tiling-schemes", JSON, "The grids of the tiles"),
             ],
         }
 
@@ -68,7 +109,7 @@ def collections(service: Service, request: Request) -> Answer:
     def make() -> dict[str, Any]:
         return {
             "links": [link(request, "/api/collections", "self", JSON, "This document")],
-            "collections": [describe(request, collection) for collection in published],
+            "collections": [describe(service, request, collection) for collection in published],
         }
 
     key = ("collections", service.edition, *(f"{entry.id} {entry.version}" for entry in published))
@@ -80,10 +121,10 @@ def collection(service: Service, request: Request, *, collection_id: str) -> Ans
     params.parse_format(params.read(request.query, _FORMATS))
     found = service.catalog.collection(collection_id)
     key = ("collection", service.edition, found.id, found.version)
-    return document(request, request.media_type(JSON), key, lambda: describe(request, found))
+    return document(request, request.media_type(JSON), key, lambda: describe(service, request, found))
 
 
-def describe(request: Request, entry: Collection) -> dict[str, Any]:
+def describe(service: Service, request: Request, entry: Collection) -> dict[str, Any]:
     """Return the description of a collection (OGC API Features 1, 7.14)."""
     manifest, layer = entry.manifest, entry.layer
     described: dict[str, Any] = {
@@ -97,12 +138,21 @@ def describe(request: Request, entry: Collection) -> dict[str, Any]:
     }
     if manifest.kind is not GeometryKind.RASTER:
         described |= {"itemType": "feature", "itemCount": manifest.count}
+        described |= _systems(service, entry)
     if manifest.extent is not None:
         described["extent"] = {"spatial": {"bbox": [manifest.extent.bbox], "crs": CRS84}}
         start, end = manifest.extent.interval
         if start or end:
             described["extent"]["temporal"] = {"interval": [[start, end]]}
     return described
+
+
+def _systems(service: Service, entry: Collection) -> dict[str, Any]:
+    """Return the systems that items can be had in, and the one they are stored in (OGC API Features 2, 6.2, 6.3)."""
+    systems = service.asking.terms(entry).systems
+    stored = next((system.uri for system in systems if system.code == entry.manifest.storage_crs), None)
+    listed = [system.uri for system in systems]
+    return {"crs": listed} if stored is None else {"crs": listed, "storageCrs": stored}
 
 
 def _collection_links(request: Request, entry: Collection) -> list[Link]:
@@ -114,8 +164,14 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
     ]
     if entry.manifest.kind is not GeometryKind.RASTER:
         links.append(link(request, items_path(entry.id), "items", GEOJSON, "Its items as GeoJSON"))
+        links.append(link(request, f"{path}/schema", SCHEMA, SCHEMA_JSON, "What its items consist of"))
+        links.append(link(request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
+        links.append(link(request, f"{path}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"))
     if entry.manifest.tiles is not None:
-        links.append(link(request, f"/tiles/{entry.id}.json", "describedby", JSON, "Its vector tiles, as TileJSON"))
+        links += [
+            link(request, f"{path}/tiles", f"{REL}/tilesets-vector", JSON, "Its vector tiles"),
+            link(request, tilejson_path(entry.id), "describedby", JSON, "Its vector tiles, as TileJSON"),
+        ]
     if entry.layer.licence.startswith(("https://", "http://")):
         links.append({"href": entry.layer.licence, "rel": "license", "title": "The licence of the data"})
     return links

@@ -1,4 +1,4 @@
-"""Bounds on what a worker does at once, so that costly questions never take all its threads from the cheap ones."""
+"""A bound on what a worker takes on at once, so that costly questions never hold all its threads."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from gisservice.errors import Overloaded
 
 
 class Gate:
-    """Lets ``inside`` callers in at a time and keeps ``waiting`` more; those after them get :class:`Overloaded`."""
+    """Lets so many callers in at a time; those who come when it is full get :class:`Overloaded`."""
 
-    def __init__(self, what: str, inside: int, waiting: int = 0) -> None:
+    def __init__(self, what: str, places: int) -> None:
         self._what = what
-        self._inside = Semaphore(inside)
-        self._places = Semaphore(inside + waiting)
+        self._places = Semaphore(places)
 
     @contextmanager
     def passed(self) -> Iterator[None]:
-        """Wait for a place, and hold it while the ``with`` block runs."""
+        """Hold a place while the ``with`` block runs."""
         self.enter()
         try:
             yield
@@ -27,12 +26,10 @@ class Gate:
             self.leave()
 
     def enter(self) -> None:
-        """Wait for a place and take it; raises :class:`Overloaded` when too many wait already."""
+        """Take a place; raises :class:`Overloaded` when there is none."""
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"Too many {self._what} are under way at once; ask again in a moment.")
-        self._inside.acquire()
 
     def leave(self) -> None:
         """Give a place back; from any thread."""
-        self._inside.release()
         self._places.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from gisservice.web.exchange import Request
@@ -10,8 +11,17 @@ JSON = "application/json"
 GEOJSON = "application/geo+json"
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 HTML = "text/html"
+SCHEMA_JSON = "application/schema+json"
+
+REL = "http://www.opengis.net/def/rel/ogc/1.0"
+"""What the relation types that OGC registers begin with."""
 
 Link = dict[str, str]
+
+QUERYABLES, SORTABLES, SCHEMA = f"{REL}/queryables", f"{REL}/sortables", f"{REL}/schema"
+
+TemplatedLink = Mapping[str, str | bool]
+"""A link whose address may be a template (``templated`` is then true)."""
 
 
 def link(request: Request, path: str, rel: str, media: str, title: str) -> Link:
@@ -34,11 +44,37 @@ def items_path(collection_id: str, query: str = "") -> str:
     return f"{collection_path(collection_id)}/items" + (f"?{query}" if query else "")
 
 
-def item_path(collection_id: str, item_id: str) -> str:
-    """Return the path of an item; its id may hold any character."""
-    return f"{items_path(collection_id)}/{quote(item_id, safe='')}"
+def item_path(collection_id: str, item_id: str, query: str = "") -> str:
+    """Return the path of an item, with a query string; its id may hold any character."""
+    return f"{items_path(collection_id)}/{quote(item_id, safe='')}" + (f"?{query}" if query else "")
 
 
-def tiles_path(collection_id: str, version: str) -> str:
-    """Return the path template of the tiles of one version, with ``{z}``, ``{x}`` and ``{y}`` in it."""
-    return f"/tiles/{collection_id}/{version}/{{z}}/{{x}}/{{y}}.mvt"
+def tiles_path(collection_ids: Sequence[str], versions: Sequence[str] = (), query: str = "") -> str:
+    """Return the path template of tiles, with ``{z}``, ``{x}`` and ``{y}`` in it: of these versions, or the current."""
+    names = "/".join(",".join(part) for part in (collection_ids, versions) if part)
+    return f"/tiles/{names}/{{z}}/{{x}}/{{y}}.mvt" + (f"?{query}" if query else "")
+
+
+def tilejson_path(collection_id: str) -> str:
+    """Return the path of the TileJSON of a collection."""
+    return f"/tiles/{collection_id}.json"
+
+
+def archive_path(collection_id: str) -> str:
+    """Return the path of the PMTiles archive of a collection."""
+    return f"/tiles/{collection_id}.pmtiles"
+
+
+def style_path(collection_id: str) -> str:
+    """Return the path of the MapLibre style of a collection."""
+    return f"/tiles/{collection_id}/style.json"
+
+
+def report_path(collection_id: str) -> str:
+    """Return the path of the account of a collection's tiles."""
+    return f"/tiles/{collection_id}/report"
+
+
+def matrix_set_path(set_id: str) -> str:
+    """Return the path of a tile matrix set."""
+    return f"/api/tileMatrixSets/{set_id}"

@@ -27,6 +27,8 @@ class Operation:
     collections: str = EVERY
     """Which collections its path can name: :data:`EVERY`, :data:`WITH_ITEMS` or :data:`WITH_TILES`."""
     statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 500)
+    suffix: str = ""
+    """What the operation's id ends with, where a standard says so; ``.collection.vector.getTile``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +38,35 @@ class Offering:
     collections: Mapping[str, tuple[str, ...]]
     """Ids of the collections: :data:`EVERY`, :data:`WITH_ITEMS`, :data:`WITH_TILES`."""
     parameters: Mapping[str, Parameter]
-    """The query parameters, by name."""
+    """The query parameters, by the names that operations call them; where two formats differ, not their own."""
+    matrix_sets: tuple[str, ...] = ()
+    """Ids of the tile matrix sets."""
 
 
 _STATUS_TEXTS = {
     204: "Nothing: the tile is inside the limits and empty.",
+    206: "The part of the file that was asked for (Range).",
     304: "Nothing: the copy that the caller has (If-None-Match) is up to date.",
     400: "The request cannot be understood; the problem names the parameter.",
     404: "There is no such resource.",
     406: "None of the media types asked for is offered.",
+    416: "The part asked for lies behind the end of the file.",
+    410: "The version that a token names is no longer kept; begin again without the token.",
     500: "Something went wrong here; the problem carries a reference for the operator's log.",
+    503: "Too much is asked for at this moment; Retry-After says when to ask again.",
 }
 
 _PATH_PARAMETERS = {
     "collection_id": "Id of a collection.",
+    "collection_ids": "Id of a collection, or several separated by commas: a tile of all of them.",
+    "map_id": "Id of a declared map.",
     "item_id": "Id of an item.",
     "version": "Id of a published version.",
+    "versions": "Id of a published version; of several collections one each, separated by commas.",
+    "tileMatrixSetId": "Id of a tile matrix set.",
+    "tileMatrix": "Id of a tile matrix: the zoom of the tile.",
+    "tileRow": "Row of the tile, from the top.",
+    "tileCol": "Column of the tile, from the left.",
     "z": "Zoom of the tile.",
     "x": "Column of the tile, from the west.",
     "y": "Row of the tile, from the north.",
@@ -99,7 +114,7 @@ def _operation(template: str, operation: Operation, offering: Offering) -> Schem
     described: Schema = {
         "tags": [operation.tag],
         "summary": operation.summary,
-        "operationId": _operation_id(template),
+        "operationId": _operation_id(template) + operation.suffix,
         "responses": {"200": answer, **responses},
     }
     if operation.query:
@@ -116,11 +131,22 @@ def _path_parameters(template: str, operation: Operation, offering: Offering) ->
     found = []
     for name, meaning in _PATH_PARAMETERS.items():
         if f"{{{name}}}" in template:
-            schema: Schema = {"type": "integer", "minimum": 0} if name in ("z", "x", "y") else {"type": "string"}
-            if name == "collection_id" and (ids := offering.collections[operation.collections]):
-                schema["enum"] = list(ids)
+            schema = _path_schema(name, operation, offering)
             found.append({"name": name, "in": "path", "required": True, "description": meaning, "schema": schema})
     return found
+
+
+def _path_schema(name: str, operation: Operation, offering: Offering) -> Schema:
+    if name in ("z", "x", "y", "tileRow", "tileCol"):
+        return {"type": "integer", "minimum": 0}
+    ids = offering.collections[operation.collections]
+    if name == "collection_ids":
+        return _list(_one_of(ids)) | {"minItems": 1}
+    return _one_of({"collection_id": ids, "tileMatrixSetId": offering.matrix_sets}.get(name, ()))
+
+
+def _one_of(ids: tuple[str, ...]) -> Schema:
+    return {"type": "string", "enum": list(ids)} if ids else {"type": "string"}
 
 
 def _query_parameter(parameter: Parameter) -> Schema:
@@ -161,7 +187,9 @@ SCHEMAS: Schema = {
         {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "instance": _TEXT},
         ("type", "title", "status", "detail"),
     ),
-    "Link": _object({"href": _TEXT, "rel": _TEXT, "type": _TEXT, "title": _TEXT}, ("href", "rel")),
+    "Link": _object(
+        {"href": _TEXT, "rel": _TEXT, "type": _TEXT, "title": _TEXT, "templated": {"type": "boolean"}}, ("href", "rel")
+    ),
     "Landing": _object({"title": _TEXT, "description": _TEXT, "links": _LINKS}, ("links",)),
     "Conformance": _object({"conformsTo": _list(_TEXT)}, ("conformsTo",)),
     "OpenAPI": {"type": "object"},
@@ -193,6 +221,18 @@ SCHEMAS: Schema = {
         },
         ("type", "geometry", "properties"),
     ),
+    "JSONSchema": _object(
+        {
+            "$schema": _TEXT,
+            "$id": _TEXT,
+            "type": {"type": "string", "enum": ["object"]},
+            "title": _TEXT,
+            "description": _TEXT,
+            "properties": {"type": "object", "additionalProperties": {"type": "object"}},
+            "additionalProperties": {"type": "boolean"},
+        },
+        ("$schema", "$id", "type", "properties"),
+    ),
     "FeatureCollection": _object(
         {
             "type": {"type": "string", "enum": ["FeatureCollection"]},
@@ -220,6 +260,70 @@ SCHEMAS: Schema = {
             "links": _LINKS,
         }
     ),
+    "TileMatrixSets": _object(
+        {"tileMatrixSets": _list(_object({"id": _TEXT, "title": _TEXT, "links": _LINKS}, ("id", "links")))},
+        ("tileMatrixSets",),
+    ),
+    "TileMatrixSet": _object(
+        {"id": _TEXT, "title": _TEXT, "uri": _TEXT, "crs": _TEXT, "tileMatrices": _list({"type": "object"})},
+        ("id", "crs", "tileMatrices"),
+    ),
+    "Tilesets": _object(
+        {
+            "links": _LINKS,
+            "tilesets": _list(
+                _object(
+                    {"title": _TEXT, "dataType": _TEXT, "crs": _TEXT, "tileMatrixSetURI": _TEXT, "links": _LINKS},
+                    ("dataType", "crs", "links"),
+                )
+            ),
+        },
+        ("tilesets",),
+    ),
+    "Tileset": _object(
+        {
+            "title": _TEXT,
+            "dataType": _TEXT,
+            "crs": _TEXT,
+            "tileMatrixSetURI": _TEXT,
+            "tileMatrixSetLimits": _list(
+                _object(
+                    {
+                        "tileMatrix": _TEXT,
+                        "minTileRow": _COUNT,
+                        "maxTileRow": _COUNT,
+                        "minTileCol": _COUNT,
+                        "maxTileCol": _COUNT,
+                    },
+                    ("tileMatrix", "minTileRow", "maxTileRow", "minTileCol", "maxTileCol"),
+                )
+            ),
+            "layers": _list(_object({"id": _TEXT, "title": _TEXT, "dataType": _TEXT}, ("id", "dataType"))),
+            "links": _LINKS,
+        },
+        ("dataType", "crs", "links"),
+    ),
+    "Style": _object(
+        {"version": {"type": "integer"}, "sources": {"type": "object"}, "layers": _list({"type": "object"})},
+        ("version", "sources", "layers"),
+    ),
+    "TileReport": _object(
+        {"collection": _TEXT, "version": _TEXT, "zooms": {"type": "object"}, "links": _LINKS},
+        ("collection", "version", "zooms"),
+    ),
+    "TileAccount": _object(
+        {
+            "collection": _TEXT,
+            "version": _TEXT,
+            **dict.fromkeys(("z", "x", "y", "features", "drawn", "kept", "reduced", "bytes"), _COUNT),
+            "merged": {"type": "object", "additionalProperties": _COUNT},
+            "dropped": {"type": "object", "additionalProperties": _COUNT},
+            "links": _LINKS,
+        },
+        ("collection", "version", "z", "x", "y", "features", "drawn"),
+    ),
+    "Archive": {"type": "string", "format": "binary"},
+    "Connections": {"type": "string"},
     "TileJSON": _object(
         {"tilejson": _TEXT, "tiles": _list(_TEXT), "vector_layers": _list({"type": "object"})},
         ("tilejson", "tiles", "vector_layers"),

@@ -23,7 +23,7 @@ from gisservice.maps.pages import (
 )
 from gisservice.model import MapDeclaration
 from gisservice.web.exchange import PER_VISIT, Answer, Request, compress
-from gisservice.web.links import collection_path, items_path, tiles_path
+from gisservice.web.links import collection_path, items_path, tilejson_path, tiles_path
 from gisservice.web.responses import new_nonce, page_headers
 from gisservice.web.service import Service
 
@@ -103,8 +103,8 @@ def _layer_view(request: Request, collection: Collection) -> LayerView:
         return view
     return replace(
         view,
-        tiles_url=base + tiles_path(name, collection.version),
-        tilejson_url=f"{base}/tiles/{name}.json",
+        tiles_url=base + tiles_path([name], [collection.version]),
+        tilejson_url=base + tilejson_path(name),
         tiles_name=name,
         minzoom=manifest.tiles["minzoom"],
         maxzoom=manifest.tiles["maxzoom"],

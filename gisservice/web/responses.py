@@ -58,6 +58,7 @@ STATUSES: dict[type[Exception], Status] = {
     errors.CollectionNotFound: Status(404, "No such collection", "No layer of this name is published."),
     errors.ItemNotFound: Status(404, "No such item", "The layer has no item of this name."),
     errors.VersionNotFound: Status(404, "No such version", "This version of the layer does not exist or is not kept."),
+    errors.VersionGone: Status(410, "The version is gone", "This version of the layer is no longer kept."),
     errors.MapNotFound: Status(404, "No such map", "No map of this name exists."),
     errors.TileMatrixSetNotFound: Status(404, "No such tile matrix set", "No tile grid of this name exists."),
     errors.TileOutsideMatrix: Status(404, "No such tile", "The tile lies outside the layer's grid or zooms."),

@@ -8,9 +8,27 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from gisservice.model import GeometryKind
-from gisservice.web import api, features, files, openapi, pages, params, tiles
+from gisservice.tiles import MATRIX_SETS
+from gisservice.web import (
+    api,
+    archives,
+    features,
+    files,
+    itemparams,
+    ogctiles,
+    openapi,
+    pages,
+    params,
+    qgis,
+    reports,
+    schemas,
+    styles,
+    tilejson,
+    tileparams,
+    tiles,
+)
 from gisservice.web.exchange import Answer, Request, document
-from gisservice.web.links import GEOJSON, JSON, OPENAPI
+from gisservice.web.links import GEOJSON, JSON, OPENAPI, SCHEMA_JSON
 from gisservice.web.openapi import EVERY, WITH_ITEMS, WITH_TILES, Offering, Operation
 from gisservice.web.service import Service
 
@@ -44,24 +62,34 @@ def definition(service: Service, request: Request) -> Answer:
             openapi.WITH_ITEMS: tuple(e.id for e in published if e.manifest.kind is not GeometryKind.RASTER),
             openapi.WITH_TILES: tuple(e.id for e in published if e.manifest.tiles is not None),
         }
-        known = {entry.name: entry for entry in params.item_parameters(settings.items_limit, settings.items_limit_max)}
+        limits = settings.items_limit, settings.items_limit_max
+        known = {entry.name: entry for entry in (*itemparams.item_parameters(*limits), params.FORMAT)}
+        known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         described = [(route.template, route.operation) for route in ROUTES if route.operation is not None]
         release = metadata.version("gisservice")
         return openapi.describe(
-            request.address, service.registry.city, release, described, Offering(collections, known)
+            request.address, service.registry.city, release, described, Offering(collections, known, tuple(MATRIX_SETS))
         )
 
-    limits = str(settings.items_limit), str(settings.items_limit_max)
-    key = ("openapi", service.edition, *limits, *(f"{entry.id} {entry.version}" for entry in published))
+    key = ("openapi", service.edition, *service.page_limits, *(f"{entry.id} {entry.version}" for entry in published))
     return document(request, request.media_type(OPENAPI, JSON), key, make)
 
 
 CAPABILITIES, DATA, TILES, OPERATION = "Capabilities", "Data", "Tiles", "Operation"
 
 _LISTED = (200, 304, 400, 406, 500)
-_TILE = (200, 204, 304, 400, 404, 500)
+_TILE = (200, 204, 304, 400, 404, 500, 503)
+_NEGOTIATED_TILE = (200, 204, 304, 400, 404, 406, 500, 503)
+_FILE = (200, 206, 304, 400, 404, 416, 500, 503)
+_ITEMS = (200, 304, 400, 404, 406, 410, 500, 503)
 _PROBE = (200, 400, 500)
 _COLLECTION = "/api/collections/<collection_id>"
+_GRID = "<tileMatrixSetId>"
+_ADDRESS = f"{_GRID}/<tileMatrix>/<tileRow>/<tileCol>"
+_SHORT, _OF_COLLECTION, _OF_DATASET = (
+    tuple(tileparams.component(name) for name in names)
+    for names in (tileparams.NAMES, tileparams.COLLECTION_NAMES, tileparams.DATASET_NAMES)
+)
 
 ROUTES: tuple[Route, ...] = (
     Route("/", pages.home),
@@ -97,32 +125,177 @@ ROUTES: tuple[Route, ...] = (
             "The items of a collection, page by page",
             GEOJSON,
             "FeatureCollection",
-            features.PARAMETERS,
+            itemparams.ITEMS_NAMES,
             WITH_ITEMS,
+            _ITEMS,
         ),
     ),
     Route(
         f"{_COLLECTION}/items/<path:item_id>",
         features.item,
-        Operation(DATA, "One item", GEOJSON, "Feature", ("f",), WITH_ITEMS),
+        Operation(DATA, "One item", GEOJSON, "Feature", itemparams.ITEM_NAMES, WITH_ITEMS),
     ),
     Route(
-        "/tiles/<collection_id>.json",
-        tiles.tilejson,
-        Operation(TILES, "TileJSON of a collection", JSON, "TileJSON", (), WITH_TILES),
+        f"{_COLLECTION}/schema",
+        schemas.schema,
+        Operation(DATA, "What the items of a collection consist of", SCHEMA_JSON, "JSONSchema", ("f",), WITH_ITEMS),
     ),
     Route(
-        "/tiles/<collection_id>/<z>/<x>/<y>.mvt",
+        f"{_COLLECTION}/queryables",
+        schemas.queryables,
+        Operation(DATA, "What items can be asked for by", SCHEMA_JSON, "JSONSchema", ("f",), WITH_ITEMS),
+    ),
+    Route(
+        f"{_COLLECTION}/sortables",
+        schemas.sortables,
+        Operation(DATA, "What items can be sorted by", SCHEMA_JSON, "JSONSchema", ("f",), WITH_ITEMS),
+    ),
+    Route(
+        "/api/tileMatrixSets",
+        ogctiles.matrix_sets,
+        Operation(CAPABILITIES, "The grids that tiles are offered in", JSON, "TileMatrixSets", ("f",), EVERY, _LISTED),
+    ),
+    Route(
+        f"/api/tileMatrixSets/{_GRID}",
+        ogctiles.one_matrix_set,
+        Operation(CAPABILITIES, "The definition of a grid", JSON, "TileMatrixSet", ("f",)),
+    ),
+    Route(
+        f"{_COLLECTION}/tiles",
+        ogctiles.collection_tilesets,
+        Operation(
+            TILES,
+            "The tilesets of a collection, one for each grid",
+            JSON,
+            "Tilesets",
+            ("f",),
+            WITH_TILES,
+            suffix=".collection.vector.getTileSetsList",
+        ),
+    ),
+    Route(
+        f"{_COLLECTION}/tiles/{_GRID}",
+        ogctiles.collection_tileset,
+        Operation(
+            TILES,
+            "A tileset of a collection",
+            JSON,
+            "Tileset",
+            ("f",),
+            WITH_TILES,
+            suffix=".collection.vector.getTileSet",
+        ),
+    ),
+    Route(
+        f"{_COLLECTION}/tiles/{_ADDRESS}",
+        tiles.collection_tile,
+        Operation(
+            TILES,
+            "A vector tile of a collection",
+            tiles.MVT,
+            "Tile",
+            _OF_COLLECTION,
+            WITH_TILES,
+            _NEGOTIATED_TILE,
+            suffix=".collection.vector.getTile",
+        ),
+    ),
+    Route(
+        "/api/tiles",
+        ogctiles.dataset_tilesets,
+        Operation(
+            TILES,
+            "The tilesets of all collections together, one for each grid",
+            JSON,
+            "Tilesets",
+            ("f",),
+            EVERY,
+            _LISTED,
+            suffix=".dataset.vector.getTileSetsList",
+        ),
+    ),
+    Route(
+        f"/api/tiles/{_GRID}",
+        ogctiles.dataset_tileset,
+        Operation(
+            TILES,
+            "A tileset of all collections together",
+            JSON,
+            "Tileset",
+            (tileparams.component("collections"), "f"),
+            suffix=".dataset.vector.getTileSet",
+        ),
+    ),
+    Route(
+        f"/api/tiles/{_ADDRESS}",
+        tiles.dataset_tile,
+        Operation(
+            TILES,
+            "A vector tile of all collections together, or of those chosen",
+            tiles.MVT,
+            "Tile",
+            _OF_DATASET,
+            WITH_TILES,
+            _NEGOTIATED_TILE,
+            suffix=".dataset.vector.getTile",
+        ),
+    ),
+    Route(
+        "/api/qgis.xml",
+        qgis.connections,
+        Operation(TILES, "The layer list for QGIS", qgis.XML, "Connections", (), EVERY, _LISTED),
+    ),
+    Route(
+        "/tiles/<collection_ids>.json",
+        tilejson.tilejson,
+        Operation(TILES, "TileJSON of one collection or of several", JSON, "TileJSON", _SHORT, WITH_TILES),
+    ),
+    Route(
+        "/tiles/<collection_id>.pmtiles",
+        archives.archive,
+        Operation(
+            TILES, "All tiles of a collection in one archive", archives.PMTILES, "Archive", (), WITH_TILES, _FILE
+        ),
+    ),
+    Route(
+        "/tiles/<collection_id>/<version>.pmtiles",
+        archives.archive,
+        Operation(
+            TILES, "All tiles of one version, which never change", archives.PMTILES, "Archive", (), WITH_TILES, _FILE
+        ),
+    ),
+    Route(
+        "/tiles/<collection_id>/style.json",
+        styles.layer_style,
+        Operation(TILES, "The MapLibre style of a collection", JSON, "Style", (), WITH_TILES),
+    ),
+    Route(
+        "/tiles/<collection_id>/report",
+        reports.report,
+        Operation(TILES, "What became of every record, zoom by zoom", JSON, "TileReport", (), WITH_TILES),
+    ),
+    Route(
+        "/tiles/<collection_id>/report/<z>/<x>/<y>",
+        reports.tile_report,
+        Operation(TILES, "What became of the records of one tile", JSON, "TileAccount", (), WITH_TILES),
+    ),
+    Route(
+        "/maps/<map_id>/style.json", styles.map_style, Operation(TILES, "The MapLibre style of a map", JSON, "Style")
+    ),
+    Route(
+        "/tiles/<collection_ids>/<z>/<x>/<y>.mvt",
         tiles.vector_tile,
-        Operation(TILES, "A vector tile of the current version", tiles.MVT, "Tile", (), WITH_TILES, _TILE),
+        Operation(TILES, "A vector tile of the current version", tiles.MVT, "Tile", _SHORT, WITH_TILES, _TILE),
     ),
-    Route("/tiles/<collection_id>/<z>/<x>/<y>.pbf", tiles.vector_tile),
+    Route("/tiles/<collection_ids>/<z>/<x>/<y>.pbf", tiles.vector_tile),
     Route(
-        "/tiles/<collection_id>/<version>/<z>/<x>/<y>.mvt",
+        "/tiles/<collection_ids>/<versions>/<z>/<x>/<y>.mvt",
         tiles.vector_tile,
-        Operation(TILES, "A vector tile of one version, which never changes", tiles.MVT, "Tile", (), WITH_TILES, _TILE),
+        Operation(
+            TILES, "A vector tile of named versions, which never change", tiles.MVT, "Tile", _SHORT, WITH_TILES, _TILE
+        ),
     ),
-    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.pbf", tiles.vector_tile),
+    Route("/tiles/<collection_ids>/<versions>/<z>/<x>/<y>.pbf", tiles.vector_tile),
     Route("/static/<path:filename>", files.static_file),
     Route("/healthz", api.health, Operation(OPERATION, "The state of the service", JSON, "Health", (), EVERY, _PROBE)),
 )

@@ -14,10 +14,7 @@ from granian.log import LogLevels
 from gisservice.errors import SettingsError
 from gisservice.settings import Settings
 from gisservice.web.app import wsgi_app
-from gisservice.web.service import Service
-
-BLOCKING_THREADS = 4
-"""Python threads of a worker. They share one interpreter lock: more wait for it, fewer wait for the disk."""
+from gisservice.web.service import THREADS, Service
 
 CONNECTIONS_MAX = 1024
 """Connections a worker holds at once, idle ones included; further ones wait in the listen queue."""
@@ -40,7 +37,7 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         interface=Interfaces.WSGI,
         workers=settings.workers,
-        blocking_threads=BLOCKING_THREADS,
+        blocking_threads=THREADS,
         backpressure=CONNECTIONS_MAX,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS_MAX,

@@ -7,18 +7,37 @@ import re
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import metadata
-from threading import Lock
+from threading import Semaphore
 from urllib.parse import urlsplit
 
 from gisservice.catalog import Catalog, Collection, load_registry
-from gisservice.errors import CatalogError, NotFound, RequestError
+from gisservice.errors import CatalogError, RequestError
 from gisservice.maps.assets import Assets
 from gisservice.model import Registry
+from gisservice.query.systems import check_systems
 from gisservice.settings import Settings
-from gisservice.tiles import TILES_FILE, Archive
+from gisservice.web.asking import Asking, FinishedPage, Pinned
+from gisservice.web.cache import ByteCache
 from gisservice.web.exchange import Request
+from gisservice.web.gates import Gate
+from gisservice.web.tilesets import Tilesets
 
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
+
+
+THREADS = 16
+"""Python threads of a worker. They share one interpreter lock, so more bring no speed: most of them wait, for a tile
+that is being drawn or for a slow reader of a long file, while the others answer.
+"""
+
+DRAWN_AT_ONCE = 2
+"""Tiles that a worker draws at a time; more would only take turns at the interpreter lock."""
+
+DRAWINGS_MAX = 10
+"""Threads that may draw a tile or wait for one to be drawn."""
+
+DOWNLOADS_MAX = 4
+"""Threads that may send a long part of a file, each for as long as its reader takes."""
 
 
 class Service:
@@ -29,6 +48,17 @@ class Service:
         self.registry = registry
         self.catalog = catalog
         self.tilesets = Tilesets(catalog)
+        self.tile_cache: ByteCache[bytes] = ByteCache(settings.tile_cache_bytes)
+        self.asking = Asking(settings)
+        self.pinned = Pinned(catalog)
+        self.pages: ByteCache[FinishedPage] = ByteCache(settings.items_cache_bytes)
+        self.page_limits = tuple(
+            str(limit) for limit in (settings.items_limit, settings.items_limit_max, settings.items_bytes_max)
+        )
+        """Part of the ETag of pages of items: settings that decide where they end."""
+        self.pens = Semaphore(DRAWN_AT_ONCE)
+        self.drawings = Gate("tiles that are to be drawn", DRAWINGS_MAX)
+        self.downloads = Gate("downloads of whole files", DOWNLOADS_MAX)
         self._public = urlsplit(settings.public_url)
         names = [*settings.trusted_hosts, self._public.netloc]
         self._trusted = {_host_name(name) for name in names if name} - {None}
@@ -36,7 +66,8 @@ class Service:
 
     @classmethod
     def open(cls, settings: Settings) -> Service:
-        """Read the registry and open the catalog. Raises :class:`SettingsError` for a registry with a mistake."""
+        """Read the registry and open the catalog. Raises :class:`SettingsError` for a mistake in what was declared."""
+        check_systems(settings.crs_offered)
         return cls(settings, load_registry(settings.registry), Catalog(settings.home, settings.versions_kept))
 
     @cached_property
@@ -80,50 +111,6 @@ class Service:
         if self.settings.public_url:
             return self.settings.public_url, self._public.path
         return f"{scheme}://{host.lower()}{prefix}", prefix
-
-
-class Tilesets:
-    """The open tile archives, one a version; those of versions no longer current are closed after a while."""
-
-    RETIRED_MAX = 8
-    """Archives of earlier versions kept open for clients that still hold their addresses."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._open: dict[tuple[str, str], tuple[Collection, Archive]] = {}
-        self._lock = Lock()
-
-    def current(self, collection_id: str) -> tuple[Collection, Archive]:
-        """Return the current version of a collection with its archive; raises :class:`NotFound`."""
-        collection = self._catalog.collection(collection_id)
-        return self._open.get((collection_id, collection.version)) or self._add(collection)
-
-    def pinned(self, collection_id: str, version: str) -> tuple[Collection, Archive]:
-        """Return a named version of a collection with its archive; raises :class:`NotFound`."""
-        opened = self._open.get((collection_id, version))
-        return opened or self._add(self._catalog.version(collection_id, version))
-
-    def _add(self, collection: Collection) -> tuple[Collection, Archive]:
-        if collection.manifest.tiles is None:
-            raise NotFound(f"Collection {collection.id!r} has no vector tiles.")
-        with self._lock:
-            key = (collection.id, collection.version)
-            if key not in self._open:
-                self._open[key] = collection, Archive(collection.path / TILES_FILE)
-                self._retire()
-            return self._open[key]
-
-    def _retire(self) -> None:
-        """Let go of the archives opened first among those that are not current; their maps close with them."""
-        retired = [key for key in self._open if not self._is_current(*key)]
-        for key in retired[: -self.RETIRED_MAX]:
-            del self._open[key]
-
-    def _is_current(self, collection_id: str, version: str) -> bool:
-        try:
-            return self._catalog.collection(collection_id).version == version
-        except (NotFound, CatalogError):
-            return False
 
 
 def _host_name(host: str) -> str | None:

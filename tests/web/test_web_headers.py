@@ -13,12 +13,18 @@ from gisservice.web import create_app, wsgi_app
 
 EXAMPLES = {
     "collection_id": "lots",
+    "collection_ids": "lots",
     "item_id": "003.01-3",
     "map_id": "city",
     "z": "14",
     "x": "4684",
     "y": "6268",
     "version": "v-0000000000000000",
+    "versions": "v-0000000000000000",
+    "tileMatrixSetId": "WebMercatorQuad",
+    "tileMatrix": "14",
+    "tileRow": "6272",
+    "tileCol": "4685",
     "filename": "css/site.css",
 }
 

@@ -138,6 +138,7 @@ def test_a_long_part_comes_in_pieces_and_its_place_and_file_are_given_back(file:
 
 def test_a_reader_that_goes_away_gives_its_place_back(file: Path) -> None:
     gate = Gate("parts", 1)
+    gc.collect()
     open_files = len(os.listdir("/proc/self/fd"))
     for end in ("close", "drop"):
         part = ask(file, gate).body
@@ -148,7 +149,7 @@ def test_a_reader_that_goes_away_gives_its_place_back(file: Path) -> None:
             part.close()
         del part
         gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == open_files
+    assert len(os.listdir("/proc/self/fd")) <= open_files
     assert ask(file, gate).status == 200
 
 
@@ -165,8 +166,8 @@ def test_a_file_that_became_shorter_ends_in_an_error_and_not_in_a_wrong_answer(t
         FilePart(tmp_path / "short", Span(0, 10)).read()
 
 
-def test_those_who_wait_at_a_gate_come_in_and_those_after_them_are_told() -> None:
-    gate = Gate("things", 1, waiting=0)
+def test_those_who_find_a_gate_full_are_told() -> None:
+    gate = Gate("things", 1)
     with gate.passed():
         with pytest.raises(Overloaded, match="Too many things"):
             gate.enter()

@@ -1,0 +1,76 @@
+"""TileJSON 3.0.0: where the tiles of one layer or of several are, and what is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gisservice.model import BBox, Column
+from gisservice.web import tileparams
+from gisservice.web.drawing import Part, parts_of
+from gisservice.web.exchange import Answer, Request, document
+from gisservice.web.links import JSON, tiles_path
+from gisservice.web.params import read
+from gisservice.web.service import Service
+
+
+def tilejson(service: Service, request: Request, *, collection_ids: str) -> Answer:
+    """Answer the TileJSON of the current versions; its tile addresses name them, and carry filter and properties."""
+    asked = tileparams.parse(read(request.query, tileparams.NAMES))
+    parts = parts_of(service.tilesets.several(collection_ids), asked)
+    carried = asked.query([part.filter for part in parts if part.filter is not None])
+    key = ("tilejson", service.edition, carried, *(part.key for part in parts))
+    return document(request, request.media_type(JSON), key, lambda: _describe(request, parts, carried))
+
+
+def _describe(request: Request, parts: tuple[Part, ...], carried: str) -> dict[str, Any]:
+    tilesets = [part.tileset for part in parts]
+    layers = [tileset.collection.layer for tileset in tilesets]
+    west, south, east, north = union([tileset.extent for tileset in tilesets])
+    minzoom = min(tileset.minzoom for tileset in tilesets)
+    maxzoom = max(tileset.maxzoom for tileset in tilesets)
+    path = tiles_path([tileset.id for tileset in tilesets], [tileset.version for tileset in tilesets], carried)
+    return {
+        "tilejson": "3.0.0",
+        "name": ", ".join(layer.title for layer in layers),
+        "description": " ".join(layer.description for layer in layers if layer.description),
+        "attribution": ", ".join(dict.fromkeys(layer.attribution for layer in layers if layer.attribution)),
+        # A semantic version, as TileJSON asks; ours have no order, so they stand in the build part.
+        "version": "1.0.0+" + ".".join(tileset.version.removeprefix("v-") for tileset in tilesets),
+        "scheme": "xyz",
+        "tiles": [request.address + path],
+        "minzoom": minzoom,
+        "maxzoom": maxzoom,
+        "bounds": [west, south, east, north],
+        "center": [(west + east) / 2, (south + north) / 2, minzoom],
+        "vector_layers": [vector_layer(part, maxzoom) for part in parts],
+    }
+
+
+def vector_layer(part: Part, maxzoom: int) -> dict[str, Any]:
+    """Return what TileJSON says of one layer: its fields with their meanings, and its zooms."""
+    tileset = part.tileset
+    shown = tileset.columns if part.properties is None else [c for c in tileset.columns if c.name in part.properties]
+    return {
+        "id": tileset.id,
+        "description": tileset.collection.layer.description,
+        "minzoom": tileset.minzoom,
+        "maxzoom": maxzoom,
+        "fields": {column.name: meaning(column) for column in shown},
+    }
+
+
+def meaning(column: Column) -> str:
+    """Return what a column means, with its unit; its type where nobody said.
+
+    >>> from gisservice.model import ColumnType
+    >>> meaning(Column("area", ColumnType.NUMBER, "Area", "m²"))
+    'Area (m²)'
+    """
+    said = column.meaning or str(column.type)
+    return f"{said} ({column.unit})" if column.unit else said
+
+
+def union(boxes: list[BBox]) -> BBox:
+    """Return the smallest box that holds all of some."""
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
