@@ -11,7 +11,9 @@
     plan        what is worked out once for all zooms
     clip        shapes to tiles; cut what crosses a tile's edge
     encode      Mapbox Vector Tile 2.1 from arrays, many tiles at a time
-    level       the tiles of one zoom within their byte budget, and the account of what was lost
+    account     what became of every record, by zoom and by tile
+    coverage    what of a coverage overlaps or gapes at a zoom, and did not in the source
+    level       the tiles of one zoom within their byte budget
     levels      the shapes of every zoom, kept in a memory-mapped file
     archive     PMTiles 3, written and memory-mapped
     matrix      the grids that tiles are offered in, as clients are told of them
@@ -19,11 +21,12 @@
     pyramid     all zooms, over the cores, into archives, levels and account
 """
 
+from gisservice.tiles.account import REPORT_FILE, Report, read_report
 from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, Archive
 from gisservice.tiles.grid import BUFFER, EXTENT, TileCoord, parse_tile
 from gisservice.tiles.levels import LEVELS_FILE, Levels
 from gisservice.tiles.matrix import MATRIX_SETS, TileMatrixSet, matrix_set
-from gisservice.tiles.pyramid import REPORT_FILE, build_pyramid
+from gisservice.tiles.pyramid import build_pyramid
 from gisservice.tiles.source import TileSource
 
 __all__ = [
@@ -36,10 +39,12 @@ __all__ = [
     "TILES_FILE",
     "Archive",
     "Levels",
+    "Report",
     "TileCoord",
     "TileMatrixSet",
     "TileSource",
     "build_pyramid",
     "matrix_set",
     "parse_tile",
+    "read_report",
 ]

@@ -5,17 +5,17 @@ A zoom's account adds up to all records of the layer: each is *kept* (drawn as a
 
 - what is drawn belongs to the tiles that it is drawn in: a feature with its ``stack``, a merged group with all its
   members;
-- what is not drawn belongs to the tiles whose ground, buffer included, is touched by the box of its shape at the
-  deepest zoom.
+- what is not drawn belongs to the tiles that the box of its shape at the deepest zoom touches, buffer included.
 
-The reasons are the names of :data:`MERGED` and :data:`DROPPED`. In a file, the tiles of a zoom are columns of numbers,
-which a tile's place in :func:`gisservice.tiles.grid.tile_ids` puts in order; a column of zeros is left out.
+In the file, the tiles of a zoom are columns of numbers in the order of an archive
+(:func:`gisservice.tiles.grid.tile_ids`); a column of zeros is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,40 @@ import orjson
 
 from gisservice.errors import CatalogError, TileOutsideMatrix
 from gisservice.tiles.grid import BUFFER, EXTENT_BITS, TileCoord, tile_id, tile_ids
-from gisservice.tiles.shapes import Ints, ranges
+from gisservice.tiles.shapes import Flags, Ints, ranges
 
 REPORT_FILE = "tiles.json"
 """What the account of a version's tiles is called in its folder."""
 
 FORMAT = 2
 
-MERGED = ("stack", "small")
-"""Why a record is drawn only with others: it has the same geometry as another; it is too small alone."""
 
-DROPPED = ("no-geometry", "no-extent", "thinned", "budget")
-"""Why a record is not drawn: it has no position at all; it is smaller than a unit of the zoom; it is nearer to another
-than two pixels, or smaller than half of one; the tile it lies in would have had too many bytes."""
+class Reason(IntEnum):
+    """Why a record is not drawn as a feature of its own; in files, the name in small letters."""
 
+    SHOWN = -1
+    """It is, or it is counted with a feature that stands for it."""
+    STACK = 0
+    """Another record has the same geometry, and is drawn for both."""
+    SMALL = 1
+    """It is drawn in one shape with its neighbours, or its area is in a square that stands for small polygons."""
+    NO_GEOMETRY = 2
+    """It has no positions."""
+    NO_EXTENT = 3
+    """It is smaller than a unit of the zoom."""
+    THINNED = 4
+    """Another point is within two pixels, or it is a line or polygon too small to be seen."""
+    BUDGET = 5
+    """Another tile would have had too many bytes with it, or with one that ranks as high."""
+
+    @property
+    def label(self) -> str:
+        """The name as it is written, such as ``no-extent``."""
+        return self.name.lower().replace("_", "-")
+
+
+MERGED = (Reason.STACK.label, Reason.SMALL.label)
+DROPPED = (Reason.NO_GEOMETRY.label, Reason.NO_EXTENT.label, Reason.THINNED.label, Reason.BUDGET.label)
 _SHOWN = ("bytes", "drawn", "kept", "reduced")
 _COLUMNS = (*_SHOWN, *MERGED, *DROPPED)
 
@@ -56,11 +76,12 @@ class Tally:
         distinct, row = np.unique(places, return_inverse=True)
         return cls(distinct, {name: _added(row, values, len(distinct)) for name, values in numbers.items()})
 
-    def __add__(self, other: Tally) -> Tally:
-        """Add two tallies, tile by tile and name by name."""
-        names = dict.fromkeys((*self.columns, *other.columns))
-        both = np.concatenate([self.places, other.places])
-        return Tally.of(both, {name: np.concatenate([self._column(name), other._column(name)]) for name in names})
+    @classmethod
+    def joined(cls, tallies: Sequence[Tally]) -> Tally:
+        """Add tallies, tile by tile and name by name."""
+        names = dict.fromkeys(name for tally in tallies for name in tally.columns)
+        places = np.concatenate([np.zeros(0, dtype=np.int64), *(tally.places for tally in tallies)])
+        return cls.of(places, {name: np.concatenate([tally._column(name) for tally in tallies]) for name in names})
 
     def select(self, keep: npt.NDArray[np.bool_]) -> Tally:
         """Return the tally of the tiles that are marked."""
@@ -108,25 +129,77 @@ def touched_tiles(boxes: Ints, z: int, shift: int) -> tuple[Ints, Ints]:
     return full[row], tile_ids(z, x, y)
 
 
-def lost_tally(boxes: Ints, records: Ints, reasons: npt.NDArray[Any], z: int, shift: int) -> Tally:
-    """Count the records that are not drawn, tile by tile.
+def lost_tally(boxes: Ints, records: Ints, reasons: Ints, z: int, shift: int) -> Tally:
+    """Count, tile by tile, the records that are not drawn: ``records[i]`` of box ``i``, because of ``reasons[i]``."""
+    lost = np.flatnonzero((reasons != Reason.SHOWN) & (records > 0))
+    which, places = touched_tiles(boxes[lost], z, shift)
+    return Tally.of(places, _by_reason(records[lost][which], reasons[lost][which]))
 
-    For geometry ``i``, ``records[i]`` of its records are not drawn because of ``reasons[i]``, an index into
-    ``MERGED + DROPPED``; ``boxes`` are those of :func:`touched_tiles`.
+
+def _by_reason(records: Ints, reasons: Ints) -> dict[str, Ints]:
+    return {reason.label: np.where(reasons == reason, records, 0) for reason in Reason if reason != Reason.SHOWN}
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of a zoom, one entry each.
+
+    ``full`` marks those with a shape, which alone are drawn. ``own`` marks those that are a record, with its id;
+    ``others`` counts the records that a feature stands for beside it: the rest of its stack, or the members of a
+    merged group. ``reduced`` marks those without some of their columns.
     """
-    some = np.flatnonzero(records > 0)
-    which, places = touched_tiles(boxes[some], z, shift)
-    which = some[which]
-    names = MERGED + DROPPED
-    return Tally.of(
-        places, {name: np.where(reasons[which] == code, records[which], 0) for code, name in enumerate(names)}
-    )
+
+    full: Flags
+    own: Flags
+    others: Ints
+    reduced: Flags
+
+    def tally(self, places: Ints, features: Ints) -> Tally:
+        """Count what tiles show: feature ``features[i]`` is in the tile at ``places[i]``."""
+        return Tally.of(places, {name: values[features] for name, values in self._numbers().items()})
+
+    def _numbers(self) -> dict[str, Ints]:
+        return {
+            "drawn": self.full.astype(np.int64),
+            "kept": self.own.astype(np.int64),
+            "reduced": self.reduced.astype(np.int64),
+            Reason.STACK.label: np.where(self.own, self.others, 0),
+            Reason.SMALL.label: np.where(self.own, 0, self.others),
+        }
+
+    def totals(self, records: Ints, reasons: Ints) -> dict[str, Any]:
+        """Return the account of the zoom; ``records`` and ``reasons`` are those of :func:`lost_tally`."""
+        counts = {name: int(values.sum()) for name, values in self._numbers().items()}
+        for name, values in _by_reason(records, reasons).items():
+            counts[name] = counts.get(name, 0) + int(values.sum())
+        merged, dropped = ({name: counts[name] for name in names if counts[name]} for names in (MERGED, DROPPED))
+        features = counts["kept"] + sum(merged.values()) + sum(dropped.values())
+        return {
+            "features": features,
+            "kept": counts["kept"],
+            "merged": merged,
+            "dropped": dropped,
+            "drawn": counts["drawn"],
+            "reduced": counts["reduced"],
+        }
+
+
+def byte_totals(tiles: Sequence[tuple[int, bytes]], budget_bytes: int) -> dict[str, int]:
+    """Return how many tiles a zoom has, their bytes, those of the largest, and how many are over the budget."""
+    sizes = [len(tile) for _, tile in tiles]
+    over = sum(size > budget_bytes for size in sizes)
+    return {"tiles": len(sizes), "bytes": sum(sizes), "largest_bytes": max(sizes, default=0), "over_budget": over}
+
+
+def byte_tally(tiles: Sequence[tuple[int, bytes]]) -> Tally:
+    """Return the bytes of each tile; ``tiles`` are places and contents, ascending."""
+    places = np.array([place for place, _ in tiles], dtype=np.int64)
+    return Tally(places, {"bytes": np.array([len(tile) for _, tile in tiles], dtype=np.int64)})
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write an account; ``zooms`` has for each zoom its totals, and under ``by_tile`` its :class:`Tally`."""
-    zooms = {str(z): {**zoom, "by_tile": zoom["by_tile"].to_json()} for z, zoom in sorted(report["zooms"].items())}
-    path.write_bytes(orjson.dumps({"format": FORMAT, **report, "zooms": zooms}) + b"\n")
+    """Write an account; ``zooms`` has for each zoom its totals, and its :class:`Tally` as JSON under ``by_tile``."""
+    path.write_bytes(orjson.dumps({"format": FORMAT, **report}, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class Report:

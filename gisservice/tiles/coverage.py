@@ -119,9 +119,14 @@ class Conflicts:
     overlaps: Polygons
     gaps: Polygons
 
-    def rows(self) -> dict[str, list[list[float]]]:
-        """Return the pieces of each kind as x, y (of a position in it, level units) and ground area in m²."""
-        return {"overlaps": _rows(self.overlaps, self.z), "gaps": _rows(self.gaps, self.z)}
+    def to_json(self) -> dict[str, Any]:
+        """Return the ground of each kind in m², and its pieces as x, y (of a position in it, level units) and m²."""
+        overlaps, gaps = _rows(self.overlaps, self.z), _rows(self.gaps, self.z)
+        return {"overlap_m2": _sum(overlaps), "gap_m2": _sum(gaps), "overlaps": overlaps, "gaps": gaps}
+
+
+def _sum(rows: list[list[float]]) -> float:
+    return round(sum(m2 for _, _, m2 in rows), 3)
 
 
 def _rows(pieces: Polygons, z: int) -> list[list[float]]:
@@ -223,7 +228,7 @@ def _gaps(drawn: Arrangement, finer: Arrangement) -> Polygons:
 def _bare(window: Any, drawn: Arrangement, finer: Arrangement, scale: float) -> Any:
     """Return what is bare in a window, farther than ``REACH`` from anything the finer polygons leave bare."""
     wide = shapely.buffer(window, 2 * REACH, join_style="mitre")
-    near = finer.polygons[finer.tree.query(shapely.transform(wide, lambda xy: xy / scale))]
+    near = shapely.make_valid(finer.polygons[finer.tree.query(shapely.transform(wide, lambda xy: xy / scale))])
     covered = shapely.transform(shapely.union_all(near), lambda xy: xy * scale)
     kept = shapely.intersection(shapely.buffer(covered, -REACH), window)
     return shapely.difference(kept, shapely.union_all(drawn.polygons[drawn.tree.query(window)]))

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from gisservice.model import GeometryKind
 from gisservice.tiles import selection
+from gisservice.tiles.account import Features, Reason, Tally, byte_tally, byte_totals, lost_tally
 from gisservice.tiles.archive import compress, compress_brotli, decompress
 from gisservice.tiles.attributes import ABSENT
 from gisservice.tiles.clip import cut, place
+from gisservice.tiles.coverage import Conflicts
 from gisservice.tiles.encode import TileFeatures, encode_tiles
 from gisservice.tiles.grid import tile_ids
 from gisservice.tiles.plan import Plan
@@ -62,6 +64,13 @@ class _Drawn:
     """Where the feature comes among those of its tile."""
     rank: Ints
     """Rank of the feature's geometry; -1 for groups, which always keep their properties."""
+    others: Ints
+    """Records that the feature stands for beside its own."""
+
+    def features(self, detail: int) -> Features:
+        """Return what the account needs, when features of rank ``detail`` and beyond have only their classes."""
+        full = np.diff(self.shapes.starts)[self.shape] > 0
+        return Features(full, (self.ids >= 0) & full, np.where(full, self.others, 0), full & (self.rank >= detail))
 
 
 @dataclass(frozen=True)
@@ -89,24 +98,38 @@ def build_level(plan: Plan, z: int) -> Level:
     """Return the tiles of zoom ``z``."""
     shapes, broken = plan.generaliser.at(z)
     if z == plan.maxzoom:
-        drawn = _every_record(plan)
-        tiles = _compressed([_encoded(plan, sheet, drawn, plan.records) for sheet in _sheets(drawn, z)])
-        everything, account = len(plan.ranks), _account(plan, broken, drawn, tiles, _every_loss(plan))
-        return Level(z, shapes, everything, everything, tiles, _recompressed(tiles), account)
+        return _deepest_level(plan, shapes, broken)
     limit = natural = selection.natural_limit(plan.deepest, plan.priority, plan.bits, plan.maxzoom - z)
     tried: list[tuple[int, int]] = []
     while True:
         chosen = _select(plan, z, shapes, limit)
         drawn = _summary(plan, chosen)
-        fitted = _fit(plan, drawn, list(_sheets(drawn, z)), plain=bool(tried))
+        sheets = list(_sheets(drawn, z))
+        fitted = _fit(plan, drawn, sheets, plain=bool(tried))
         largest = _largest(fitted.tiles)
         if limit == 0 or largest <= BUDGET_BYTES:
-            loss = _loss(plan, shapes, chosen, natural)
-            loss["reduced"] = int((drawn.rank >= fitted.detail).sum())
-            account = _account(plan, broken, drawn, fitted.tiles, loss)
+            features = drawn.features(fitted.detail)
+            tallies = [features.tally(sheet.places[sheet.tile], sheet.feature) for sheet in sheets]
+            reasons, found = _reasons(plan, shapes, chosen, natural), plan.conflicts(z, chosen)
+            account = _account(plan, z, features, tallies, fitted.tiles, reasons) | _validity(broken, found)
             return Level(z, shapes, limit, fitted.detail, fitted.tiles, _recompressed(fitted.tiles), account)
         tried.append((limit, largest))
         limit = _lower(tried, fitted.limit)
+
+
+def _deepest_level(plan: Plan, shapes: Shapes, broken: int) -> Level:
+    """Return the tiles of the deepest zoom: every record, whatever the bytes."""
+    z, everything = plan.maxzoom, len(plan.ranks)
+    drawn = _every_record(plan)
+    features = drawn.features(everything)
+    tiles: list[tuple[int, bytes]] = []
+    tallies: list[Tally] = []
+    for sheet in _sheets(drawn, z):
+        tiles += _compressed([_encoded(plan, sheet, drawn, everything)])
+        tallies.append(features.tally(sheet.places[sheet.tile], sheet.feature))
+    reasons = np.where(np.diff(shapes.starts) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
+    account = _account(plan, z, features, tallies, tiles, reasons) | _validity(broken, plan.source_conflicts())
+    return Level(z, shapes, everything, everything, tiles, _recompressed(tiles), account)
 
 
 def _lower(tried: list[tuple[int, int]], estimate: int) -> int:
@@ -139,7 +162,9 @@ def _every_record(plan: Plan) -> _Drawn:
     absent = np.full((plan.records, 2), ABSENT, dtype=np.int32)
     codes = np.column_stack([plan.attributes.codes, absent])[plan.members]
     shape = np.repeat(np.arange(len(plan.stack)), plan.stack)
-    return _Drawn(plan.deepest, shape, plan.ids[plan.members], codes, plan.members, plan.ranks[shape])
+    return _Drawn(
+        plan.deepest, shape, plan.ids[plan.members], codes, plan.members, plan.ranks[shape], np.zeros_like(shape)
+    )
 
 
 def _summary(plan: Plan, chosen: selection.Selection) -> _Drawn:
@@ -166,6 +191,7 @@ def _summary(plan: Plan, chosen: selection.Selection) -> _Drawn:
         codes,
         np.concatenate([record, nameless]),
         np.concatenate([plan.ranks[chosen.drawn], nameless]),
+        np.concatenate([stack - 1, np.diff(offsets(plan.stack[chosen.members])[chosen.cuts])]),
     )
 
 
@@ -263,48 +289,37 @@ def _threshold(drawn: _Drawn, sheets: list[_Sheet], shares: npt.NDArray[np.float
     return max(lowest, 0)
 
 
-def _every_loss(plan: Plan) -> dict[str, Any]:
-    lost = int(plan.stack[np.diff(plan.deepest.starts) == 0].sum())
-    return {"kept": plan.records - lost, "merged": {}, "dropped": _counts({"no-geometry": lost}), "reduced": 0}
-
-
-def _loss(plan: Plan, shapes: Shapes, chosen: selection.Selection, natural: int) -> dict[str, Any]:
-    """Say what became of every record; the numbers add up to all of them."""
-    stack = plan.stack
-    shown, summed = np.zeros(len(stack), dtype=bool), np.zeros(len(stack), dtype=bool)
-    shown[chosen.drawn], summed[chosen.members] = True, True
+def _reasons(plan: Plan, shapes: Shapes, chosen: selection.Selection, natural: int) -> Ints:
+    """Say of each geometry why its records are not drawn."""
+    groups = np.diff(chosen.shapes.starts)[len(chosen.drawn) :] > 0
+    reasons = np.where(plan.ranks >= natural, Reason.THINNED, Reason.BUDGET)
+    reasons[np.diff(shapes.starts) == 0] = Reason.NO_EXTENT
     if plan.kind == GeometryKind.POLYGON and not plan.coverage:
-        summed = ~shown & (plan.areas > 0)
-    empty = ~shown & ~summed & (np.diff(shapes.starts) == 0)
-    rest = ~shown & ~summed & ~empty
-    beyond = rest & (plan.ranks >= natural)
-    kept = int((stack[shown] > 0).sum())
-    return {
-        "kept": kept,
-        "merged": _counts({"stack": int(stack[shown].sum()) - kept, "small": int(stack[summed].sum())}),
-        "dropped": _counts(
-            {
-                "no-extent": int(stack[empty].sum()),
-                "thinned": int(stack[beyond].sum()),
-                "budget": int(stack[rest & ~beyond].sum()),
-            }
-        ),
-    }
-
-
-def _counts(reasons: dict[str, int]) -> dict[str, int]:
-    return {reason: count for reason, count in reasons.items() if count}
+        reasons[plan.areas > 0] = Reason.SMALL
+    reasons[np.diff(plan.deepest.starts) == 0] = Reason.NO_GEOMETRY
+    reasons[chosen.members[np.repeat(groups, np.diff(chosen.cuts))]] = Reason.SHOWN
+    reasons[chosen.drawn] = Reason.SHOWN
+    return reasons
 
 
 def _account(
-    plan: Plan, broken: int, drawn: _Drawn, tiles: list[tuple[int, bytes]], loss: dict[str, Any]
+    plan: Plan,
+    z: int,
+    features: Features,
+    tallies: list[Tally],
+    tiles: list[tuple[int, bytes]],
+    reasons: Ints,
 ) -> dict[str, Any]:
+    """Add up what tiles show and what they lack, for the zoom and by tile."""
+    lost = lost_tally(plan.boxes, plan.stack, reasons, z, plan.maxzoom - z)
+    by_tile = Tally.joined([*tallies, byte_tally(tiles), lost])
     return {
-        "tiles": len(tiles),
-        "bytes": sum(len(tile) for _, tile in tiles),
-        "largest_bytes": _largest(tiles),
-        "features": plan.records,
-        **loss,
-        "drawn": len(drawn.ids),
-        "invalid": {"before": broken, "after": 0},
+        **byte_totals(tiles, BUDGET_BYTES),
+        **features.totals(plan.stack, reasons),
+        "by_tile": by_tile.to_json(),
     }
+
+
+def _validity(broken: int, found: Conflicts | None) -> dict[str, Any]:
+    invalid = {"invalid": {"before": broken, "after": 0}}
+    return invalid if found is None else {**invalid, "conflicts": found.to_json()}

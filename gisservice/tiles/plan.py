@@ -6,9 +6,10 @@ import numpy as np
 
 from gisservice.tiles import selection
 from gisservice.tiles.attributes import Attributes, encode_attributes
+from gisservice.tiles.coverage import Arrangement, Conflicts, conflicts
 from gisservice.tiles.generalise import Generaliser
-from gisservice.tiles.grid import EXTENT_BITS
-from gisservice.tiles.shapes import Ints, offsets
+from gisservice.tiles.grid import EXTENT_BITS, PYRAMID_ZOOM_MAX
+from gisservice.tiles.shapes import Ints, from_geometries, offsets, tidy
 from gisservice.tiles.source import TileSource
 
 _CLASS_VALUES_MAX = 256
@@ -18,8 +19,9 @@ _CLASS_VALUES_MAX = 256
 class Plan:
     """What all zooms of a layer are made from.
 
-    Per geometry: ``stack`` (how many records share it), ``first`` (its first record), ``ranks``, ``areas`` (doubled)
-    and ``centres`` in units of the deepest zoom. ``members`` are the records, geometry after geometry.
+    Per geometry: ``stack`` (how many records share it), ``first`` (its first record), ``ranks``, and ``areas``
+    (doubled), ``boxes`` and ``centres`` in units of the deepest zoom. ``members`` are the records, geometry after
+    geometry.
     ``class_keys`` marks the properties that features keep when bytes are short.
     """
 
@@ -38,13 +40,32 @@ class Plan:
         self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first
         self.ranks = selection.rank(self.deepest, self.priority, self.bits)
         self.areas = np.diff(offsets(self.deepest.areas())[self.deepest.starts])
-        box = self.deepest.bounds()
-        self.centres = (box[:, :2] + box[:, 2:]) >> 1
+        self._geometries = source.geometries
+        self._deepest = Arrangement(self.deepest, source.maxzoom) if source.coverage else None
+        self.boxes = self.deepest.bounds()
+        self.centres = (self.boxes[:, :2] + self.boxes[:, 2:]) >> 1
         self.class_keys = np.append(self.attributes.distinct <= _CLASS_VALUES_MAX, [True, True])
         self.merge_by = -1
         if source.merge_by is not None:
             self.merge_by = self.attributes.keys.index(source.merge_by)
             self.class_keys[self.merge_by] = True
+
+    def conflicts(self, z: int, chosen: selection.Selection) -> Conflicts | None:
+        """Compare what a smaller zoom draws of a coverage with the deepest; None for what is no coverage."""
+        if self._deepest is None:
+            return None
+        alone = len(chosen.drawn)
+        cuts = np.concatenate([np.arange(alone), alone + chosen.cuts])
+        members = np.concatenate([chosen.drawn, chosen.members])
+        return conflicts(Arrangement(chosen.shapes, z), members, cuts, self._deepest)
+
+    def source_conflicts(self) -> Conflicts | None:
+        """Compare the deepest zoom of a coverage with the source; None for what is no coverage."""
+        if self._deepest is None:
+            return None
+        source = Arrangement(tidy(from_geometries(self._geometries, PYRAMID_ZOOM_MAX)), PYRAMID_ZOOM_MAX)
+        each = np.arange(len(self.stack) + 1)
+        return conflicts(self._deepest, each[:-1], each, source)
 
     @property
     def keys(self) -> tuple[str, ...]:

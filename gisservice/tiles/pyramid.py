@@ -11,18 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from gisservice.errors import PublishError
 from gisservice.model import BBox
+from gisservice.tiles.account import REPORT_FILE, write_report
 from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, ArchiveWriter
 from gisservice.tiles.level import BUDGET_BYTES, Level, build_level
 from gisservice.tiles.levels import LEVELS_FILE, LevelsWriter
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.source import TileSource
-
-REPORT_FILE = "tiles.json"
-"""What the account of a version's tiles is called in its folder."""
 
 Progress = Callable[[int, int], None]
 
@@ -39,9 +36,10 @@ def build_pyramid(
     in two ways; ``tiles.levels``, the shapes they were cut from; and ``tiles.json``, the account. The same source
     gives the same bytes, whatever ``workers`` is. ``progress`` is called with zooms done and all. Raises
     :class:`PublishError` when a worker process dies. The account has for each zoom: ``tiles``, ``bytes``,
-    ``largest_bytes`` (gzip); ``features`` (records) = ``kept`` + what was ``merged`` + what was ``dropped``, by
-    reason; ``drawn``, features in all (merged groups too), of which ``reduced`` have only the columns that have few
-    values; and polygons ``invalid`` before and after repair.
+    ``largest_bytes`` (gzip), and how many tiles are ``over_budget``; ``features`` (records) = ``kept`` + what was
+    ``merged`` + what was ``dropped``, by reason; ``drawn``, features in all (merged groups too), of which ``reduced``
+    have only the columns that have few values; the same ``by_tile`` (:mod:`gisservice.tiles.account`); polygons
+    ``invalid`` before and after repair; of a coverage, the ``conflicts`` (:mod:`gisservice.tiles.coverage`).
     """
     plan = Plan(source)
     zooms = range(source.maxzoom, source.minzoom - 1, -1)
@@ -61,13 +59,12 @@ def build_pyramid(
             if progress is not None:
                 progress(len(accounts), len(zooms))
     report = {
-        "format": 1,
         "budget_bytes": BUDGET_BYTES,
         "crossing_borders": plan.generaliser.crossing,
         "omitted_values": plan.attributes.omitted,
         "zooms": {str(z): accounts[z] for z in sorted(accounts)},
     }
-    (folder / REPORT_FILE).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    write_report(folder / REPORT_FILE, report)
     return report
 
 
