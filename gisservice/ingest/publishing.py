@@ -17,7 +17,7 @@ from gisservice.catalog import Catalog, Features, Manifest, write_features
 from gisservice.errors import PublishError
 from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Progress, Projection, Standard
-from gisservice.model import Extent, Geometries, GeometryKind, Layer, Version
+from gisservice.model import Extent, Geometries, Layer, Version
 from gisservice.tiles import BROTLI_FILE, LEVELS_FILE, TILES_FILE, TileSource, build_pyramid
 
 
@@ -40,7 +40,7 @@ def publish(
     with catalog.stage(layer.id) as staging, writing(layer.id):
         write_features(staging.path, standard.records)
         progress("publish", 1, 3)
-        tiles = _tiles(staging.path, declared, kind, build_workers, progress)
+        tiles = _tiles(staging.path, declared, build_workers, progress)
         west, south, east, north = shapely.total_bounds(standard.records.lonlat)
         manifest = Manifest(
             collection=layer.id,
@@ -79,14 +79,25 @@ def writing(collection_id: str) -> Iterator[None]:
         ) from exc
 
 
-def _tiles(folder: Path, layer: Layer, kind: GeometryKind, workers: int, progress: Progress) -> dict[str, Any]:
+def _tiles(folder: Path, layer: Layer, workers: int, progress: Progress) -> dict[str, Any]:
     """Cut the tiles of the records just written; return what the manifest says of them."""
-    features = Features.open(folder)
+    source = tile_source(Features.open(folder), layer)
+    report = build_pyramid(source, folder, workers=workers, progress=lambda done, total: progress("tiles", done, total))
+    return {
+        "minzoom": layer.minzoom,
+        "maxzoom": layer.maxzoom,
+        "tiles": sum(zoom["tiles"] for zoom in report["zooms"].values()),
+        "bytes": sum((folder / name).stat().st_size for name in (TILES_FILE, BROTLI_FILE, LEVELS_FILE)),
+    }
+
+
+def tile_source(features: Features, layer: Layer) -> TileSource:
+    """Return what the tiles of published records are cut from, as their layer declares it."""
     plain = features.geometries
-    source = TileSource(
+    return TileSource(
         name=layer.id,
-        kind=kind,
-        geometries=Geometries(kind, features.world, plain.rings, plain.parts, plain.starts),
+        kind=features.kind,
+        geometries=Geometries(features.kind, features.world, plain.rings, plain.parts, plain.starts),
         record_geometry=features.record_geometry,
         ids=features.tile_ids,
         attributes=features.attributes,
@@ -95,10 +106,3 @@ def _tiles(folder: Path, layer: Layer, kind: GeometryKind, workers: int, progres
         maxzoom=layer.maxzoom,
         merge_by=layer.style.by,
     )
-    report = build_pyramid(source, folder, workers=workers, progress=lambda done, total: progress("tiles", done, total))
-    return {
-        "minzoom": layer.minzoom,
-        "maxzoom": layer.maxzoom,
-        "tiles": sum(zoom["tiles"] for zoom in report["zooms"].values()),
-        "bytes": sum((folder / name).stat().st_size for name in (TILES_FILE, BROTLI_FILE, LEVELS_FILE)),
-    }
