@@ -56,7 +56,7 @@ def position_columns(geometries: Geometries, geographic: bool, taken: Sequence[s
 
 def header(names: Sequence[str]) -> bytes:
     """Return the line of column names."""
-    return ",".join(text or '""' for text in _texts(pa.array(names, _TEXT)).to_pylist()).encode() + b"\r\n"
+    return ",".join(text for text in _quoted(pa.array(names, _TEXT)).to_pylist()).encode() + b"\r\n"
 
 
 def lines(columns: Sequence[pa.Array], count: int) -> bytes:
@@ -70,24 +70,27 @@ def lines(columns: Sequence[pa.Array], count: int) -> bytes:
 
 def cells(column: pa.ChunkedArray) -> pa.Array:
     """Return the values of a column as the texts of its cells; null where a cell is empty."""
+    texts = value_texts(column)
+    return _quoted(texts) if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) else texts
+
+
+def value_texts(column: pa.ChunkedArray) -> pa.Array:
+    """Return the values of a column as texts, as JSON writes them: what is not finite is null, times are UTC."""
     values = column.combine_chunks()
     kind = values.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _texts(values)
     if pa.types.is_floating(kind):
-        return _large(pc.if_else(pc.is_finite(values), values, None))
+        values = pc.if_else(pc.is_finite(values), values, None)
     if pa.types.is_timestamp(kind):
-        return pa.array(
-            [_moment(value) for value in values.cast(pa.timestamp("us", "UTC" if kind.tz else None)).to_pylist()], _TEXT
-        )
-    return _large(values)
+        instants = values.cast(pa.timestamp("us", "UTC" if kind.tz else None), safe=False)
+        return pa.array([_moment(value) for value in instants.to_pylist()], _TEXT)
+    return values.cast(pa.string()).cast(_TEXT)
 
 
 def geometry_cells(geometries: Geometries, uses: Any, decimals: int, as_columns: bool) -> list[pa.Array]:
     """Return the positions of rows as cells: two columns of numbers, or one of WKT."""
     if as_columns:
         rounded = np.round(geometries.coordinates[uses], decimals) + 0.0
-        return [pa.array(rounded[:, axis]).cast(_TEXT) for axis in (0, 1)]
+        return [pa.array(rounded[:, axis]).cast(pa.string()).cast(_TEXT) for axis in (0, 1)]
     texts = [f'"{text}"' for text in wkt_texts(geometries, decimals)]
     return [pa.array(texts, _TEXT).take(pa.array(uses))]
 
@@ -97,29 +100,25 @@ def wkt_texts(geometries: Geometries, decimals: int) -> list[str]:
     return [_wkt(text) for text in geometry_texts(geometries, decimals)]
 
 
-_SIGNS = str.maketrans({"[": "(", "]": ")", ",": " ", ";": ", "})
+_SIGNS = bytes.maketrans(b"[],;", b"() ,")
 
 
 def _wkt(geojson: bytes) -> str:
-    name, _, positions = geojson.decode().removeprefix('{"type":"').partition('","coordinates":')
+    name, _, positions = geojson.removeprefix(b'{"type":"').partition(b'","coordinates":')
     # A position loses its brackets: those between two go with the replacement, the first and the last by the slice.
-    numbers = positions.removesuffix("}").replace("],[", ";")[1:-1]
-    if name == "Point":
-        numbers = f"[{numbers}]"
-    elif name == "MultiPoint":
-        numbers = "[" + numbers.replace(";", "];[") + "]"
-    return f"{name.upper()} {numbers.translate(_SIGNS)}"
+    numbers = positions.removesuffix(b"}").replace(b"],[", b";")[1:-1]
+    if name == b"Point":
+        numbers = b"[%b]" % numbers
+    elif name == b"MultiPoint":
+        numbers = b"[%b]" % numbers.replace(b";", b"];[")
+    return f"{name.decode().upper()} {numbers.translate(_SIGNS).decode()}"
 
 
 _TEXT = pa.large_string()
 
 
-def _large(values: pa.Array) -> pa.Array:
-    return values.cast(pa.string()).cast(_TEXT)
-
-
-def _texts(values: pa.Array) -> pa.Array:
-    texts = values.cast(_TEXT)
+def _quoted(texts: pa.Array) -> pa.Array:
+    """Return texts as cells: no formulas, and in quotes where RFC 4180 (2.6) or an outer blank asks for them."""
     harmless = pc.if_else(
         pc.match_substring_regex(texts, _FORMULA), pc.binary_join_element_wise(_one("'"), texts, _one("")), texts
     )

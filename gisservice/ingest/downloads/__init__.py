@@ -1,0 +1,5 @@
+"""Whole-layer files beside a version: made from it, after it is published or when one is asked for."""
+
+from gisservice.ingest.downloads.making import make
+
+__all__ = ["make"]

@@ -1,0 +1,76 @@
+"""Making the files of a version: each by one process, whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pyogrio.errors
+import shapely
+
+from gisservice.catalog import Collection
+from gisservice.catalog.derived import Derived, DerivedFile
+from gisservice.catalog.features import shapes_of
+from gisservice.catalog.layout import PARQUET_FILE, write_geoparquet
+from gisservice.ingest.downloads.containers import write_flatgeobuf, write_geopackage, write_shapefile
+from gisservice.ingest.downloads.content import Content
+from gisservice.ingest.downloads.kml import write_kml
+from gisservice.ingest.downloads.plaintext import digest_geojson, write_csv, write_geojson
+from gisservice.query.downloads import DOWNLOADS, LONLAT, Wanted, file_name
+
+_log = logging.getLogger(__name__)
+
+
+def make(collection: Collection, wanted: Iterable[Wanted]) -> list[DerivedFile]:
+    """Make those of the wanted files that are not there yet and that no other process is making; return these.
+
+    A file that the format cannot hold (a Shapefile beyond 2 GB) is noted with the reason. Raises OSError when the
+    disk refuses; nothing half made is then left to be taken for whole.
+    """
+    derived = Derived(collection)
+    made: list[DerivedFile] = []
+    contents: dict[str, Content] = {}
+    for entry in wanted:
+        name = file_name(collection.manifest, entry.extension, entry.system)
+        if derived.find(name) is not None:
+            continue
+        content = contents.setdefault(entry.system, Content(collection, entry.system))
+        with derived.making(name) as draft:
+            if draft is not None and derived.find(name) is None:
+                made.append(_made(derived, content, entry.extension, name, draft))
+    return made
+
+
+def _made(derived: Derived, content: Content, extension: str, name: str, draft: Path) -> DerivedFile:
+    stored = content.manifest.files.get(PARQUET_FILE)
+    if extension == "geojson" and content.system == LONLAT:
+        return derived.note(DerivedFile(name, *digest_geojson(content)))
+    if extension == "parquet" and content.system == content.manifest.storage_crs and stored is not None:
+        return derived.note(DerivedFile(name, stored["sha256"], stored["size"]))
+    try:
+        _WRITERS[extension](content, draft)
+    except pyogrio.errors.DataSourceError as exc:
+        _log.warning("%s cannot be made: %s", name, exc)
+        title = DOWNLOADS[extension].title
+        return derived.note(DerivedFile(name, "", 0, f"This layer does not fit into the format {title}."))
+    return derived.keep(name, draft)
+
+
+def _write_geoparquet(content: Content, path: Path) -> None:
+    shapes = shapes_of(content.geometries)
+    single = np.diff(content.geometries.starts) == 1
+    shapes[single] = shapely.get_geometry(shapes[single], 0)
+    write_geoparquet(path, content.table, content.free_name("geometry"), shapes[content.uses], content.crs)
+
+
+_WRITERS: dict[str, Callable[[Content, Path], None]] = {
+    "geojson": write_geojson,
+    "csv": write_csv,
+    "gpkg": write_geopackage,
+    "shp.zip": write_shapefile,
+    "fgb": write_flatgeobuf,
+    "parquet": _write_geoparquet,
+    "kml": write_kml,
+}
