@@ -47,27 +47,32 @@ def _describe(request: Request, parts: tuple[Part, ...], carried: str) -> dict[s
 
 
 def vector_layer(part: Part, maxzoom: int) -> dict[str, Any]:
-    """Return what TileJSON says of one layer: its fields with their meanings, and its zooms."""
+    """Return what TileJSON says of one layer: its fields, by type and meaning, and its zooms."""
     tileset = part.tileset
-    shown = tileset.columns if part.properties is None else [c for c in tileset.columns if c.name in part.properties]
+    (stored,) = tileset.archive.metadata["vector_layers"]
+    columns = {column.name: column for column in tileset.columns}
+    chosen = stored["fields"] if part.properties is None else part.properties
     return {
         "id": tileset.id,
         "description": tileset.collection.layer.description,
         "minzoom": tileset.minzoom,
         "maxzoom": maxzoom,
-        "fields": {column.name: meaning(column) for column in shown},
+        "fields": {name: meaning(stored["fields"].get(name, ""), columns.get(name)) for name in chosen},
     }
 
 
-def meaning(column: Column) -> str:
-    """Return what a column means, with its unit; its type where nobody said.
+def meaning(kind: str, column: Column | None) -> str:
+    """Return the type of a property (``String``, ``Number``, ``Boolean``), what it means and its unit.
+
+    A property that is no column counts the records that a feature stands for.
 
     >>> from gisservice.model import ColumnType
-    >>> meaning(Column("area", ColumnType.NUMBER, "Area", "m²"))
-    'Area (m²)'
+    >>> meaning("Number", Column("area", ColumnType.NUMBER, "Area", "m²"))
+    'Number: Area (m²)'
     """
-    said = column.meaning or str(column.type)
-    return f"{said} ({column.unit})" if column.unit else said
+    said = "records that are drawn as this one feature" if column is None else column.meaning
+    unit = f"({column.unit})" if column is not None and column.unit else ""
+    return ": ".join(filter(None, (kind, " ".join(filter(None, (said, unit))))))
 
 
 def union(boxes: list[BBox]) -> BBox:

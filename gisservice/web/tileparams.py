@@ -10,8 +10,8 @@ from gisservice import crs
 from gisservice.crs import CRS, CRS84
 from gisservice.errors import InvalidParameter, LimitExceeded, ReprojectionError
 from gisservice.model import Column, Condition
+from gisservice.query.filter import parse_filter
 from gisservice.query.tiling import choose_properties
-from gisservice.web._pending import parse_filter
 from gisservice.web.params import Parameter
 
 NAMES = ("filter", "filter-lang", "filter-crs", "properties")
