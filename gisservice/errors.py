@@ -26,6 +26,7 @@
     │   ├─ TileMatrixSetNotFound
     │   └─ TileOutsideMatrix            outside the zooms or the grid (an empty tile is no error)
     ├─ Overloaded                       more is asked at once than the service takes on; later it will
+    │   └─ NotReady                     a file that is being made
     └─ CatalogError                     published data is missing or damaged
 
 ``str(error)`` is one sentence for people: what was wrong, what was expected, what to do. It never holds a
@@ -182,6 +183,10 @@ class TileOutsideMatrix(NotFound):
 
 class Overloaded(GISServiceError):
     """More is asked for at once than the service takes on; the same question can be asked again in a moment."""
+
+
+class NotReady(Overloaded):
+    """The file asked for is being made; in a few seconds it is there."""
 
 
 class CatalogError(GISServiceError):

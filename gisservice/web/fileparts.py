@@ -6,6 +6,7 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,12 +53,30 @@ def is_whole(if_range: str | None, etag: str) -> bool:
     return if_range is not None and if_range.strip() != etag
 
 
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """A file that does not lie on disk as it is sent: a stretch of another one, with bytes before and after it."""
+
+    path: Path
+    stretch: Span
+    before: bytes
+    after: bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.before) + self.stretch.length + len(self.after)
+
+
 class FilePart:
     """A span of a file as the body of an answer: of any length, in the same memory. Open until read or let go of."""
 
-    def __init__(self, path: Path, span: Span, let_go: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, file: Path | Framed, span: Span, let_go: Callable[[], None] = lambda: None) -> None:
         """Open the file; ``let_go`` is called once, when the part is closed."""
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        framed = file if isinstance(file, Framed) else None
+        self._before, self._after = (framed.before, framed.after) if framed else (b"", b"")
+        self._stretch = framed.stretch if framed else Span(0, span.start + span.length)
+        self._descriptor = os.open(framed.path if framed else file, os.O_RDONLY | os.O_CLOEXEC)  # type: ignore[arg-type]
         self._span = span
         self.close = weakref.finalize(self, _close, self._descriptor, let_go)
 
@@ -68,12 +87,22 @@ class FilePart:
         """Yield the span in pieces. Raises OSError when the file is shorter than it was."""
         at, left = self._span
         while left:
-            piece = os.pread(self._descriptor, min(left, PIECE_BYTES), at)
+            piece = self._piece(at, min(left, PIECE_BYTES))
             if not piece:
                 raise OSError("a file ended before the part of it that was promised")
             yield piece
             at, left = at + len(piece), left - len(piece)
         self.close()
+
+    def _piece(self, at: int, length: int) -> bytes:
+        """Return at most ``length`` bytes from place ``at`` on: of what stands before, of the file, of what follows."""
+        if at < len(self._before):
+            return self._before[at : at + length]
+        at -= len(self._before)
+        if at < self._stretch.length:
+            return os.pread(self._descriptor, min(length, self._stretch.length - at), self._stretch.start + at)
+        at -= self._stretch.length
+        return self._after[at : at + length]
 
     def read(self) -> bytes:
         """Return the whole span."""

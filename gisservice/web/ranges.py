@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gisservice.errors import RangeNotSatisfiable
 from gisservice.web.exchange import INERT, Answer, Headers, Request
-from gisservice.web.fileparts import FilePart, Span, is_whole, parse_range
+from gisservice.web.fileparts import FilePart, Framed, Span, is_whole, parse_range
 from gisservice.web.gates import Gate
 
 HELD_BYTES_MAX = 1 << 20
@@ -14,7 +14,7 @@ HELD_BYTES_MAX = 1 << 20
 
 
 def file_answer(
-    request: Request, path: Path, size: int, etag: str, media: str, cache: str, gate: Gate, extra: Headers = ()
+    request: Request, file: Path | Framed, size: int, etag: str, media: str, cache: str, gate: Gate, extra: Headers = ()
 ) -> Answer:
     """Answer a file of ``size`` bytes that never changes while its strong ``etag`` stays: 200, 206, 304 or 416.
 
@@ -27,11 +27,11 @@ def file_answer(
     headers = (("Content-Type", media), *headers)
     span = _asked(request, size, etag)
     if span is None:
-        return Answer(200, headers, _body(request, path, Span(0, size), gate))
+        return Answer(200, headers, _body(request, file, Span(0, size), gate))
     if not span.length:
         raise RangeNotSatisfiable(size)
     covered = f"bytes {span.start}-{span.start + span.length - 1}/{size}"
-    return Answer(206, (*headers, ("Content-Range", covered)), _body(request, path, span, gate))
+    return Answer(206, (*headers, ("Content-Range", covered)), _body(request, file, span, gate))
 
 
 def _asked(request: Request, size: int, etag: str) -> Span | None:
@@ -43,13 +43,13 @@ def _asked(request: Request, size: int, etag: str) -> Span | None:
     return parse_range(header, size)
 
 
-def _body(request: Request, path: Path, span: Span, gate: Gate) -> bytes | FilePart:
+def _body(request: Request, file: Path | Framed, span: Span, gate: Gate) -> bytes | FilePart:
     if span.length <= HELD_BYTES_MAX or request.method == "HEAD":
-        part = FilePart(path, span)
+        part = FilePart(file, span)
         return part if request.method == "HEAD" else part.read()
     gate.enter()
     try:
-        return FilePart(path, span, gate.leave)
+        return FilePart(file, span, gate.leave)
     except BaseException:
         gate.leave()
         raise

@@ -47,6 +47,7 @@ STATUSES: dict[type[Exception], Status] = {
     Exception: Status(500, "Internal error", _INTERNAL),
     errors.GISServiceError: Status(500, "Internal error", _INTERNAL),
     errors.Overloaded: Status(503, "Too much at once", "Many people are asking at this moment. Please try again."),
+    errors.NotReady: Status(503, "Being made", "This file is being made. Please ask for it again in a few seconds."),
     errors.CatalogError: Status(500, "Published data cannot be read", _INTERNAL),
     errors.RequestError: Status(400, "The request cannot be understood", _BAD),
     errors.InvalidParameter: Status(400, "A parameter has an unusable value", _BAD),
@@ -126,7 +127,7 @@ def _headers_of(error: Exception) -> Headers:
     if isinstance(error, errors.RangeNotSatisfiable):
         return (("Content-Range", f"bytes */{error.size}"),)
     if isinstance(error, errors.Overloaded):
-        return (("Retry-After", "1"),)
+        return (("Retry-After", "5" if isinstance(error, errors.NotReady) else "1"),)
     return ()
 
 

@@ -31,7 +31,7 @@ def test_every_class_has_a_status_by_its_nearest_base(kind: type[Exception]) -> 
         expected = {errors.NotAcceptable: 406, errors.RangeNotSatisfiable: 416}.get(kind, 400)
     elif issubclass(kind, errors.NotFound):
         expected = 404
-    elif kind is errors.Overloaded:
+    elif issubclass(kind, errors.Overloaded):
         expected = 503
     assert status.code == expected
     assert status.title and status.sentence
