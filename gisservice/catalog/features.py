@@ -109,6 +109,11 @@ class Features:
         sizes: npt.NDArray[np.int64] = self._item_starts[rows + 1] - self._item_starts[rows]
         return sizes
 
+    @property
+    def items_stretch(self) -> tuple[int, int]:
+        """Where all finished items, joined by ``,\\n``, lie in the file ``SERVE_FILE``: first byte, and how many."""
+        return self._items_at, max(0, int(self._item_starts[-1]) - len(ITEM_SEPARATOR))
+
     def search(self, bbox: BBox) -> tuple[Rows, Rows]:
         """Return the rows that surely intersect ``bbox`` (CRS84) and those whose geometry has to be looked at.
 
