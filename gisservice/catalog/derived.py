@@ -8,8 +8,8 @@
 
 They are no part of the version: its id does not depend on the library that wrote them, a backup has no need of them,
 and all but those of the current version are let go when the next one is published. A maker holds a lock on the name,
-so of several processes one makes a file and the others pass on; a killed one leaves a dotted file that the next
-maker of that name overwrites.
+so of several processes one makes a file and the others wait for it; a killed one leaves a dotted file that the next
+maker of that name removes.
 """
 
 from __future__ import annotations
@@ -67,20 +67,16 @@ class Derived:
         return found if whole and found.name == name else None
 
     @contextmanager
-    def making(self, name: str) -> Iterator[Path | None]:
-        """Hold the making of a file: yield a path to write it to, or None while another process makes it.
+    def making(self, name: str) -> Iterator[Path]:
+        """Wait until nobody else makes a file, and hold it: yield a path to write it to.
 
-        What was written there must be handed to :meth:`keep`; all else of it is removed.
+        Another may have made it meanwhile. What was written must be handed to :meth:`keep`; else it is removed.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.folder / f".{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
         draft = self.folder / f".new-{name}"
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-                return
+            fcntl.flock(lock, fcntl.LOCK_EX)
             _remove(draft)
             try:
                 yield draft

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from gisservice.query.downloads import LONLAT
 from gisservice.web.exchange import Request
 
 JSON = "application/json"
@@ -63,6 +64,17 @@ def tilejson_path(collection_id: str) -> str:
 def archive_path(collection_id: str) -> str:
     """Return the path of the PMTiles archive of a collection."""
     return f"/tiles/{collection_id}.pmtiles"
+
+
+def download_path(collection_id: str, extension: str, system: str, version: str = "") -> str:
+    """Return the path of a whole layer as a file, in degrees or in another system: of a version, or the current."""
+    name = f"{collection_id}/{version}" if version else collection_id
+    return f"/download/{name}.{extension}" + ("" if system == LONLAT else f"?crs={quote(system, safe=':')}")
+
+
+def downloads_path(collection_id: str) -> str:
+    """Return the path of the list of a layer's files."""
+    return f"/download/{collection_id}"
 
 
 def style_path(collection_id: str) -> str:

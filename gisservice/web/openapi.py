@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gisservice.model import City
+from gisservice.query.downloads import DOWNLOADS
 from gisservice.web.params import Parameter
 
 Schema = dict[str, Any]
@@ -61,6 +62,7 @@ _PATH_PARAMETERS = {
     "collection_ids": "Id of a collection, or several separated by commas: a tile of all of them.",
     "map_id": "Id of a declared map.",
     "item_id": "Id of an item.",
+    "extension": "How the name of the file ends, and so its form.",
     "version": "Id of a published version.",
     "versions": "Id of a published version; of several collections one each, separated by commas.",
     "tileMatrixSetId": "Id of a tile matrix set.",
@@ -142,7 +144,9 @@ def _path_schema(name: str, operation: Operation, offering: Offering) -> Schema:
     ids = offering.collections[operation.collections]
     if name == "collection_ids":
         return _list(_one_of(ids)) | {"minItems": 1}
-    return _one_of({"collection_id": ids, "tileMatrixSetId": offering.matrix_sets}.get(name, ()))
+    return _one_of(
+        {"collection_id": ids, "tileMatrixSetId": offering.matrix_sets, "extension": tuple(DOWNLOADS)}.get(name, ())
+    )
 
 
 def _one_of(ids: tuple[str, ...]) -> Schema:
@@ -329,6 +333,31 @@ SCHEMAS: Schema = {
         ("tilejson", "tiles", "vector_layers"),
     ),
     "Tile": {"type": "string", "format": "binary"},
+    "File": {"type": "string", "format": "binary"},
+    "Downloads": _object(
+        {
+            "collection": _TEXT,
+            "version": _TEXT,
+            "files": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "title": _TEXT,
+                        "href": _TEXT,
+                        "versionHref": _TEXT,
+                        "type": _TEXT,
+                        "crs": _TEXT,
+                        "size": _COUNT | {"nullable": True},
+                        "sha256": _TEXT | {"nullable": True},
+                        "losses": _list(_TEXT),
+                        "problem": _TEXT,
+                    },
+                    ("name", "title", "href", "versionHref", "type", "crs", "size", "sha256", "losses"),
+                )
+            ),
+        },
+        ("collection", "version", "files"),
+    ),
     "Health": _object(
         {
             "status": {"type": "string", "enum": ["ok", "degraded"]},

@@ -36,6 +36,13 @@ class Parameter:
     schema: Mapping[str, Any]
 
 
+DOWNLOAD_CRS = Parameter(
+    "crs",
+    "The reference system of the file: EPSG:4326 (longitude first, as files have it), or the one the layer is stored "
+    "in, as its list of files names it.",
+    {"type": "string", "default": "EPSG:4326"},
+)
+
 FORMAT = Parameter("f", "The format of the answer, instead of the Accept header.", {"type": "string", "enum": ["json"]})
 
 

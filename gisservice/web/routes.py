@@ -12,6 +12,7 @@ from gisservice.tiles import MATRIX_SETS
 from gisservice.web import (
     api,
     archives,
+    downloads,
     features,
     files,
     itemparams,
@@ -64,6 +65,7 @@ def definition(service: Service, request: Request) -> Answer:
         }
         limits = settings.items_limit, settings.items_limit_max
         known = {entry.name: entry for entry in (*itemparams.item_parameters(*limits), params.FORMAT)}
+        known[_DOWNLOAD_CRS] = params.DOWNLOAD_CRS
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         described = [(route.template, route.operation) for route in ROUTES if route.operation is not None]
         release = metadata.version("gisservice")
@@ -83,6 +85,7 @@ _NEGOTIATED_TILE = (200, 204, 304, 400, 404, 406, 500, 503)
 _FILE = (200, 206, 304, 400, 404, 416, 500, 503)
 _ITEMS = (200, 304, 400, 404, 406, 410, 500, 503)
 _PROBE = (200, 400, 500)
+_DOWNLOAD_CRS = "download-crs"
 _COLLECTION = "/api/collections/<collection_id>"
 _GRID = "<tileMatrixSetId>"
 _ADDRESS = f"{_GRID}/<tileMatrix>/<tileRow>/<tileCol>"
@@ -296,6 +299,34 @@ ROUTES: tuple[Route, ...] = (
         ),
     ),
     Route("/tiles/<collection_ids>/<versions>/<z>/<x>/<y>.pbf", tiles.vector_tile),
+    Route(
+        "/download/<collection_id>",
+        downloads.listing,
+        Operation(DATA, "The files that a whole layer can be had as", JSON, "Downloads", (), WITH_ITEMS),
+    ),
+    Route(
+        "/download/<collection_id>.<extension>",
+        downloads.file,
+        Operation(DATA, "A whole layer as a file", "*/*", "File", (_DOWNLOAD_CRS,), WITH_ITEMS, _FILE),
+    ),
+    Route(
+        "/download/<collection_id>/<version>",
+        downloads.listing,
+        Operation(DATA, "The files of one version of a layer", JSON, "Downloads", (), WITH_ITEMS),
+    ),
+    Route(
+        "/download/<collection_id>/<version>.<extension>",
+        downloads.file,
+        Operation(
+            DATA,
+            "One version of a layer as a file, which never changes",
+            "*/*",
+            "File",
+            (_DOWNLOAD_CRS,),
+            WITH_ITEMS,
+            _FILE,
+        ),
+    ),
     Route("/static/<path:filename>", files.static_file),
     Route("/healthz", api.health, Operation(OPERATION, "The state of the service", JSON, "Health", (), EVERY, _PROBE)),
 )

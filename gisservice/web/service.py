@@ -20,6 +20,7 @@ from gisservice.web.asking import Asking, FinishedPage, Pinned
 from gisservice.web.cache import ByteCache
 from gisservice.web.exchange import Request
 from gisservice.web.gates import Gate
+from gisservice.web.making import Workshop
 from gisservice.web.tilesets import Tilesets
 
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
@@ -59,6 +60,7 @@ class Service:
         self.pens = Semaphore(DRAWN_AT_ONCE)
         self.drawings = Gate("tiles that are to be drawn", DRAWINGS_MAX)
         self.downloads = Gate("downloads of whole files", DOWNLOADS_MAX)
+        self.workshop = Workshop(settings.home)
         self._public = urlsplit(settings.public_url)
         names = [*settings.trusted_hosts, self._public.netloc]
         self._trusted = {_host_name(name) for name in names if name} - {None}

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def make(collection: Collection, wanted: Iterable[Wanted]) -> list[DerivedFile]:
-    """Make those of the wanted files that are not there yet and that no other process is making; return these.
+    """Make those of the wanted files that are not there yet, and return these.
 
     A file that the format cannot hold (a Shapefile beyond 2 GB) is noted with the reason. Raises OSError when the
     disk refuses; nothing half made is then left to be taken for whole.
@@ -38,7 +38,7 @@ def make(collection: Collection, wanted: Iterable[Wanted]) -> list[DerivedFile]:
             continue
         content = contents.setdefault(entry.system, Content(collection, entry.system))
         with derived.making(name) as draft:
-            if draft is not None and derived.find(name) is None:
+            if derived.find(name) is None:  # nobody made it while we waited
                 made.append(_made(derived, content, entry.extension, name, draft))
     return made
 

@@ -1,0 +1,31 @@
+"""The process that makes files of a version while the server goes on serving.
+
+``python -m gisservice.ingest.downloads HOME COLLECTION VERSION [EXTENSION SYSTEM]…``
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from gisservice.catalog import Catalog
+from gisservice.ingest.downloads.making import make
+from gisservice.query.downloads import Wanted
+
+_YIELDING = 5
+"""How much it steps back behind the processes that answer requests."""
+
+
+def main(arguments: list[str]) -> None:
+    """Make the files that the arguments name."""
+    home, collection_id, version, *files = arguments
+    os.nice(_YIELDING)
+    make(
+        Catalog(Path(home)).version(collection_id, version),
+        [Wanted(*pair) for pair in zip(files[::2], files[1::2], strict=True)],
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,181 @@
+"""Whole layers as files: one function for the current version and for a named one, and the list of what there is.
+
+A file is made once and then lies beside its version. One that is not there yet is made by a process of its own, as
+making it takes seconds; the request waits for it a little while, and few do at a time. GeoJSON in degrees is never
+made: it is the stored items with a head before and a tail after them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from gisservice import crs
+from gisservice.catalog import Collection, Features
+from gisservice.catalog.derived import Derived, DerivedFile
+from gisservice.catalog.layout import PARQUET_FILE, SERVE_FILE
+from gisservice.errors import InvalidParameter, NotFound, ReprojectionError
+from gisservice.query.downloads import (
+    DOWNLOADS,
+    GEOJSON_TAIL,
+    LONLAT,
+    Download,
+    Wanted,
+    all_files,
+    file_name,
+    geojson_head,
+)
+from gisservice.web import params
+from gisservice.web.exchange import BRIEFLY, FOR_EVER, Answer, Headers, Request, document
+from gisservice.web.fileparts import Framed, Span
+from gisservice.web.links import JSON, download_path
+from gisservice.web.ranges import file_answer
+from gisservice.web.service import Service
+
+PARAMETERS = ("crs",)
+
+
+def file(
+    service: Service, request: Request, *, collection_id: str, extension: str, version: str | None = None
+) -> Answer:
+    """Answer a whole layer as a file: of the current version, or of a named one, whose files never change.
+
+    The part before the first dot is the name, whatever the router took for it: endings have dots, names have none.
+    """
+    if version is None:
+        collection_id, _, extension = f"{collection_id}.{extension}".partition(".")
+    else:
+        version, _, extension = f"{version}.{extension}".partition(".")
+    kept = BRIEFLY if version is None else FOR_EVER
+    return _file(service, request, _opened(service, collection_id, version), extension, kept)
+
+
+def listing(service: Service, request: Request, *, collection_id: str, version: str | None = None) -> Answer:
+    """Answer the list of a layer's files, with their sizes and digests and with what each of them loses.
+
+    A file that is not made yet has no size; the missing ones of the current version are begun.
+    """
+    params.read(request.query, ())
+    current = version is None
+    collection = _opened(service, collection_id, version)
+    _features(collection)
+    files = known_files(collection)
+    missing = [wanted for wanted, found in files.items() if found is None]
+    if current and missing:
+        service.workshop.prepare(collection, missing)
+    states = [f"{wanted.extension} {wanted.system} {found}" for wanted, found in files.items()]
+
+    def make() -> dict[str, Any]:
+        entries = [_described(request, collection, wanted, found) for wanted, found in files.items()]
+        return {"collection": collection.id, "version": collection.version, "files": entries}
+
+    key = ("downloads", service.edition, collection.id, collection.version, *states)
+    return document(request, request.media_type(JSON), key, make)
+
+
+def _file(service: Service, request: Request, collection: Collection, extension: str, kept: str) -> Answer:
+    features, entry = _features(collection), _entry(collection, extension)
+    system = _system(entry, collection, params.read(request.query, PARAMETERS).get("crs"))
+    wanted = Wanted(extension, system)
+    if extension == "geojson" and system == LONLAT:
+        return _send_items(service, request, collection, features, kept)
+    found = service.workshop.file(collection, wanted)
+    if found.problem:
+        raise NotFound(f"{found.name}: {found.problem}")
+    path = collection.path / PARQUET_FILE if _is_archive(collection, wanted) else Derived(collection).path(found.name)
+    headers = _headers(found.name, found.sha256)
+    return file_answer(
+        request, path, found.size, f'"{found.sha256[:32]}"', entry.media, kept, service.downloads, headers
+    )
+
+
+def _send_items(service: Service, request: Request, collection: Collection, features: Features, kept: str) -> Answer:
+    """Answer GeoJSON in degrees: sent at once, also before its digest is known."""
+    name = file_name(collection.manifest, "geojson", LONLAT)
+    head = geojson_head(collection.id, LONLAT)
+    file = Framed(collection.path / SERVE_FILE, Span(*features.items_stretch), head, GEOJSON_TAIL)
+    known = Derived(collection).find(name)
+    headers = _headers(name, known.sha256 if known else "")
+    media = DOWNLOADS["geojson"].media
+    etag = f'"{collection.version}.geojson"'
+    return file_answer(request, file, file.size, etag, media, kept, service.downloads, headers)
+
+
+def _headers(name: str, sha256: str) -> Headers:
+    """Return the name to save the file under (RFC 6266; ASCII by construction) and its digest (RFC 9530)."""
+    saved = (("Content-Disposition", f'attachment; filename="{name}"'),)
+    if not sha256:
+        return saved
+    return (*saved, ("Repr-Digest", f"sha-256=:{base64.b64encode(binascii.unhexlify(sha256)).decode()}:"))
+
+
+def _opened(service: Service, collection_id: str, version: str | None) -> Collection:
+    if version is None:
+        return service.catalog.collection(collection_id)
+    return service.catalog.version(collection_id, version)
+
+
+def _features(collection: Collection) -> Features:
+    if collection.features is None:
+        raise NotFound(f"Collection {collection.id!r} is a raster; it has no files of features.")
+    return collection.features
+
+
+def _entry(collection: Collection, extension: str) -> Download:
+    entry = DOWNLOADS.get(extension)
+    if entry is None:
+        raise NotFound(
+            f"Collection {collection.id!r} has no file with the ending {extension[:40]!r}; "
+            f"there are {', '.join(DOWNLOADS)}."
+        )
+    return entry
+
+
+def _system(entry: Download, collection: Collection, text: str | None) -> str:
+    systems = entry.systems(collection.manifest)
+    if text is None:
+        return systems[0]
+    found = text if text in systems else _code(text)
+    if found not in systems:
+        raise InvalidParameter("crs", text, f"{' or '.join(systems)} for a file of the form {entry.extension}")
+    return found
+
+
+def _code(text: str) -> str:
+    """Return the code of the system that a code, URI or URN names; "" for none."""
+    try:
+        code = crs.code(crs.parse(text)) or ""
+    except ReprojectionError:
+        return ""
+    return LONLAT if code == crs.code(crs.CRS84) else code
+
+
+def _is_archive(collection: Collection, wanted: Wanted) -> bool:
+    """Tell whether a file is the version's own GeoParquet."""
+    return wanted == Wanted("parquet", collection.manifest.storage_crs)
+
+
+def known_files(collection: Collection) -> dict[Wanted, DerivedFile | None]:
+    """Return all files of a version, each with what is known of it; None where it was not made yet."""
+    derived, manifest = Derived(collection), collection.manifest
+    return {
+        wanted: derived.find(file_name(manifest, wanted.extension, wanted.system)) for wanted in all_files(manifest)
+    }
+
+
+def _described(request: Request, collection: Collection, wanted: Wanted, found: DerivedFile | None) -> dict[str, Any]:
+    entry = DOWNLOADS[wanted.extension]
+    described: dict[str, Any] = {
+        "name": file_name(collection.manifest, wanted.extension, wanted.system),
+        "title": entry.title,
+        "href": request.address + download_path(collection.id, wanted.extension, wanted.system),
+        "versionHref": request.address
+        + download_path(collection.id, wanted.extension, wanted.system, collection.version),
+        "type": entry.media,
+        "crs": wanted.system,
+        "size": found.size if found and not found.problem else None,
+        "sha256": found.sha256 if found and not found.problem else None,
+        "losses": entry.losses(collection.manifest),
+    }
+    return described | ({"problem": found.problem} if found and found.problem else {})
