@@ -26,6 +26,9 @@ _MULTI = {
     GeometryKind.POLYGON: shapely.GeometryType.MULTIPOLYGON,
 }
 
+_FEW = 64
+_ZERO = np.zeros(1, dtype=np.int64)
+
 
 class Features:
     """Read access to the records of one version, by row number from 0 to ``count - 1``.
@@ -144,8 +147,11 @@ class Features:
             area = shapely.multipolygons([shapely.box(*half) for half in halves])
         if not len(maybe):
             return runs
-        distinct, uses = np.unique(self.record_geometry[maybe], return_inverse=True)  # a stack is tested once
-        hits = maybe[shapely.intersects(self.distinct_shapes(distinct), area)[uses]]
+        if len(maybe) <= _FEW:
+            hits = maybe[shapely.intersects(self.shapes(maybe), area)]
+        else:
+            distinct, uses = np.unique(self.record_geometry[maybe], return_inverse=True)  # a stack is tested once
+            hits = maybe[shapely.intersects(self.distinct_shapes(distinct), area)[uses]]
         runs = np.concatenate([runs, pairs(hits, hits + 1)])
         return runs[np.argsort(runs[:, 0], kind="stable")]
 
@@ -182,20 +188,41 @@ def shapes_of(geometries: Geometries) -> npt.NDArray[Any]:
 
 def take(geometries: Geometries, which: npt.NDArray[np.int64]) -> Geometries:
     """Return the geometries at these positions, in this order, as arrays of their own."""
-    parts_of, starts = _gather(geometries.starts, which)
-    rings_of, parts = _gather(geometries.parts, parts_of)
-    rings = np.zeros(len(rings_of) + 1, dtype=np.int64)
-    np.cumsum(geometries.rings[rings_of + 1] - geometries.rings[rings_of], out=rings[1:])
-    edges = pairs(which, which + 1)
-    spans = geometries.rings[geometries.parts[geometries.starts[edges]]].tolist()
+    parts_at = geometries.starts[pairs(which, which + 1)]
+    rings_at = geometries.parts[parts_at]
+    positions_at = geometries.rings[rings_at]
+    spans = positions_at.tolist()
     slices = [geometries.coordinates[first:last] for first, last in spans]
     coordinates = np.concatenate(slices) if slices else geometries.coordinates[:0]
-    return Geometries(geometries.kind, coordinates, rings, parts, starts)
+    return Geometries(
+        geometries.kind,
+        coordinates,
+        _moved(geometries.rings, rings_at, positions_at),
+        _moved(geometries.parts, parts_at, rings_at),
+        _offsets(parts_at),
+    )
 
 
-def _gather(offsets: Starts, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Starts]:
-    """Return the members of ragged rows, and the offsets that cut them into those rows again."""
-    runs = pairs(offsets[rows], offsets[rows + 1])
-    starts = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(runs[:, 1] - runs[:, 0], out=starts[1:])
-    return as_rows(runs), starts
+def _moved(offsets: Starts, taken: Rows, members: Rows) -> Starts:
+    """Return the offsets of the taken spans, shape (k, 2), put one behind the other and counted from zero.
+
+    ``members`` are the spans, shape (k, 2), of what these offsets cut: where each taken span began and ends now.
+    """
+    shifts = _offsets(members)[:-1] - members[:, 0]
+    if len(taken) <= _FEW:  # a slice each is quicker than five calls over all of them
+        spans = [
+            offsets[first + 1 : last + 1] + shift
+            for (first, last), shift in zip(taken.tolist(), shifts.tolist(), strict=True)
+        ]
+        return np.concatenate([_ZERO, *spans])
+    rows = as_rows(taken)
+    found = np.zeros(len(rows) + 1, dtype=np.int64)
+    found[1:] = offsets[rows + 1] + np.repeat(shifts, taken[:, 1] - taken[:, 0])
+    return found
+
+
+def _offsets(spans: Rows) -> Starts:
+    """Return where each of the spans, shape (k, 2), begins when they are put one behind the other, and the end."""
+    found = np.zeros(len(spans) + 1, dtype=np.int64)
+    (spans[:, 1] - spans[:, 0]).cumsum(out=found[1:])
+    return found

@@ -19,8 +19,11 @@ NODE_SIZE = 16
 Boxes = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
-_FIRST_LOOK = 256
+_FIRST_LOOK = 4_096
 """Nodes: a level of so many is compared whole, which is faster than to descend to it."""
+
+_WHOLE_MIN = 256
+"""Rows: from so many candidates on, nodes that lie inside the box are taken whole, without a look at their rows."""
 
 _CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)
 _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
@@ -80,24 +83,26 @@ def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Row
     ``bbox``, in order; and ``maybe``, rows in order whose geometry has to be looked at. ``levels`` is lowest first.
     """
     height = next((h for h, level in enumerate(levels, start=1) if len(level) <= _FIRST_LOOK), 0)
-    nodes = np.arange(len(levels[height - 1]) if height else 0, dtype=np.int64)
-    found: list[Rows] = []
+    nodes: Rows | None = None if height else np.empty(0, dtype=np.int64)
+    whole: list[Rows] = []
     while height:
         nodes, corners = _meeting(levels[height - 1], nodes, bbox)
-        inside = _inside(corners, bbox)
-        if inside.any():
-            span = NODE_SIZE**height
-            whole = nodes[inside] * span
-            found.append(pairs(whole, np.minimum(whole + span, len(boxes))))
+        span = NODE_SIZE**height
+        if len(nodes) * span >= _WHOLE_MIN:
+            inside = _inside(corners, bbox)
+            firsts = nodes[inside] * span
+            whole.append(pairs(firsts, np.minimum(firsts + span, len(boxes))))
             nodes = nodes[~inside]
         height -= 1
         nodes = (nodes[:, None] * NODE_SIZE + _CHILDREN).reshape(-1)
         nodes = nodes[: nodes.searchsorted(len(levels[height - 1] if height else boxes))]
     rows, corners = _meeting(boxes, nodes, bbox)
     sure = _surely_intersects(corners, bbox)
-    found.append(as_runs(rows[sure]))
-    runs = np.concatenate(found)
-    return runs[runs[:, 0].argsort()], rows[~sure]
+    runs = as_runs(rows[sure])
+    if any(map(len, whole)):
+        runs = np.concatenate([*whole, runs])
+        runs = runs[runs[:, 0].argsort()]
+    return runs, rows[~sure]
 
 
 def pairs(firsts: Rows, lasts: Rows) -> Rows:
@@ -124,11 +129,14 @@ def as_rows(runs: Rows) -> Rows:
     return np.repeat(runs[:, 0] - before, lengths) + np.arange(int(lengths.sum()), dtype=np.int64)
 
 
-def _meeting(boxes: Boxes, nodes: Rows, bbox: BBox) -> tuple[Rows, Boxes]:
+def _meeting(boxes: Boxes, nodes: Rows | None, bbox: BBox) -> tuple[Rows, Boxes]:
+    """Return those of the nodes (None: all) whose box meets the searched one, and their boxes."""
     minx, miny, maxx, maxy = bbox
-    corners = boxes.take(nodes, axis=0)
+    corners = boxes if nodes is None else boxes.take(nodes, axis=0)
+    # A column at a time: one comparison of whole rows would run through numpy's loops four numbers at a time.
     meets = (corners[:, 0] <= maxx) & (corners[:, 2] >= minx) & (corners[:, 1] <= maxy) & (corners[:, 3] >= miny)
-    return nodes[meets], corners[meets]
+    found = np.flatnonzero(meets)
+    return (found if nodes is None else nodes[found]), corners.take(found, axis=0)
 
 
 def _inside(corners: Boxes, bbox: BBox) -> npt.NDArray[np.bool_]:

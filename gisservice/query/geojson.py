@@ -98,7 +98,9 @@ def joined(pieces: list[bytes]) -> bytes:
 def fitting(features: Features, rows: Rows, bytes_max: int) -> int:
     """Return how many of the stored items in these rows fit into so many bytes; one always does."""
     sizes = features.item_sizes(rows)
-    return max(1, int(np.searchsorted(np.cumsum(sizes), bytes_max, side="right"))) if len(rows) else 0
+    if int(sizes.sum()) <= bytes_max:
+        return len(rows)
+    return max(1, int(np.searchsorted(sizes.cumsum(), bytes_max, side="right")))
 
 
 def write_items(features: Features, rows: Rows, form: Form, area: BBox | None, bounds: Bounds = UNBOUNDED) -> Written:
