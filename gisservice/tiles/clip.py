@@ -94,7 +94,7 @@ def place_in(shapes: Shapes, x: int, y: int) -> Placement:
     box -= np.array([x, y, x, y], dtype=np.int64) << EXTENT_BITS
     touching = (box[:, 0] <= _HIGH) & (box[:, 1] <= _HIGH) & (box[:, 2] >= _LOW) & (box[:, 3] >= _LOW)
     rows = np.flatnonzero(touching & (np.diff(shapes.vertices) > 0))
-    box = box[rows]
+    box = box.take(rows, axis=0)
     inside: Flags = (box[:, 0] >= _LOW) & (box[:, 1] >= _LOW) & (box[:, 2] <= _HIGH) & (box[:, 3] <= _HIGH)
     return Placement(shapes, rows, rows, np.full(len(rows), x), np.full(len(rows), y), inside)
 
@@ -215,9 +215,9 @@ def _clip_rings(shapes: Shapes, axis: int, bound: int, sign: int) -> Shapes:
     crosses = inside != inside[after]
     place_of = offsets(crosses.astype(np.int64) + inside)
     out = np.empty((place_of[-1], 2), dtype=np.int64)
-    out[place_of[:-1][inside]] = xy[inside]
+    out[np.compress(inside, place_of[:-1])] = np.compress(inside, xy, axis=0)
     edge = np.flatnonzero(crosses)
-    out[place_of[1:][edge] - 1] = _crossing(xy[edge], xy[after[edge]], axis, bound)
+    out[place_of[1:][edge] - 1] = _crossing(xy.take(edge, axis=0), xy.take(after[edge], axis=0), axis, bound)
     return Shapes(shapes.kind, out, place_of[shapes.rings], shapes.starts, shapes.exterior)
 
 

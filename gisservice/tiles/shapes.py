@@ -52,6 +52,8 @@ class Shapes:
 
     def take(self, rows: Ints) -> Shapes:
         """Return these geometries in this order; a row may come more than once."""
+        if len(rows) == len(self) and (rows == np.arange(len(self))).all():
+            return self
         ring_counts = np.diff(self.starts)[rows]
         rings = ranges(self.starts[rows], ring_counts)
         return self._pick(rings, offsets(ring_counts))
@@ -63,12 +65,14 @@ class Shapes:
 
     def _pick(self, rings: Ints, starts: Starts) -> Shapes:
         lengths = self.ring_lengths[rings]
-        xy = self.xy[ranges(self.rings[rings], lengths)]
+        xy = self.xy.take(ranges(self.rings[rings], lengths), axis=0)  # ten times faster than an index
         return Shapes(self.kind, xy, offsets(lengths), starts, self.exterior[rings])
 
     def keep_vertices(self, keep: Flags) -> Shapes:
         """Return all rings, with only the vertices marked."""
-        return Shapes(self.kind, self.xy[keep], offsets(keep)[self.rings], self.starts, self.exterior)
+        return Shapes(
+            self.kind, np.compress(keep, self.xy, axis=0), offsets(keep)[self.rings], self.starts, self.exterior
+        )
 
     def bounds(self) -> Ints:
         """Return minx, miny, maxx, maxy of each geometry, shape (n, 4); an empty one has minimum above maximum."""
@@ -149,7 +153,7 @@ def to_polygons(shapes: Shapes) -> npt.NDArray[Any]:
     parts = np.append(np.flatnonzero(shapes.exterior), len(lengths))
     starts = offsets(shapes.exterior)[shapes.starts]
     polygons: npt.NDArray[Any] = shapely.from_ragged_array(
-        shapely.GeometryType.MULTIPOLYGON, shapes.xy[closed].astype(np.float64), (rings, parts, starts)
+        shapely.GeometryType.MULTIPOLYGON, shapes.xy.take(closed, axis=0).astype(np.float64), (rings, parts, starts)
     )
     return polygons
 
@@ -240,7 +244,7 @@ def _turned(shapes: Shapes, turn: Flags) -> Shapes:
     flip = np.repeat(turn, shapes.ring_lengths)
     ends = np.repeat(shapes.rings[:-1] + shapes.rings[1:] - 1, shapes.ring_lengths)
     order[flip] = ends[flip] - order[flip]
-    return Shapes(shapes.kind, shapes.xy[order], shapes.rings, shapes.starts, shapes.exterior)
+    return Shapes(shapes.kind, shapes.xy.take(order, axis=0), shapes.rings, shapes.starts, shapes.exterior)
 
 
 def _tidy_points(shapes: Shapes) -> Shapes:
