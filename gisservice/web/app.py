@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 
 from gisservice.settings import Settings
 from gisservice.web.exchange import Answer, Request
-from gisservice.web.fastpath import StartResponse, TileFastPath, WSGIApplication, send
+from gisservice.web.fastpath import FastPath, StartResponse, WSGIApplication, send
 from gisservice.web.responses import respond
 from gisservice.web.routes import ROUTES, Route
 from gisservice.web.service import Service
@@ -19,7 +19,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the Flask application; without ``settings`` they come from the environment.
 
     The :class:`Service` is ``app.extensions["gisservice"]``. Raises :class:`SettingsError` for a registry or a
-    setting that cannot be used. :func:`wsgi_app` is this application behind the tile fast path.
+    setting that cannot be used. :func:`wsgi_app` is this application behind the fast path.
     """
     settings = settings or Settings.load()
     service = Service.open(settings)
@@ -43,9 +43,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def wsgi_app(settings: Settings | None = None) -> WSGIApplication:
-    """Return the WSGI application that a server runs: tiles by the fast path, everything else by Flask."""
+    """Return the WSGI application that a server runs: tiles and items by the fast path, everything else by Flask."""
     app = create_app(settings)
-    return TileFastPath(app.extensions["gisservice"], app)
+    return FastPath(app.extensions["gisservice"], app)
 
 
 def _view(service: Service, route: Route) -> Any:

@@ -10,6 +10,7 @@ from threading import Lock
 from gisservice.catalog import Catalog, Collection, Features
 from gisservice.errors import VersionGone, VersionNotFound
 from gisservice.query import matching
+from gisservice.query.schemas import with_kept_codes
 from gisservice.query.select import Selection
 from gisservice.query.systems import offered
 from gisservice.settings import Settings
@@ -69,7 +70,10 @@ class Asking:
             manifest = collection.manifest
             systems = offered(manifest.storage_crs, self._settings.crs_offered)
             limits = self._settings.items_limit, self._settings.items_limit_max
-            found = Terms(manifest.columns, systems, *limits, manifest.kind)
+            columns = manifest.columns
+            if collection.features is not None:
+                columns = with_kept_codes(columns, collection.features)
+            found = Terms(columns, systems, *limits, manifest.kind)
             if len(self._terms) >= _TERMS_MAX:
                 self._terms.clear()
             self._terms[key] = found

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cached_property, partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
+from gisservice import crs
 from gisservice.errors import InvalidParameter, LimitExceeded
 from gisservice.model import STORED, BBox, Box, Column, ColumnType, Condition, Form, GeometryKind, Query, SortKey
 from gisservice.query.conditions import During, Equals
+from gisservice.query.filter import parse_filter
 from gisservice.query.paging import Cursor, check_token, write_token
+from gisservice.query.schemas import timed
 from gisservice.query.systems import System
 from gisservice.web.params import Parameter, decimal, moment, whole
 
@@ -31,6 +34,12 @@ TOLERANCE_MAX = 100_000.0
 NAMES_MAX = 500
 """Most names in one list."""
 
+FILTER_LANGS = ("cql2-text", "cql2-json")
+"""What filters can be written in, the default first."""
+
+FILTER_BYTES_MAX = 6_000
+"""Longest filter in the links that we write, so that they can be followed."""
+
 FORM_NAMES = ("crs", "properties", "skipGeometry", "precision", "tolerance")
 """How items are written: for a page of them and for one alike."""
 
@@ -45,6 +54,7 @@ ITEMS_NAMES = (
 
 ITEM_NAMES = (*FORM_NAMES, "f")
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:/-]*", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 
 
@@ -68,9 +78,8 @@ class Terms:
 
     @cached_property
     def instant(self) -> str | None:
-        """The column that ``datetime`` looks at: the first with dates or times, None where a layer has none."""
-        timed = (ColumnType.DATE, ColumnType.DATETIME)
-        return next((column.name for column in self.columns if column.type in timed), None)
+        """The column that ``datetime`` looks at, None where a layer has none."""
+        return timed(self.columns)
 
     def column(self, name: str) -> Column | None:
         """Return the column of this name."""
@@ -163,8 +172,12 @@ class _Given:
         return tuple((name, self._spelled[name]) for name in order if name in self._spelled)
 
 
-def _encoded(pairs: Any) -> str:
-    return urlencode(tuple(pairs), safe=",:/")
+def _encoded(pairs: Iterable[tuple[str, str]]) -> str:
+    return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in pairs])
+
+
+def _escaped(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote_plus(text, safe=",:/")
 
 
 def _placed(asked: ItemsRequest, values: Mapping[str, str]) -> ItemsRequest:
@@ -183,8 +196,6 @@ def _placed(asked: ItemsRequest, values: Mapping[str, str]) -> ItemsRequest:
 
 def _box(given: _Given, terms: Terms) -> Box | None:
     system = given.take("bbox-crs", lambda text: find_system("bbox-crs", text, terms.systems), lambda found: found.uri)
-    if system is not None and "bbox" not in given.values:
-        raise InvalidParameter("bbox-crs", system.uri, "'bbox' beside it; it names the system of that box")
     system = system or terms.systems[0]
     bbox = given.take("bbox", lambda text: parse_bbox(text, system), lambda box: _spelled_box(system.as_written(box)))
     return None if bbox is None else Box(bbox, system.code)
@@ -218,12 +229,31 @@ def _conditions(given: _Given, terms: Terms) -> tuple[Condition, ...]:
     during = given.take("datetime", lambda text: _during(text, terms.instant), lambda _: given.values["datetime"])
     if during is not None:
         found.append(during)
+    found += _filter(given, terms)
     for name in terms.names[len(ITEMS_NAMES) :]:
         if name in given.values:
             column = terms.column(name)
             assert column is not None, "every further name is a column's"
             found.append(given.take(name, partial(_equals, column), lambda one: one.spelled))
     return tuple(found)
+
+
+def _filter(given: _Given, terms: Terms) -> list[Condition]:
+    """Return the filter, if there is one; its canonical text is CQL2 text in CRS84, whatever it was written in."""
+    lang = given.values.get("filter-lang", FILTER_LANGS[0])
+    if lang not in FILTER_LANGS:
+        raise InvalidParameter("filter-lang", lang, " or ".join(repr(known) for known in FILTER_LANGS))
+    system = terms.systems[0]
+    if "filter-crs" in given.values:
+        system = find_system("filter-crs", given.values["filter-crs"], terms.systems)
+    found = given.take("filter", lambda text: parse_filter(text, lang, terms.columns, crs.parse(system.code)), _text_of)
+    return [] if found is None else [found]
+
+
+def _text_of(condition: Condition) -> str:
+    if len(condition.text) > FILTER_BYTES_MAX:
+        raise LimitExceeded("A filter, written out,", len(condition.text), FILTER_BYTES_MAX, "characters")
+    return condition.text
 
 
 def _during(text: str, column: str | None) -> During:
@@ -431,7 +461,7 @@ def item_parameters(limit: int, limit_max: int) -> tuple[Parameter, ...]:
         Parameter(
             "filter-lang",
             "The language of filter.",
-            {"type": "string", "enum": ["cql2-text", "cql2-json"], "default": "cql2-text"},
+            {"type": "string", "enum": list(FILTER_LANGS), "default": FILTER_LANGS[0]},
         ),
         Parameter("filter-crs", "The reference system of positions in filter, one of the collection's list.", uri),
         Parameter(

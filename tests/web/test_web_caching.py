@@ -84,7 +84,7 @@ def test_304_comes_before_anything_is_selected(city: City, monkeypatch: pytest.M
     client = Client(wsgi_app(city.settings))
     urls = ("/api/collections/lots/items?bbox=-77.06,38.8,-77.05,38.81", "/api/collections/lots/items/003.01-3")
     tags = [client.get(url).headers["ETag"] for url in urls]
-    monkeypatch.setattr(features, "select", lambda *_: pytest.fail("items were selected"))
+    monkeypatch.setattr(features, "page_of", lambda *_: pytest.fail("items were selected"))
     monkeypatch.setattr(Features, "items", lambda *_: pytest.fail("items were read"))
     monkeypatch.setattr(Features, "item", lambda *_: pytest.fail("an item was read"))
     for url, tag in zip(urls, tags, strict=True):
