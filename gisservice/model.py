@@ -105,6 +105,14 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
+class AlwaysDrawn:
+    """Records that no zoom merges, thins out or drops: those that have one of ``values`` in ``column``."""
+
+    column: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One declaration of the registry: all that is said about a layer before any data is read."""
 
@@ -126,6 +134,8 @@ class Layer:
     """Polygons that share borders and do not overlap (parcels, zoning): generalised together."""
     minzoom: int = 8
     maxzoom: int = 16
+    always_drawn: AlwaysDrawn | None = None
+    """Records that no zoom merges, thins out or drops."""
     style: Style = Style()
     cadence: str = ""
     steward: str = ""

@@ -10,6 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from gisservice import crs
@@ -17,7 +21,7 @@ from gisservice.catalog import Catalog, Features, Manifest, write_features
 from gisservice.errors import PublishError
 from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Progress, Projection, Standard
-from gisservice.model import Extent, Geometries, Layer, Version
+from gisservice.model import AlwaysDrawn, Extent, Geometries, Layer, Version
 from gisservice.tiles import BROTLI_FILE, LEVELS_FILE, TILES_FILE, TileSource, build_pyramid
 
 
@@ -105,4 +109,14 @@ def tile_source(features: Features, layer: Layer) -> TileSource:
         minzoom=layer.minzoom,
         maxzoom=layer.maxzoom,
         merge_by=layer.style.by,
+        always=_always(features.attributes, layer.always_drawn),
     )
+
+
+def _always(attributes: pa.Table, always: AlwaysDrawn | None) -> npt.NDArray[np.bool_] | None:
+    """Mark the records that are drawn at every zoom."""
+    if always is None:
+        return None
+    values = attributes[always.column].cast(pa.string())
+    marked: npt.NDArray[np.bool_] = pc.is_in(values, pa.array(always.values, pa.string())).to_numpy()
+    return marked

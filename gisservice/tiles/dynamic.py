@@ -23,7 +23,7 @@ from gisservice.tiles.encode import TileFeatures, encode_tiles
 from gisservice.tiles.grid import BUFFER, EXTENT, TileCoord
 from gisservice.tiles.levels import Levels
 from gisservice.tiles.matrix import TileMatrixSet
-from gisservice.tiles.shapes import Flags, Ints, Shapes, enlarged, offsets, replace, tidy, with_positions
+from gisservice.tiles.shapes import Flags, Ints, Shapes, enlarged, offsets, ranges, replace, tidy, with_positions
 from gisservice.tiles.validity import invalid, repair
 
 _REACH = 2
@@ -168,44 +168,43 @@ def _every_record(
     piece_of[pieces.origin] = np.arange(len(pieces))
     piece = piece_of[found.owner]
     shown = np.flatnonzero(piece >= 0)
-    codes = _columns(levels.codes[found.rows[shown]], columns)
+    codes = _columns(levels.codes.take(found.rows[shown], axis=0), columns)
     return TileFeatures(pieces.shapes, np.zeros(len(shown), dtype=np.int64), piece[shown], found.ids[shown], codes)
 
 
 def _summary(
     levels: Levels, grid: TileMatrixSet, tile: TileCoord, found: Candidates, columns: Ints | None
 ) -> TileFeatures:
-    """Draw each geometry of sufficient rank once, for the first of its records, and groups of small ones.
+    """Draw each geometry of sufficient rank once for each record it is drawn for, and groups of small ones.
 
     A group has no id, and the properties in which all its members agree.
     """
     z = grid.pyramid_zoom(tile.z)
-    first = _firsts(found.owner, len(found.which))
+    named, cuts = selection.representatives(found.owner, levels.always[found.rows], len(found.which))
+    first = named[cuts[:-1]]
     chosen = _select(levels, z, found, first, *_tile_box(grid, tile, z))
     shapes = _with_exact(_in_grid(chosen.shapes, z, grid, tile), chosen.drawn, found, grid, tile)
     pieces = _cut(shapes, tile)
     single = pieces.origin < len(chosen.drawn)
     lone, groups = np.flatnonzero(single), pieces.origin[~single] - len(chosen.drawn)
-    geometry = chosen.drawn[pieces.origin[lone]]
-    order = np.argsort(first[geometry], kind="stable")
-    lone, geometry = lone[order], geometry[order]
     stack = np.bincount(found.owner, minlength=len(found.which))
+    geometry = chosen.drawn[pieces.origin[lone]]
+    times = np.diff(cuts)[geometry]
+    record = named[ranges(cuts[geometry], times)]
+    count = np.ones(len(record), dtype=np.int64)
+    count[offsets(times)[:-1]] += stack[geometry] - times
+    order = np.argsort(record, kind="stable")
+    lone, geometry = np.repeat(lone, times)[order], np.repeat(geometry, times)[order]
+    record, count = record[order], count[order]
     codes = np.concatenate(
         [
             _group_codes(levels, found, first, stack, chosen, groups, columns),
-            _lone_codes(levels, z, found, first, stack, geometry, columns),
+            _lone_codes(levels, z, found, record, count, geometry, columns),
         ]
     )
-    ids = np.concatenate([np.full(len(groups), -1, dtype=np.int64), found.ids[first[geometry]]])
+    ids = np.concatenate([np.full(len(groups), -1, dtype=np.int64), found.ids[record]])
     piece = np.concatenate([np.flatnonzero(~single), lone])
     return TileFeatures(pieces.shapes, np.zeros(len(piece), dtype=np.int64), piece, ids, codes)
-
-
-def _firsts(owner: Ints, count: int) -> Ints:
-    """Return the first record of each geometry."""
-    first = np.empty(count, dtype=np.int64)
-    first[owner[::-1]] = np.arange(len(owner) - 1, -1, -1)
-    return first
 
 
 def _select(levels: Levels, z: int, found: Candidates, first: Ints, low: Ints, high: Ints) -> selection.Selection:
@@ -256,16 +255,15 @@ def _with_their_groups(seen: Flags, small: Flags, cells: Ints, classes: Ints) ->
 
 
 def _lone_codes(
-    levels: Levels, z: int, found: Candidates, first: Ints, stack: Ints, geometry: Ints, columns: Ints | None
+    levels: Levels, z: int, found: Candidates, record: Ints, count: Ints, geometry: Ints, columns: Ints | None
 ) -> npt.NDArray[np.int32]:
-    """Return the codes of geometries drawn once: those of their first record, and how many records they are."""
-    theirs = _columns(levels.codes[found.rows[first[geometry]]], columns)
+    """Return the codes of records that geometries are drawn for, and how many records each stands for."""
+    theirs = _columns(levels.codes.take(found.rows[record], axis=0), columns)
     if columns is None:
         plain = levels.ranks[found.which[geometry]] >= levels.detail(z)
         if plain.any():
-            classes = np.isin(levels.keys[:-2], levels.class_columns)
-            theirs[np.ix_(plain, ~classes)] = ABSENT
-    count = stack[geometry]
+            classes = np.array([key in levels.class_columns for key in levels.keys[:-2]])
+            theirs = np.where(plain[:, None] > classes, ABSENT, theirs)  # plain, and no class
     counted = np.full((len(theirs), 2), ABSENT, dtype=np.int32)
     counted[:, 0] = np.where(count > 1, len(levels.values) + count, ABSENT)
     return np.concatenate([theirs, counted], axis=1)
@@ -284,7 +282,7 @@ def _group_codes(
     width = len(levels.keys) - 2 if columns is None else len(columns)
     if not len(groups):
         return np.empty((0, width + 2), dtype=np.int32)
-    theirs = _columns(levels.codes[found.rows[first[chosen.members]]], columns)
+    theirs = _columns(levels.codes.take(found.rows[first[chosen.members]], axis=0), columns)
     lowest, highest = (f.reduceat(theirs, chosen.cuts[:-1], axis=0)[groups] for f in (np.minimum, np.maximum))
     out = np.full((len(groups), width + 2), ABSENT, dtype=np.int32)
     out[:, :-2] = np.where(lowest == highest, lowest, ABSENT)

@@ -26,8 +26,12 @@ TOLERANCE = 1.0
 class Generaliser:
     """A layer's geometries at the deepest zoom, and what is needed to make those of any smaller one."""
 
-    def __init__(self, geometries: Geometries, maxzoom: int, *, coverage: bool = False) -> None:
+    def __init__(
+        self, geometries: Geometries, maxzoom: int, *, coverage: bool = False, always: Flags | None = None
+    ) -> None:
+        """``always`` marks the geometries that have an extent at every zoom, if only of one unit."""
         self._maxzoom, self._coverage = maxzoom, coverage
+        self._always = np.zeros(len(geometries), dtype=bool) if always is None else always
         self.crossing = 0
         """Polygons of a coverage whose borders cross another's in the source: they overlap, and are left to."""
         if coverage:
@@ -53,11 +57,21 @@ class Generaliser:
             return shapes, self._broken
         keep = self._importance > TOLERANCE * (1 << shift)
         if self._coverage:
-            return _valid(tidy(snap_round(shapes.keep_vertices(_without_crossings(shapes, keep)), shift)))
+            kept = shapes.keep_vertices(_without_crossings(shapes, keep))
+            return _valid(self._with_extent(tidy(snap_round(kept, shift)), shift))
         if shapes.kind != GeometryKind.POINT:
             shapes = shapes.keep_vertices(keep)
-        xy = (shapes.xy + (1 << shift >> 1)) >> shift
-        return _valid(tidy(Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)))
+        return _valid(self._with_extent(tidy(_rounded(shapes, shift)), shift))
+
+    def _with_extent(self, shapes: Shapes, shift: int) -> Shapes:
+        if not self._always.any():
+            return shapes
+        return enlarged(shapes, _rounded(self._deepest.keep_rings(self._always[self._deepest.owners]), shift))
+
+
+def _rounded(shapes: Shapes, shift: int) -> Shapes:
+    xy = (shapes.xy + (1 << shift >> 1)) >> shift
+    return Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)
 
 
 def _rings_with(shapes: Shapes, hit: Flags) -> Ints:

@@ -99,7 +99,7 @@ def build_level(plan: Plan, z: int) -> Level:
     shapes, broken = plan.generaliser.at(z)
     if z == plan.maxzoom:
         return _deepest_level(plan, shapes, broken)
-    limit = natural = selection.natural_limit(plan.deepest, plan.priority, plan.bits, plan.maxzoom - z)
+    limit = natural = plan.natural_limit(z)
     tried: list[tuple[int, int]] = []
     while True:
         chosen = _select(plan, z, shapes, limit)
@@ -107,14 +107,14 @@ def build_level(plan: Plan, z: int) -> Level:
         sheets = list(_sheets(drawn, z))
         fitted = _fit(plan, drawn, sheets, plain=bool(tried))
         largest = _largest(fitted.tiles)
-        if limit == 0 or largest <= BUDGET_BYTES:
+        if limit == plan.lasting or largest <= BUDGET_BYTES:
             features = drawn.features(fitted.detail)
             tallies = [features.tally(sheet.places[sheet.tile], sheet.feature) for sheet in sheets]
             reasons, found = _reasons(plan, shapes, chosen, natural), plan.conflicts(z, chosen)
             account = _account(plan, z, features, tallies, fitted.tiles, reasons) | _validity(broken, found)
             return Level(z, shapes, limit, fitted.detail, fitted.tiles, _recompressed(fitted.tiles), account)
         tried.append((limit, largest))
-        limit = _lower(tried, fitted.limit)
+        limit = max(_lower(tried, fitted.limit), plan.lasting)
 
 
 def _deepest_level(plan: Plan, shapes: Shapes, broken: int) -> Level:
@@ -168,16 +168,19 @@ def _every_record(plan: Plan) -> _Drawn:
 
 
 def _summary(plan: Plan, chosen: selection.Selection) -> _Drawn:
-    """Draw each chosen geometry once, with the id and the properties of its first record, then the groups.
+    """Draw each chosen geometry once for each record it is drawn for, with its id and properties, then the groups.
 
     A group has no id, and the properties in which all its members agree.
     """
-    record = plan.first[chosen.drawn]
+    named = np.diff(plan.cuts)[chosen.drawn]
+    record = plan.named[ranges(plan.cuts[chosen.drawn], named)]
+    shape = np.repeat(np.arange(len(named)), named)
+    others = np.zeros(len(record), dtype=np.int64)
+    others[offsets(named)[:-1]] = plan.stack[chosen.drawn] - named
     known = len(plan.attributes.values)
-    stack = plan.stack[chosen.drawn]
     codes = np.full((len(record) + chosen.groups, len(plan.keys)), ABSENT, dtype=np.int32)
     codes[: len(record), :-2] = plan.attributes.codes[record]
-    codes[: len(record), -2] = np.where(stack > 1, known + stack, ABSENT)
+    codes[: len(record), -2] = np.where(others > 0, known + others + 1, ABSENT)
     if chosen.groups:
         theirs = plan.attributes.codes[plan.first[chosen.members]]
         lowest, highest = (f.reduceat(theirs, chosen.cuts[:-1], axis=0) for f in (np.minimum, np.maximum))
@@ -186,12 +189,12 @@ def _summary(plan: Plan, chosen: selection.Selection) -> _Drawn:
     nameless = np.full(chosen.groups, -1, dtype=np.int64)
     return _Drawn(
         chosen.shapes,
-        np.arange(len(codes), dtype=np.int64),
+        np.concatenate([shape, len(named) + np.arange(chosen.groups)]),
         np.concatenate([plan.ids[record], nameless]),
         codes,
         np.concatenate([record, nameless]),
-        np.concatenate([plan.ranks[chosen.drawn], nameless]),
-        np.concatenate([stack - 1, np.diff(offsets(plan.stack[chosen.members])[chosen.cuts])]),
+        np.concatenate([plan.ranks[chosen.drawn][shape], nameless]),
+        np.concatenate([others, np.diff(offsets(plan.stack[chosen.members])[chosen.cuts])]),
     )
 
 

@@ -12,6 +12,7 @@ A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns
 ``starts_16`` …  int64 n+1   rings to geometries
 ``outer_16`` …   bool        which rings are exterior
 ``codes``        int32 r,k   for each record and column the place of its value in ``values``; -1: it has none
+``always``       bool r      which records are drawn at every zoom
 ``values``       bytes       distinct values as finished messages; see :class:`gisservice.tiles.attributes.Values`
 ``value_starts`` int64       where each value begins
 ``whole``        int32 r+1   the value of each whole number; -1: it is none
@@ -54,6 +55,7 @@ class LevelsWriter:
         self._pack.array("areas", plan.areas)
         self._pack.array("centres", plan.centres)
         self._pack.array("codes", plan.attributes.codes)
+        self._pack.array("always", plan.always)
         self._pack.array("values", plan.attributes.values.data)
         self._pack.array("value_starts", plan.attributes.values.starts)
         self._pack.array("whole", plan.attributes.values.whole)
@@ -123,6 +125,11 @@ class Levels:
     def codes(self) -> npt.NDArray[np.int32]:
         """The attributes of each record as places in :attr:`values`, shape (records, columns); -1 for none."""
         return self._part("codes")
+
+    @property
+    def always(self) -> Flags:
+        """Which records are drawn at every zoom, shape (records,)."""
+        return self._part("always")
 
     @cached_property
     def values(self) -> Values:

@@ -19,9 +19,10 @@ _CLASS_VALUES_MAX = 256
 class Plan:
     """What all zooms of a layer are made from.
 
-    Per geometry: ``stack`` (how many records share it), ``first`` (its first record), ``ranks``, and ``areas``
+    Per geometry: ``stack`` (how many records share it), ``first`` (the record it is drawn for; all of them are
+    ``named``, cut by ``cuts``: see :func:`gisservice.tiles.selection.representatives`), ``ranks``, and ``areas``
     (doubled), ``boxes`` and ``centres`` in units of the deepest zoom. ``members`` are the records, geometry after
-    geometry.
+    geometry; ``always`` marks those that are always drawn, and the first ``lasting`` ranks are their geometries'.
     ``class_keys`` marks the properties that features keep when bytes are short.
     """
 
@@ -33,12 +34,16 @@ class Plan:
         owners = source.record_geometry.astype(np.int64)
         self.stack = np.bincount(owners, minlength=len(source.geometries))
         self.members = np.argsort(owners, kind="stable")
-        self.first = np.append(self.members, 0)[offsets(self.stack)[:-1]]
-        self.generaliser = Generaliser(source.geometries, source.maxzoom, coverage=source.coverage)
+        self.always = np.zeros(len(source), dtype=bool) if source.always is None else source.always
+        self.named, self.cuts = selection.representatives(owners, self.always, len(self.stack))
+        self.first = np.append(self.named, 0)[self.cuts[:-1]]
+        lasting = np.bincount(owners[self.always], minlength=len(self.stack)) > 0
+        self.lasting = int(lasting.sum())
+        self.generaliser = Generaliser(source.geometries, source.maxzoom, coverage=source.coverage, always=lasting)
         self.deepest = self.generaliser.at(source.maxzoom)[0]
         self.bits = source.maxzoom + EXTENT_BITS
         self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first
-        self.ranks = selection.rank(self.deepest, self.priority, self.bits)
+        self.ranks = selection.rank(self.deepest, self.priority, self.bits, lasting)
         self.areas = np.diff(offsets(self.deepest.areas())[self.deepest.starts])
         self._geometries = source.geometries
         self._deepest = Arrangement(self.deepest, source.maxzoom) if source.coverage else None
@@ -49,6 +54,11 @@ class Plan:
         if source.merge_by is not None:
             self.merge_by = self.attributes.keys.index(source.merge_by)
             self.class_keys[self.merge_by] = True
+
+    def natural_limit(self, z: int) -> int:
+        """Return how many ranks are worth drawing at a zoom, whatever the bytes."""
+        lasting = self.ranks < self.lasting
+        return selection.natural_limit(self.deepest, self.priority, self.bits, self.maxzoom - z, lasting)
 
     def conflicts(self, z: int, chosen: selection.Selection) -> Conflicts | None:
         """Compare what a smaller zoom draws of a coverage with the deepest; None for what is no coverage."""

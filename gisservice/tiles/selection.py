@@ -54,19 +54,32 @@ class Selection:
         return len(self.cuts) - 1
 
 
-def rank(shapes: Shapes, priority: Ints, bits: int) -> Ints:
+def representatives(owner: Ints, always: Flags, count: int) -> tuple[Ints, Ints]:
+    """Return the records that geometries are drawn for, geometry after geometry, and where those of each begin.
+
+    Record ``i`` has geometry ``owner[i]`` of ``count``. A stack is drawn for its first record; but each record that
+    is always drawn is a feature of its own, and if there are such, they are drawn for the others too.
+    """
+    order = np.lexsort([~always, owner])
+    stack = np.bincount(owner, minlength=count)
+    named = np.maximum(np.bincount(owner[always], minlength=count), stack > 0)
+    return order[ranges(offsets(stack)[:-1], named)], offsets(named)
+
+
+def rank(shapes: Shapes, priority: Ints, bits: int, always: Flags) -> Ints:
     """Return the rank of each geometry, 0 for the one that is kept longest.
 
-    Polygons rank by area and lines by length, larger first. Points rank by how far zoomed out they are still the
-    first of their cell, so that every prefix is spread out evenly; ``priority`` (distinct numbers) says which point
-    of a cell comes first, and breaks ties. ``bits`` is the width of a coordinate.
+    Those that are ``always`` drawn rank before all others. Polygons rank by area and lines by length, larger first.
+    Points rank by how far zoomed out they are still the first of their cell, so that every prefix is spread out
+    evenly; ``priority`` (distinct numbers) says which point of a cell comes first, and breaks ties. ``bits`` is the
+    width of a coordinate.
     """
     if shapes.kind == GeometryKind.POINT:
         weight = _point_levels(shapes, priority, bits)
     else:
         weight = sizes(shapes)
     out = np.empty(len(shapes), dtype=np.int64)
-    out[np.lexsort([priority, -weight])] = np.arange(len(shapes))
+    out[np.lexsort([priority, -weight, ~always])] = np.arange(len(shapes))
     return out
 
 
@@ -95,12 +108,12 @@ def _point_levels(shapes: Shapes, priority: Ints, bits: int) -> npt.NDArray[np.f
     return level
 
 
-def natural_limit(shapes: Shapes, priority: Ints, bits: int, shift: int) -> int:
+def natural_limit(shapes: Shapes, priority: Ints, bits: int, shift: int, always: Flags) -> int:
     """Return how many ranks are worth drawing ``shift`` zooms above that of ``shapes``, whatever the bytes."""
     if shapes.kind == GeometryKind.POINT:
-        return int((_point_levels(shapes, priority, bits) >= _POINT_CELL_BITS + shift).sum())
+        return int((always | (_point_levels(shapes, priority, bits) >= _POINT_CELL_BITS + shift)).sum())
     if shapes.kind == GeometryKind.POLYGON:
-        return int((sizes(shapes) >= SMALL_AREA << 2 * shift).sum())
+        return int((always | (sizes(shapes) >= SMALL_AREA << 2 * shift)).sum())
     return len(shapes)
 
 
@@ -142,8 +155,8 @@ def select_with_dust(
     """Draw the polygons of rank below ``limit``, and squares that have as much area as the rest together.
 
     ``areas`` (doubled) and ``centres`` (n, 2) are those of the polygons ``shift`` zooms deeper, so that what has no
-    extent here counts too; ``side`` is that of a square (:func:`dust_side`). Areas are added up cell by cell in the order of rank; where the sum passes a multiple of
-    a square's area, the polygon there is drawn as that square.
+    extent here counts too; ``side`` is that of a square (:func:`dust_side`). Areas are added up cell by cell in the
+    order of rank; where the sum passes a multiple of a square's area, the polygon there is drawn as that square.
     """
     rest = np.flatnonzero(ranks >= limit)
     cells = centres[rest] >> (shift + CELL_BITS)

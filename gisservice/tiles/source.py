@@ -36,11 +36,15 @@ class TileSource:
     maxzoom: int
     merge_by: str | None = None
     """Column that small polygons of a coverage must agree in to be drawn as one: what the layer is coloured by."""
+    always: npt.NDArray[np.bool_] | None = None
+    """Marks the records that are drawn at every zoom; None: none is."""
 
     def __post_init__(self) -> None:
         records = len(self.ids)
         if len(self.record_geometry) != records or self.attributes.num_rows != records:
             raise ValueError(f"layer {self.name}: ids, geometries and attributes are of different length")
+        if self.always is not None and len(self.always) != records:
+            raise ValueError(f"layer {self.name}: the marks of what is always drawn are of different length")
         if not 0 <= self.minzoom <= self.maxzoom <= PYRAMID_ZOOM_MAX:
             raise ValueError(f"layer {self.name}: zooms {self.minzoom} to {self.maxzoom} are not within 0 to 20")
         if records and not (0 <= self.ids.min() and self.ids.max() <= ID_MAX):
