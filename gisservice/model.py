@@ -108,8 +108,9 @@ class Style:
 class AlwaysDrawn:
     """Records that no zoom merges, thins out or drops: those that have one of ``values`` in ``column``."""
 
-    column: str
-    values: tuple[str, ...]
+    column: str | None = None
+    """None: all records of the layer."""
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from gisservice import crs
 from gisservice.catalog.positions import KeyPath, key_lines
 from gisservice.errors import RegistryError, ReprojectionError
 from gisservice.model import (
+    AlwaysDrawn,
     City,
     Column,
     ColumnType,
@@ -200,7 +201,7 @@ def _city(table: _Table) -> City:
 def _layer(table: _Table) -> Layer:
     table.only(
         "title", "description", "sources", "licence", "attribution", "storage_crs", "geometry", "id_column",
-        "coverage", "zoom", "cadence", "steward", "enabled", "columns", "style",
+        "coverage", "zoom", "always_drawn", "cadence", "steward", "enabled", "columns", "style",
     )  # fmt: skip
     name = _identifier(table, "a collection id")
     geometry = table.choice("geometry", GeometryKind)
@@ -220,6 +221,7 @@ def _layer(table: _Table) -> Layer:
         coverage=_coverage(table, geometry),
         minzoom=minzoom,
         maxzoom=maxzoom,
+        always_drawn=_always_drawn(table, geometry, columns),
         style=_style(table, columns),
         cadence=table.text("cadence"),
         steward=table.text("steward"),
@@ -367,6 +369,41 @@ def _zoom(layer: _Table, geometry: GeometryKind) -> tuple[int, int]:
     if not pair or value[0] > value[1] or value[1] > deepest:
         layer.wrong("zoom", expected)
     return value[0], value[1]
+
+
+def _always_drawn(layer: _Table, geometry: GeometryKind, columns: tuple[Column, ...] | None) -> AlwaysDrawn | None:
+    expected = "true, or a table such as {column = 'kind', values = ['School', 'Fire station']}"
+    if layer.values.get("always_drawn", False) is False:
+        return None
+    if geometry is GeometryKind.RASTER:
+        layer.fail("always_drawn", "a raster has no records; leave this key out.")
+    if layer.values["always_drawn"] is True:
+        return AlwaysDrawn()
+    if not isinstance(layer.values["always_drawn"], dict):
+        layer.wrong("always_drawn", expected)
+    table = layer.table("always_drawn")
+    table.only("column", "values")
+    name = _public_column(table, "column", columns)
+    column = next(column for column in columns or () if column.name == name)
+    if column.type is not ColumnType.STRING:
+        table.fail("column", f"column {name!r} is of type {column.type.value}; expected one of type string.")
+    return AlwaysDrawn(name, _values(table, column))
+
+
+def _values(table: _Table, column: Column) -> tuple[str, ...]:
+    expected = "a list of values in quotes, such as ['School', 'Fire station']"
+    values = table.need("values", expected)
+    if not isinstance(values, list) or not values or not all(isinstance(value, str) and value for value in values):
+        table.wrong("values", expected)
+    codes = [code for code, _ in column.codes]
+    for value in values:
+        if values.count(value) > 1:
+            table.fail("values", f"{value!r} is there more than once; expected each value once.")
+        if codes and value not in codes:
+            near = get_close_matches(value, codes, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(codes[:20])}."
+            table.fail("values", f"{value!r} is no code of column {column.name!r}; {hint}")
+    return tuple(values)
 
 
 def _style(layer: _Table, columns: tuple[Column, ...] | None) -> Style:

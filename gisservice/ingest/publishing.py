@@ -117,6 +117,8 @@ def _always(attributes: pa.Table, always: AlwaysDrawn | None) -> npt.NDArray[np.
     """Mark the records that are drawn at every zoom."""
     if always is None:
         return None
+    if always.column is None:
+        return np.ones(attributes.num_rows, dtype=bool)
     values = attributes[always.column].cast(pa.string())
     marked: npt.NDArray[np.bool_] = pc.is_in(values, pa.array(always.values, pa.string())).to_numpy()
     return marked

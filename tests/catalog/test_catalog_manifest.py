@@ -12,6 +12,7 @@ from gisservice.catalog import Manifest
 from gisservice.catalog.manifest import bare_location, seal, unseal, version_id
 from gisservice.errors import CatalogError
 from gisservice.model import (
+    AlwaysDrawn,
     Column,
     ColumnType,
     Extent,
@@ -40,6 +41,7 @@ def full_manifest() -> Manifest:
             Source("https://u:p@a.org/F/0?k=1"),
         ),
         columns=(column,),
+        always_drawn=AlwaysDrawn("pid", ("1", "2")),
         style=Style(classes=(StyleClass("RB", "Townhouse", "#aabbcc"),)),
     )
     return Manifest(

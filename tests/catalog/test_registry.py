@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gisservice.catalog.positions import key_lines
 from gisservice.catalog.registry import load_registry
 from gisservice.errors import RegistryError
-from gisservice.model import ColumnType, GeometryKind, Source, Style, StyleClass, Visibility
+from gisservice.model import AlwaysDrawn, ColumnType, GeometryKind, Source, Style, StyleClass, Visibility
 
 GOOD = """\
 maps = "maps.toml"
@@ -104,6 +104,54 @@ def test_urls_and_automatic_ids(write):
     assert parcels.id_column is None
     local = GOOD.replace('path = "parcels.gdb.zip"', 'url = "http://127.0.0.1:8001/rest/services/A/MapServer/12"')
     assert load_registry(write(local)).layer("parcels").sources[0].location.endswith("/12")
+
+
+def with_always_drawn(value: str) -> str:
+    return GOOD.replace("zoom = [11, 16]", f"zoom = [11, 16]\nalways_drawn = {value}")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("true", AlwaysDrawn()),
+        ("false", None),
+        ("{column = 'zoning', values = ['R-20', 'RB']}", AlwaysDrawn("zoning", ("R-20", "RB"))),
+    ],
+)
+def test_records_that_are_always_drawn(write, value, expected):
+    assert load_registry(write(with_always_drawn(value))).layer("parcels").always_drawn == expected
+    assert load_registry(write()).layer("parcels").always_drawn is None
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "words"),
+    [
+        ("'RB'", "", "was 'RB'; expected true, or a table such as"),
+        ("{values = ['RB']}", "", "has no 'column'"),
+        ("{column = 'zoning'}", "", "has no 'values'; expected a list of values in quotes"),
+        ("{column = 'zoning', value = ['RB']}", ".value", "did you mean 'values'?"),
+        ("{column = 'zonin', values = ['RB']}", ".column", "did you mean 'zoning'?"),
+        ("{column = 'owner', values = ['RB']}", ".column", "expected a declared public column"),
+        ("{column = 'pid', values = ['1']}", ".column", "is of type integer; expected one of type string"),
+        ("{column = 'zoning', values = []}", ".values", "was []; expected a list of values in quotes"),
+        ("{column = 'zoning', values = 'RB'}", ".values", "was 'RB'; expected a list of values"),
+        ("{column = 'zoning', values = [1]}", ".values", "was [1]; expected a list of values"),
+        ("{column = 'zoning', values = ['RB', 'RB']}", ".values", "'RB' is there more than once"),
+        ("{column = 'zoning', values = ['R-21']}", ".values", "is no code of column 'zoning'; did you mean 'R-20'?"),
+        ("{column = 'zoning', values = ['x']}", ".values", "they are RB, R-20."),
+    ],
+)
+def test_a_mistake_in_what_is_always_drawn(write, value, key, words):
+    path = write(with_always_drawn(value))
+    with pytest.raises(RegistryError) as caught:
+        load_registry(path)
+    assert (caught.value.line, caught.value.key) == (15, f"layers.parcels.always_drawn{key}")
+    assert words in caught.value.problem
+
+
+def test_a_raster_draws_no_records(write):
+    with pytest.raises(RegistryError, match="a raster has no records"):
+        load_registry(write(GOOD.replace("enabled = false", "always_drawn = true")))
 
 
 MISTAKES = [
