@@ -3,6 +3,7 @@
 ::
 
     source      what a layer brings: geometries on the world grid, records, attributes
+    outlines    which geometries lie beside which: all that one needs to know of the others
     noding      borders that neighbours share, rounded together
     generalise  the shapes of a zoom, once for all its tiles, so that they agree at their edges
     validity    polygons checked after rounding; only failures are repaired
@@ -18,6 +19,7 @@
     archive     PMTiles 3, written and memory-mapped
     matrix      the grids that tiles are offered in, as clients are told of them
     dynamic     one tile of any grid, drawn when it is asked for
+    workers     work shared among processes
     pyramid     all zooms, over the cores, into archives, levels and account
 """
 

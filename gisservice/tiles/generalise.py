@@ -4,10 +4,15 @@ A border that two parcels share, or a junction where streets meet, must look the
 So positions are rounded once, to the units of the deepest zoom, and each distinct position gets one number: the
 tolerance at which it may go. Positions where borders meet never go; the others get their number from Douglas and
 Peucker's algorithm (1973), run once along each distinct arc between meeting points. A zoom is then a comparison.
+
+All of it is local: what becomes of a geometry depends on those beside it (:mod:`gisservice.tiles.outlines`). The only
+thing that can reach farther is a border that gets vertices back, which can make its neighbour need its own; so those
+few are followed from one to the next.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,62 +21,152 @@ import numpy.typing as npt
 from gisservice.model import Geometries, GeometryKind
 from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
 from gisservice.tiles.noding import Borders, crossings, snap_round
-from gisservice.tiles.shapes import Flags, Ints, Shapes, enlarged, from_geometries, offsets, ranges, sums, tidy
+from gisservice.tiles.outlines import Outlines
+from gisservice.tiles.shapes import (
+    Flags,
+    Ints,
+    Shapes,
+    concatenate,
+    enlarged,
+    offsets,
+    ranges,
+    sums,
+    tidy,
+)
 from gisservice.tiles.validity import invalid, repair
 
 TOLERANCE = 1.0
 """Level units; a sixteenth of a pixel where tiles are drawn 256 pixels wide."""
 
+Stays = npt.NDArray[np.uint8]
+"""For each vertex how many zooms above the deepest it is still there, where nothing asks for it back."""
+
+_FOR_EVER = 255
+
+
+@dataclass(frozen=True)
+class Deepest:
+    """Geometries as they are drawn at the deepest zoom, and what is needed to make those of any smaller one.
+
+    ``crossing`` marks polygons of a coverage whose borders cross another's in the source: they overlap, and are left
+    to. ``broken`` marks polygons that rounding had made invalid.
+    """
+
+    shapes: Shapes
+    stays: Stays
+    crossing: Flags
+    broken: Flags
+
+    @classmethod
+    def joined(cls, parts: Sequence[Deepest]) -> Deepest:
+        """Join some end to end."""
+        return cls(
+            concatenate([part.shapes for part in parts]),
+            np.concatenate([part.stays for part in parts]),
+            np.concatenate([part.crossing for part in parts]),
+            np.concatenate([part.broken for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """The shapes of a zoom, tidy, valid and in level units; ``broken`` marks those that rounding had made invalid.
+
+    ``seeds`` and ``restored`` are vertices of the deepest zoom that got back in, because an edge without them would
+    have crossed another: the former in the first round, the latter in any.
+    """
+
+    shapes: Shapes
+    broken: Flags
+    seeds: Ints
+    restored: Ints
+
+
+Run = Callable[[Callable[[Ints], Deepest], Sequence[Ints]], Iterable[Deepest]]
+
+NODED_AT_ONCE, ROUNDED_AT_ONCE = 200_000, 1_000_000
+"""Positions in a block: bounds memory, and lets processes share the work; changes no byte."""
+
 
 class Generaliser:
-    """A layer's geometries at the deepest zoom, and what is needed to make those of any smaller one."""
+    """Makes the shapes of any zoom of a layer. ``run`` works on its parts in order, like ``map``."""
 
     def __init__(
-        self, geometries: Geometries, maxzoom: int, *, coverage: bool = False, always: Flags | None = None
+        self,
+        geometries: Geometries,
+        maxzoom: int,
+        *,
+        coverage: bool = False,
+        always: Flags | None = None,
+        run: Run = map,
     ) -> None:
-        """``always`` marks the geometries that have an extent at every zoom, if only of one unit."""
-        self._maxzoom, self._coverage = maxzoom, coverage
-        self._always = np.zeros(len(geometries), dtype=bool) if always is None else always
-        self.crossing = 0
-        """Polygons of a coverage whose borders cross another's in the source: they overlap, and are left to."""
-        if coverage:
-            shapes = self._noded(tidy(from_geometries(geometries, PYRAMID_ZOOM_MAX)))
-        else:
-            shapes = tidy(from_geometries(geometries, maxzoom))
-        whole = from_geometries(geometries, maxzoom)
-        self._deepest, self._broken = _valid(enlarged(shapes, whole))  # at the deepest zoom everything is drawn
-        self._importance = importance(self._deepest)
+        self.outlines = Outlines(geometries, maxzoom, coverage=coverage, always=always)
+        self.deepest = Deepest.joined(list(run(self._block, self.outlines.blocks(NODED_AT_ONCE))))
 
-    def _noded(self, shapes: Shapes) -> Shapes:
-        borders = Borders.of(shapes)
-        crossing = crossings(borders, np.ones(len(borders.edges), dtype=bool))
-        hit = np.zeros(len(borders.edges), dtype=bool)
-        hit[crossing] = True
-        self.crossing = len(np.unique(shapes.owners[_rings_with(shapes, hit[borders.edge])]))
-        return tidy(snap_round(shapes, PYRAMID_ZOOM_MAX - self._maxzoom, crossing))
+    @property
+    def crossing(self) -> int:
+        """How many polygons of a coverage have borders that cross another's in the source."""
+        return int(self.deepest.crossing.sum())
+
+    def _block(self, rows: Ints) -> Deepest:
+        some = self.outlines.around(rows)
+        noded = node(self.outlines, some)
+        places = np.searchsorted(some, rows)
+        return part(noded, stays(noded.shapes), places)
 
     def at(self, z: int) -> tuple[Shapes, int]:
         """Return the shapes of zoom ``z``, tidy, valid and in level units, and how many rounding had broken."""
-        shapes, shift = self._deepest, self._maxzoom - z
+        zoom = self.zoom(z)
+        return zoom.shapes, int(zoom.broken.sum())
+
+    def zoom(self, z: int) -> Zoom:
+        """Return the shapes of zoom ``z`` and how they came to be."""
+        outlines, deepest, shift = self.outlines, self.deepest, self.outlines.maxzoom - z
+        none = np.zeros(0, dtype=np.int64)
         if shift == 0:
-            return shapes, self._broken
-        keep = self._importance > TOLERANCE * (1 << shift)
-        if self._coverage:
-            kept = shapes.keep_vertices(_without_crossings(shapes, keep))
-            return _valid(self._with_extent(tidy(snap_round(kept, shift)), shift))
-        if shapes.kind != GeometryKind.POINT:
-            shapes = shapes.keep_vertices(keep)
-        return _valid(self._with_extent(tidy(_rounded(shapes, shift)), shift))
-
-    def _with_extent(self, shapes: Shapes, shift: int) -> Shapes:
-        if not self._always.any():
-            return shapes
-        return enlarged(shapes, _rounded(self._deepest.keep_rings(self._always[self._deepest.owners]), shift))
+            return Zoom(deepest.shapes, deepest.broken, none, none)
+        keep, blocks = deepest.stays >= shift, outlines.blocks(ROUNDED_AT_ONCE)
+        first = np.concatenate([none, *(seeds(outlines, deepest.shapes, keep, rows) for rows in blocks)])
+        restored = restore(outlines, deepest.shapes, keep, first)
+        parts = [rounded(outlines, deepest.shapes, keep, shift, rows) for rows in blocks]
+        shapes = concatenate([shapes for shapes, _ in parts])
+        return Zoom(shapes, np.concatenate([broken for _, broken in parts]), first, restored)
 
 
-def _rounded(shapes: Shapes, shift: int) -> Shapes:
-    xy = (shapes.xy + (1 << shift >> 1)) >> shift
-    return Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)
+@dataclass(frozen=True)
+class Noded:
+    """Geometries at the deepest zoom; see :class:`Deepest`."""
+
+    shapes: Shapes
+    crossing: Flags
+    broken: Flags
+
+
+def part(noded: Noded, lasting: Stays, places: Ints) -> Deepest:
+    """Return some of the noded geometries with what is known of their vertices."""
+    at = vertices_of(noded.shapes, places)
+    return Deepest(noded.shapes.take(places), lasting[at], noded.crossing[places], noded.broken[places])
+
+
+def node(outlines: Outlines, rows: Ints) -> Noded:
+    """Return some geometries at the deepest zoom; borders of a coverage meet in common vertices."""
+    some = outlines.around(rows) if outlines.coverage else rows
+    places = np.searchsorted(some, rows)
+    shift = PYRAMID_ZOOM_MAX - outlines.maxzoom
+    crossing = np.zeros(len(some), dtype=bool)
+    if outlines.coverage:
+        shapes = tidy(outlines.shapes(some, PYRAMID_ZOOM_MAX))
+        borders = Borders.of(shapes)
+        pairs = crossings(borders, np.ones(len(borders.edges), dtype=bool))
+        hit = np.zeros(len(borders.edges), dtype=bool)
+        hit[pairs] = True
+        crossing[shapes.owners[_rings_with(shapes, hit[borders.edge])]] = True
+        shapes = tidy(snap_round(shapes, shift, pairs).take(places))
+    else:
+        shapes = tidy(outlines.shapes(rows, outlines.maxzoom))
+    whole = outlines.shapes(rows, outlines.maxzoom)
+    shapes, broken = _valid(enlarged(shapes, whole))  # at the deepest zoom everything is drawn
+    return Noded(shapes, crossing[places], broken)
 
 
 def _rings_with(shapes: Shapes, hit: Flags) -> Ints:
@@ -79,34 +174,94 @@ def _rings_with(shapes: Shapes, hit: Flags) -> Ints:
     return np.flatnonzero(sums(hit.astype(np.int64), shapes.rings) > 0)
 
 
-def _without_crossings(shapes: Shapes, keep: Flags) -> Flags:
-    """Mark more vertices to keep, where a border without them would run across another.
+def vertices_of(shapes: Shapes, rows: Ints) -> Ints:
+    """Return the numbers of the vertices of some geometries, end to end."""
+    return ranges(shapes.vertices[rows], np.diff(shapes.vertices)[rows])
 
-    The shapes themselves must not cross. An edge that replaces a winding piece of border and crosses another edge
-    gets its piece back, for both polygons that share it; that is repeated until nothing crosses.
+
+def seeds(outlines: Outlines, shapes: Shapes, keep: Flags, rows: Ints) -> Ints:
+    """Return the vertices of some geometries that must come back, because an edge without them crosses another."""
+    if not outlines.coverage:
+        return np.zeros(0, dtype=np.int64)
+    some = outlines.around(rows)
+    back = _wanted_back(shapes, keep, some)
+    owners = np.searchsorted(shapes.vertices, back, side="right") - 1
+    return back[np.isin(owners, rows)]
+
+
+def restore(outlines: Outlines, shapes: Shapes, keep: Flags, first: Ints) -> Ints:
+    """Mark in ``keep`` the vertices ``first`` and all that must come back because of them; return all of these.
+
+    Piece by piece, an edge that crosses another gets back what it replaced. What came back runs as it did at the
+    deepest zoom, where nothing crosses; so in the end nothing does, and in what order it is done makes no difference.
     """
-    while True:
-        counts = offsets(keep)
-        piece = counts[1:] - 1
-        first, last = (np.repeat(counts[cut], shapes.ring_lengths) for cut in (shapes.rings[:-1], shapes.rings[1:]))
-        piece = np.where(piece < first, last - 1, piece)
-        borders = Borders.of(shapes.keep_vertices(keep))
-        changed = np.zeros(len(borders.edges), dtype=bool)
-        changed[borders.edge[np.bincount(piece, minlength=int(counts[-1])) > 1]] = True
-        pairs = crossings(borders, changed)
-        wrong = np.zeros(len(borders.edges), dtype=bool)
-        wrong[pairs] = True
-        more = keep | (wrong & changed)[borders.edge][piece]
-        if not len(pairs) or (more == keep).all():
-            return keep
-        keep = more
+    keep[first] = True
+    back = [first]
+    while len(back[-1]):
+        rows = np.unique(np.searchsorted(shapes.vertices, back[-1], side="right") - 1)
+        more = _wanted_back(shapes, keep, outlines.around(outlines.around(rows)))
+        keep[more] = True
+        back.append(more)
+    return np.sort(np.concatenate(back))
 
 
-def _valid(shapes: Shapes) -> tuple[Shapes, int]:
+def _wanted_back(shapes: Shapes, keep: Flags, rows: Ints) -> Ints:
+    """Return the vertices that some geometries must get back, for edges not to cross among these geometries.
+
+    An edge that replaces a winding piece of border and crosses another edge gets its piece back, for both polygons
+    that share it.
+    """
+    at = vertices_of(shapes, rows)
+    some, kept = shapes.take(rows), keep[at]
+    counts = offsets(kept)
+    piece = counts[1:] - 1
+    first, last = (np.repeat(counts[cut], some.ring_lengths) for cut in (some.rings[:-1], some.rings[1:]))
+    piece = np.where(piece < first, last - 1, piece)
+    borders = Borders.of(some.keep_vertices(kept))
+    changed = np.zeros(len(borders.edges), dtype=bool)
+    changed[borders.edge[np.bincount(piece, minlength=int(counts[-1])) > 1]] = True
+    wrong = np.zeros(len(borders.edges), dtype=bool)
+    wrong[crossings(borders, changed)] = True
+    return at[(wrong & changed)[borders.edge][piece] & ~kept]
+
+
+def rounded(outlines: Outlines, shapes: Shapes, keep: Flags, shift: int, rows: Ints) -> tuple[Shapes, Flags]:
+    """Return some geometries with the vertices to ``keep``, ``shift`` zooms above; and which rounding had broken."""
+    own = shapes.take(rows)
+    if outlines.coverage:
+        some = outlines.around(rows, shift)
+        kept = shapes.take(some).keep_vertices(keep[vertices_of(shapes, some)])
+        found = tidy(snap_round(kept, shift).take(np.searchsorted(some, rows)))
+    elif shapes.kind == GeometryKind.POINT:
+        found = tidy(_moved(own, shift))
+    else:
+        found = tidy(_moved(own.keep_vertices(keep[vertices_of(shapes, rows)]), shift))
+    always = outlines.always[rows]
+    if always.any():
+        found = enlarged(found, _moved(own.keep_rings(always[own.owners]), shift))
+    return _valid(found)
+
+
+def _moved(shapes: Shapes, shift: int) -> Shapes:
+    xy = (shapes.xy + (1 << shift >> 1)) >> shift
+    return Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)
+
+
+def _valid(shapes: Shapes) -> tuple[Shapes, Flags]:
     if shapes.kind != GeometryKind.POLYGON:
-        return shapes, 0
-    bad = np.flatnonzero(invalid(shapes))
-    return (repair(shapes, bad) if len(bad) else shapes), len(bad)
+        return shapes, np.zeros(len(shapes), dtype=bool)
+    bad = invalid(shapes)
+    return (repair(shapes, np.flatnonzero(bad)) if bad.any() else shapes), bad
+
+
+def stays(shapes: Shapes) -> Stays:
+    """Return for each vertex how many zooms above the deepest it stays by its importance."""
+    share, exponent = np.frexp(importance(shapes) / TOLERANCE)
+    # x > 2**s, for the largest s: x is share * 2**exponent, with a share from a half to less than one.
+    lasting = exponent - np.where(share > 0.5, 1, 2)
+    lasting[np.isinf(share)] = _FOR_EVER
+    clipped: Stays = np.clip(lasting, 0, _FOR_EVER).astype(np.uint8)
+    return clipped
 
 
 def importance(shapes: Shapes) -> npt.NDArray[np.float64]:

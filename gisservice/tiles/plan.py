@@ -11,6 +11,7 @@ from gisservice.tiles.generalise import Generaliser
 from gisservice.tiles.grid import EXTENT_BITS, PYRAMID_ZOOM_MAX
 from gisservice.tiles.shapes import Ints, from_geometries, offsets, tidy
 from gisservice.tiles.source import TileSource
+from gisservice.tiles.workers import shared
 
 _CLASS_VALUES_MAX = 256
 """Columns with at most so many distinct values are classes: features keep them when bytes are short."""
@@ -26,7 +27,7 @@ class Plan:
     ``class_keys`` marks the properties that features keep when bytes are short.
     """
 
-    def __init__(self, source: TileSource) -> None:
+    def __init__(self, source: TileSource, workers: int = 1) -> None:
         self.name, self.kind, self.coverage = source.name, source.kind, source.coverage
         self.minzoom, self.maxzoom = source.minzoom, source.maxzoom
         self.records, self.ids = len(source), source.ids
@@ -39,8 +40,14 @@ class Plan:
         self.first = np.append(self.named, 0)[self.cuts[:-1]]
         lasting = np.bincount(owners[self.always], minlength=len(self.stack)) > 0
         self.lasting = int(lasting.sum())
-        self.generaliser = Generaliser(source.geometries, source.maxzoom, coverage=source.coverage, always=lasting)
-        self.deepest = self.generaliser.at(source.maxzoom)[0]
+        self.generaliser = Generaliser(
+            source.geometries,
+            source.maxzoom,
+            coverage=source.coverage,
+            always=lasting,
+            run=lambda work, blocks: shared(work, blocks, workers, source.name),
+        )
+        self.deepest = self.generaliser.deepest.shapes
         self.bits = source.maxzoom + EXTENT_BITS
         self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first
         self.ranks = selection.rank(self.deepest, self.priority, self.bits, lasting)

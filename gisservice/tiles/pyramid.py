@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gisservice.errors import PublishError
 from gisservice.model import BBox
 from gisservice.tiles.account import REPORT_FILE, write_report
 from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, ArchiveWriter
-from gisservice.tiles.level import BUDGET_BYTES, Level, build_level
+from gisservice.tiles.level import BUDGET_BYTES, build_level
 from gisservice.tiles.levels import LEVELS_FILE, LevelsWriter
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.source import TileSource
+from gisservice.tiles.workers import shared
 
 Progress = Callable[[int, int], None]
-
-_plan: Plan
-"""In a worker process: what its levels are built from."""
 
 
 def build_pyramid(
@@ -41,7 +35,7 @@ def build_pyramid(
     have only the columns that have few values; the same ``by_tile`` (:mod:`gisservice.tiles.account`); polygons
     ``invalid`` before and after repair; of a coverage, the ``conflicts`` (:mod:`gisservice.tiles.coverage`).
     """
-    plan = Plan(source)
+    plan = Plan(source, workers)
     zooms = range(source.maxzoom, source.minzoom - 1, -1)
     accounts: dict[int, dict[str, Any]] = {}
     with (
@@ -49,7 +43,7 @@ def build_pyramid(
         _archive(folder / BROTLI_FILE, plan, source, "br") as brotli,
         LevelsWriter(folder / LEVELS_FILE, plan) as levels,
     ):
-        for level in _levels(plan, zooms, workers):
+        for level in shared(partial(build_level, plan), zooms, workers, plan.name):
             for where, tile in level.tiles:
                 archive.add(where, tile)
             for where, tile in level.brotli:
@@ -77,46 +71,6 @@ def _archive(path: Path, plan: Plan, source: TileSource, encoding: str) -> Archi
         maxzoom=source.maxzoom,
         encoding=encoding,
     )
-
-
-def _levels(plan: Plan, zooms: range, workers: int) -> Iterator[Level]:
-    if workers == 1 or len(zooms) == 1 or not plan.records:
-        yield from (build_level(plan, z) for z in zooms)
-        return
-    with _pool(plan, min(workers, len(zooms))) as pool:
-        try:
-            for finished in _submitted(pool, zooms):
-                yield finished.result()
-        except BrokenProcessPool as exc:
-            raise PublishError(
-                f"The tiles of {plan.name!r} could not be cut: one of {workers} processes ended early, most often "
-                "because memory ran out. Ingest again with fewer build workers.",
-                source=plan.name,
-            ) from exc
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _pool(plan: Plan, workers: int) -> ProcessPoolExecutor:
-    """Return processes that inherit the plan, which is large and never changes, instead of being sent it."""
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _adopt, (plan,))
-
-
-def _submitted(pool: ProcessPoolExecutor, zooms: range) -> list[Future[Level]]:
-    with warnings.catch_warnings():
-        # Python 3.12 and later warn of forking beside threads. The children run numpy, GEOS and zlib alone, none of
-        # which holds a lock between calls.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return [pool.submit(_build, z) for z in zooms]
-
-
-def _adopt(plan: Plan) -> None:
-    global _plan
-    _plan = plan
-
-
-def _build(z: int) -> Level:
-    return build_level(_plan, z)
 
 
 def _metadata(plan: Plan) -> dict[str, Any]:
