@@ -10,7 +10,7 @@ from typing import Any
 
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError, CollectionNotFound, MapNotFound
-from gisservice.model import GeometryKind, MapDeclaration, Style
+from gisservice.model import GeometryKind, Layer, MapDeclaration, Style
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.links import JSON, tiles_path
 from gisservice.web.params import read
@@ -60,7 +60,7 @@ def _style(request: Request, declared: MapDeclaration, tilesets: list[Tileset]) 
         "name": declared.title,
         "metadata": {"description": declared.description},
         "sources": {tileset.id: _source(request, tileset) for tileset in tilesets},
-        "layers": [layer for tileset in tilesets for layer in drawn_as(tileset)],
+        "layers": [layer for tileset in tilesets for layer in _layers(tileset)],
     }
     if tilesets:
         west, south, east, north = union([tileset.extent for tileset in tilesets])
@@ -81,22 +81,26 @@ def _source(request: Request, tileset: Tileset) -> dict[str, Any]:
     }
 
 
-def drawn_as(tileset: Tileset) -> list[StyleLayer]:
+def _layers(tileset: Tileset) -> list[StyleLayer]:
+    return drawn_as(tileset.id, tileset.collection.layer, tileset.collection.manifest.kind)
+
+
+def drawn_as(name: str, layer: Layer, kind: GeometryKind) -> list[StyleLayer]:
     """Return the style's layers for a collection, bottom first: a fill and its outline, lines, or circles."""
-    style, kind = tileset.collection.layer.style, tileset.collection.manifest.kind
-    common = {"source": tileset.id, "source-layer": tileset.id}
+    style = layer.style
+    common = {"source": name, "source-layer": name}
     colour = _colour(style)
     if kind is GeometryKind.POLYGON:
         fill = {"fill-color": colour, "fill-opacity": style.opacity, "fill-antialias": True}
         line = {"line-color": style.outline, "line-width": style.width}
         return [
-            {"id": tileset.id, "type": "fill", **common, "paint": fill},
-            {"id": f"{tileset.id}-outline", "type": "line", **common, "paint": line},
+            {"id": name, "type": "fill", **common, "paint": fill},
+            {"id": f"{name} outline", "type": "line", **common, "paint": line},
         ]
     if kind is GeometryKind.LINE:
         rounded = {"line-cap": "round", "line-join": "round"}
         line = {"line-color": colour, "line-width": style.width, "line-opacity": style.opacity}
-        return [{"id": tileset.id, "type": "line", **common, "layout": rounded, "paint": line}]
+        return [{"id": name, "type": "line", **common, "layout": rounded, "paint": line}]
     circle = {
         "circle-color": colour,
         "circle-opacity": style.opacity,
@@ -104,7 +108,7 @@ def drawn_as(tileset: Tileset) -> list[StyleLayer]:
         "circle-stroke-color": style.outline,
         "circle-stroke-width": style.width,
     }
-    return [{"id": tileset.id, "type": "circle", **common, "paint": circle}]
+    return [{"id": name, "type": "circle", **common, "paint": circle}]
 
 
 def _colour(style: Style) -> str | list[Any]:
