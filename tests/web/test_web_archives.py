@@ -118,7 +118,8 @@ def test_head_and_conditions(client: Client, stored: bytes, pinned: str) -> None
     "address",
     [
         "/tiles/nope.pmtiles", "/tiles/relief.pmtiles", "/tiles/lots/v-0000000000000000.pmtiles",
-        "/tiles/lots/x.pmtiles", "/tiles/lots,places.pmtiles", "/tiles/..%2flots.pmtiles", "/tiles/lots.pmtiles/", "/tiles/lots.br.pmtiles",
+        "/tiles/lots/x.pmtiles", "/tiles/lots,places.pmtiles", "/tiles/..%2flots.pmtiles", "/tiles/lots.pmtiles/",
+        "/tiles/lots.br.pmtiles",
     ],
 )  # fmt: skip
 def test_archives_that_are_not_there(client: Client, address: str) -> None:
