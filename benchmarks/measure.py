@@ -64,11 +64,45 @@ def tree(pid: int) -> Iterator[int]:
 
 def proportional_kib(pid: int) -> int:
     """Proportional set size: a page shared by n processes counts 1/n for each, so that sums are true."""
+    return _rolled_up(pid).get("Pss", 0)
+
+
+def resident_kib(pid: int) -> int:
+    """Resident set size: all pages in memory that the process has mapped, shared ones too."""
+    return _rolled_up(pid).get("Rss", 0)
+
+
+def private_kib(pid: int) -> int:
+    """What would be free if the process ended: pages that it shares with no other."""
+    sizes = _rolled_up(pid)
+    return sizes.get("Private_Clean", 0) + sizes.get("Private_Dirty", 0)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has taken so far, in user mode and in the kernel's; 0 when it has ended."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def parent(pid: int) -> int:
+    """The process that started this one."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc_pid_stat(5) from the third on."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        return []
+
+
+def _rolled_up(pid: int) -> dict[str, int]:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except OSError:
+        return {}
+    return {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}
 
 
 def alternate(commands: dict[str, list[list[str]]], runs: int) -> dict[str, list[Cost]]:
