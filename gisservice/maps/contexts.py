@@ -54,7 +54,8 @@ class LayerView:
     """One published layer as the pages show it. All ``*_url`` are paths from the host's root, prefix included.
 
     ``tiles_url`` is the template of one version, with ``{z}``, ``{x}`` and ``{y}`` in it; None for a layer without
-    vector tiles (a raster). ``tiles_name`` is the name of the layer inside the tile.
+    vector tiles (a raster). ``tiles_name`` is the name of the layer inside the tile. ``qgis_url`` lists all layers for
+    QGIS.
     """
 
     layer: Layer
@@ -70,6 +71,10 @@ class LayerView:
     items_url: str
     tiles_url: str | None = None
     tilejson_url: str | None = None
+    archive_url: str | None = None
+    style_url: str | None = None
+    report_url: str | None = None
+    qgis_url: str | None = None
     tiles_name: str = ""
     minzoom: int = 0
     maxzoom: int = 16

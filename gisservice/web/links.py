@@ -14,6 +14,9 @@ OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 HTML = "text/html"
 SCHEMA_JSON = "application/schema+json"
 
+QGIS_PATH = "/api/qgis.xml"
+"""The layer list for QGIS."""
+
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
 """What the relation types that OGC registers begin with."""
 

@@ -23,7 +23,16 @@ from gisservice.maps.pages import (
 )
 from gisservice.model import MapDeclaration
 from gisservice.web.exchange import PER_VISIT, Answer, Request, compress
-from gisservice.web.links import collection_path, items_path, tilejson_path, tiles_path
+from gisservice.web.links import (
+    QGIS_PATH,
+    archive_path,
+    collection_path,
+    items_path,
+    report_path,
+    style_path,
+    tilejson_path,
+    tiles_path,
+)
 from gisservice.web.responses import new_nonce, page_headers
 from gisservice.web.service import Service
 
@@ -105,6 +114,10 @@ def _layer_view(request: Request, collection: Collection) -> LayerView:
         view,
         tiles_url=base + tiles_path([name], [collection.version]),
         tilejson_url=base + tilejson_path(name),
+        archive_url=base + archive_path(name),
+        style_url=base + style_path(name),
+        report_url=base + report_path(name),
+        qgis_url=base + QGIS_PATH,
         tiles_name=name,
         minzoom=manifest.tiles["minzoom"],
         maxzoom=manifest.tiles["maxzoom"],

@@ -109,6 +109,6 @@ def test_the_archive_is_read_by_range(city, node) -> None:
 
 def test_the_styles_are_valid(city, node) -> None:
     addresses = [f"/tiles/{name}/style.json" for name in LAYERS]
-    styles = [city.json(address) for address in addresses]
-    assert [style["layers"][0]["type"] for style in styles] == ["fill", "fill", "line", "circle"]
+    styles = [city.json(address) for address in (*addresses, "/maps/city/style.json")]
+    assert [style["layers"][0]["type"] for style in styles[:4]] == ["fill", "fill", "line", "circle"]
     assert node("styles.mjs", styles) == [[]] * len(styles)
