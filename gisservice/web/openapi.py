@@ -8,6 +8,7 @@ from typing import Any
 
 from gisservice.model import City
 from gisservice.query.downloads import DOWNLOADS
+from gisservice.web.itemsapi import Described, item_schemas
 from gisservice.web.params import Parameter
 
 Schema = dict[str, Any]
@@ -42,6 +43,8 @@ class Offering:
     """The query parameters, by the names that operations call them; where two formats differ, not their own."""
     matrix_sets: tuple[str, ...] = ()
     """Ids of the tile matrix sets."""
+    described: tuple[Described, ...] = ()
+    """The collections with items, with what their items can be asked by."""
 
 
 _STATUS_TEXTS = {
@@ -75,6 +78,10 @@ _PATH_PARAMETERS = {
 }
 
 
+_TYPED = {"FeatureCollection": "items", "Feature": "item"}
+"""Schemas that each collection has its own of, and what they are called behind its id."""
+
+
 def describe(
     address: str, city: City, version: str, routes: Iterable[tuple[str, Operation]], offering: Offering
 ) -> Schema:
@@ -85,6 +92,8 @@ def describe(
             "get": _operation(template, operation, offering),
             **({"parameters": found} if (found := _path_parameters(template, operation, offering)) else {}),
         }
+        if operation.schema in _TYPED:
+            paths |= {_path_of(template, one): _typed(template, operation, one) for one in offering.described}
     return {
         "openapi": "3.0.3",
         "info": {
@@ -97,7 +106,7 @@ def describe(
         "tags": [{"name": name} for name in sorted({entry["get"]["tags"][0] for entry in paths.values()})],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": {**SCHEMAS, **{k: v for one in offering.described for k, v in item_schemas(one).items()}},
             "parameters": {name: _query_parameter(entry) for name, entry in offering.parameters.items()},
             "responses": {f"Status{code}": _response(code, text) for code, text in _STATUS_TEXTS.items()},
         },
@@ -122,6 +131,25 @@ def _operation(template: str, operation: Operation, offering: Offering) -> Schem
     if operation.query:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.query]
     return described
+
+
+def _path_of(template: str, one: Described) -> str:
+    return template.replace("{collection_id}", one.id)
+
+
+def _typed(template: str, operation: Operation, one: Described) -> Schema:
+    """Return the path of one collection: a more exact description of what the general one says, too."""
+    path = _path_of(template, one)
+    found = _operation(path, operation, Offering({}, {}))
+    content = found["responses"]["200"]["content"][operation.media]
+    content["schema"] = {"$ref": f"#/components/schemas/{one.id}.{_TYPED[operation.schema]}"}
+    found["summary"] += f": {one.title}"
+    if operation.schema == "FeatureCollection":
+        found["parameters"] += [_query_parameter(entry) for entry in one.queryables]
+        return {"get": found}
+    schema = {"type": "string"} if one.example is None else {"type": "string", "example": one.example}
+    item_id = {"name": "item_id", "in": "path", "required": True, "description": _PATH_PARAMETERS["item_id"]}
+    return {"get": found, "parameters": [{**item_id, "schema": schema}]}
 
 
 def _operation_id(template: str) -> str:
@@ -207,6 +235,7 @@ SCHEMAS: Schema = {
             "itemType": _TEXT,
             "itemCount": _COUNT,
             "crs": _list(_TEXT),
+            "storageCrs": _TEXT,
             "extent": _object({"spatial": _object({"bbox": _list(_BBOX), "crs": _TEXT}), "temporal": _object({})}),
             "links": _LINKS,
         },

@@ -29,6 +29,7 @@ from gisservice.web import (
     tiles,
 )
 from gisservice.web.exchange import Answer, Request, document
+from gisservice.web.itemsapi import Described
 from gisservice.web.links import GEOJSON, JSON, OPENAPI, SCHEMA_JSON
 from gisservice.web.openapi import EVERY, WITH_ITEMS, WITH_TILES, Offering, Operation
 from gisservice.web.service import Service
@@ -67,11 +68,15 @@ def definition(service: Service, request: Request) -> Answer:
         known = {entry.name: entry for entry in (*itemparams.item_parameters(*limits), params.FORMAT)}
         known[_DOWNLOAD_CRS] = params.DOWNLOAD_CRS
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
+        items = tuple(
+            Described.of(entry, service.asking.terms(entry))
+            for entry in published
+            if entry.manifest.kind is not GeometryKind.RASTER
+        )
         described = [(route.template, route.operation) for route in ROUTES if route.operation is not None]
         release = metadata.version("gisservice")
-        return openapi.describe(
-            request.address, service.registry.city, release, described, Offering(collections, known, tuple(MATRIX_SETS))
-        )
+        offering = Offering(collections, known, tuple(MATRIX_SETS), items)
+        return openapi.describe(request.address, service.registry.city, release, described, offering)
 
     key = ("openapi", service.edition, *service.page_limits, *(f"{entry.id} {entry.version}" for entry in published))
     return document(request, request.media_type(OPENAPI, JSON), key, make)

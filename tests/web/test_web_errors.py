@@ -30,7 +30,7 @@ def test_every_class_has_a_status_by_its_nearest_base(kind: type[Exception]) -> 
     if issubclass(kind, errors.RequestError):
         expected = {errors.NotAcceptable: 406, errors.RangeNotSatisfiable: 416}.get(kind, 400)
     elif issubclass(kind, errors.NotFound):
-        expected = 404
+        expected = 410 if kind is errors.VersionGone else 404
     elif issubclass(kind, errors.Overloaded):
         expected = 503
     assert status.code == expected
@@ -169,7 +169,7 @@ def test_a_fault_of_ours_is_500_with_a_reference(
     def fail(*_: object) -> None:
         raise RuntimeError("/secret/path of a library")
 
-    monkeypatch.setattr(features, "select", fail)
+    monkeypatch.setattr(features, "page_of", fail)
     client = Client(wsgi_app(city.settings))
     answer = client.get("/api/collections/lots/items")
     assert answer.status_code == 500

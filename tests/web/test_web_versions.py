@@ -77,14 +77,14 @@ def test_one_request_sees_one_version(own_city: City, monkeypatch: pytest.Monkey
     from gisservice.web import features
 
     client = Client(wsgi_app(own_city.settings))
-    expected = client.get("/api/collections/lots/items?limit=1000")
-    select = features.select
+    expected = Client(wsgi_app(own_city.settings)).get("/api/collections/lots/items?limit=1000")
+    page_of = features.page_of
 
     def publish_then_select(*arguments):
         publish(own_city.catalog, lots_frame(10), "lots")
-        return select(*arguments)
+        return page_of(*arguments)
 
-    monkeypatch.setattr(features, "select", publish_then_select)
+    monkeypatch.setattr(features, "page_of", publish_then_select)
     answer = client.get("/api/collections/lots/items?limit=1000")
     assert (answer.data, answer.headers["ETag"]) == (expected.data, expected.headers["ETag"])
     assert client.get("/api/collections/lots/items?limit=1000").get_json()["numberMatched"] == 10
