@@ -9,16 +9,12 @@ gaps
     is bare, although it is covered by the finer polygons and is farther than ``REACH`` from anything they leave bare.
     The borders of streets may move by so much when they are simplified and rounded; inside a block nothing may open.
 
-For polygons whose borders meet only in vertices, which is what :mod:`gisservice.tiles.noding` makes, overlaps show in
-the edges alone. Take one piece of ground that two polygons have in common. Each edge around it either belongs to one
-of them and runs through the inside of the other, or belongs to both and runs in the same direction in both. An edge
-that meets others only at its ends is inside a polygon when its middle is, and a run of edges without a junction is
-when one of its edges is: so one point is looked at for each run.
+Overlaps are looked for among all polygons whose boxes overlap, with GEOS, exactly.
 
-The borders of a gap are *open*: more polygons are on one side than on the other. So are those of streets. Ends and
-middles of open edges that are farther than ``REACH`` from every open edge of the finer polygons tell where gaps are;
-what is bare there is then measured whole. (Not seen is a gap with all its vertices and all middles of its edges that
-near to streets.)
+The borders of a gap are *open* edges: polygons use them in one direction more often than in the other. So are those of
+streets. Ends and middles of open edges that are farther than ``REACH`` from every open edge of the finer polygons tell
+where gaps are; so do finer polygons that nothing is drawn for in their place. What is bare there is measured whole.
+(Not seen is a gap with all its vertices and all middles of its edges that near to streets.)
 
 Areas are those on the ellipsoid, not those of the grid: Mercator's projection enlarges a city at 39 degrees 1.65 times.
 """
@@ -48,28 +44,15 @@ _INTERIORS_MEET = "T********"
 
 
 class Arrangement:
-    """The distinct edges of tidy polygons, in level units of zoom ``z``, whose borders meet only in vertices."""
+    """Tidy polygons in level units of zoom ``z``, and their distinct edges."""
 
     def __init__(self, shapes: Shapes, z: int) -> None:
         self.shapes, self.z = shapes, z
         self.borders = Borders.of(shapes)
-        self.forward = self.borders.edges[self.borders.edge, 0] == self.borders.index
-        """Whether the edge that leaves each vertex runs from its smaller position."""
-        count = len(self.borders.edges)
-        ways = [np.bincount(self.borders.edge[way], minlength=count) for way in (self.forward, ~self.forward)]
-        self.uses = np.column_stack(ways)
-        """How many polygons use each edge forward and backward, shape (m, 2)."""
-
-    @cached_property
-    def open(self) -> Flags:
-        """Mark edges with more polygons on one side than on the other."""
-        unequal: Flags = self.uses[:, 0] != self.uses[:, 1]
-        return unequal
-
-    @cached_property
-    def owners(self) -> Ints:
-        """The polygon of each vertex."""
-        return np.repeat(self.shapes.owners, self.shapes.ring_lengths)
+        forward = self.borders.edges[self.borders.edge, 0] == self.borders.index
+        balance = np.bincount(self.borders.edge, np.where(forward, 1, -1), minlength=len(self.borders.edges))
+        self.open: Flags = balance != 0
+        """Marks the edges with more polygons on one side than on the other."""
 
     @cached_property
     def polygons(self) -> Polygons:
@@ -82,20 +65,13 @@ class Arrangement:
         return shapely.STRtree(self.polygons)
 
     @cached_property
-    def runs(self) -> tuple[Ints, Ints]:
-        """The first vertex and the number of edges of each distinct run of edges between junctions."""
-        branching = np.bincount(self.borders.edges.ravel(), minlength=len(self.borders.positions)) != 2
-        opens = branching[self.borders.index]
-        opens[self.shapes.rings[:-1]] = True
-        first = np.flatnonzero(opens)
-        lengths = np.diff(np.append(first, len(opens)))
-        _, one = np.unique(self.borders.edge[first], return_index=True)
-        return first[one], lengths[one]
-
-    @cached_property
     def open_lines(self) -> shapely.STRtree:
-        """An index of the open edges, run by run."""
-        first, lengths = self.runs
+        """An index of the open edges, as lines from junction to junction."""
+        branching = np.bincount(self.borders.edges.ravel(), minlength=len(self.borders.positions)) != 2
+        begins = branching[self.borders.index]
+        begins[self.shapes.rings[:-1]] = True
+        first = np.flatnonzero(begins)
+        lengths = np.diff(np.append(first, len(begins)))
         some = np.flatnonzero(self.open[self.borders.edge[first]])
         first, lengths = first[some], lengths[some]
         vertices = ranges(first, lengths + 1)
@@ -126,7 +102,7 @@ class Conflicts:
 
 
 def _sum(rows: list[list[float]]) -> float:
-    return round(sum(m2 for _, _, m2 in rows), 3)
+    return round(sum((m2 for _, _, m2 in rows), 0.0), 3)
 
 
 def _rows(pieces: Polygons, z: int) -> list[list[float]]:
@@ -143,7 +119,8 @@ def conflicts(drawn: Arrangement, parts: Ints, cuts: Ints, finer: Arrangement) -
     pairs = overlapping(drawn)
     fresh = pairs[~_overlap_too(pairs, parts, cuts, finer)]
     common = shapely.intersection(drawn.polygons[fresh[:, 0]], drawn.polygons[fresh[:, 1]])
-    return Conflicts(drawn.z, _pieces(common), _gaps(drawn, finer))
+    windows = np.concatenate([_around(_far(drawn, finer)), _missing(drawn, parts, cuts, finer)])
+    return Conflicts(drawn.z, _pieces(common), _gaps(windows, drawn, finer))
 
 
 def _pieces(polygons: Polygons) -> Polygons:
@@ -154,39 +131,19 @@ def _pieces(polygons: Polygons) -> Polygons:
 
 
 def overlapping(drawn: Arrangement) -> Ints:
-    """Return the pairs of polygons that have ground in common, the smaller number first, shape (k, 2)."""
-    pairs = np.concatenate([_side_by_side(drawn), _across(drawn)])
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    different: Ints = pairs[pairs[:, 0] != pairs[:, 1]]
-    return different
+    """Return the pairs of polygons that have ground in common, ascending, the smaller number first, shape (k, 2)."""
+    one, other = drawn.tree.query(drawn.polygons)
+    pairs = np.column_stack([one, other])[one < other]
+    pairs = pairs[_meet(drawn.polygons, pairs)]
+    ascending: Ints = pairs[np.lexsort([pairs[:, 1], pairs[:, 0]])]
+    return ascending
 
 
-def _side_by_side(drawn: Arrangement) -> Ints:
-    """Return pairs of polygons that use an edge in the same direction."""
-    edge, way = drawn.borders.edge, drawn.forward.astype(np.int64)
-    vertices = np.flatnonzero(drawn.uses[edge, 1 - way] > 1)
-    use = 2 * edge[vertices] + way[vertices]
-    order = np.argsort(use, kind="stable")
-    counts = np.unique(use[order], return_counts=True)[1]
-    owner = drawn.owners[vertices[order]]
-    group = np.repeat(offsets(counts)[:-1], counts)
-    size = np.repeat(counts, counts)
-    return np.column_stack([np.repeat(owner, size), owner[ranges(group, size)]])
-
-
-def _across(drawn: Arrangement) -> Ints:
-    """Return pairs of a polygon and one inside which an edge of it runs."""
-    first, _ = drawn.runs
-    edge, owner = drawn.borders.edge[first], drawn.owners[first]
-    middle = drawn.middles(edge)
-    run, polygon = drawn.tree.query(shapely.points(middle))
-    own = np.unique(drawn.owners * len(drawn.borders.edges) + drawn.borders.edge)
-    other = ~_places(polygon * len(drawn.borders.edges) + edge[run], own)[1]
-    run, polygon = run[other], polygon[other]
-    shapely.prepare(drawn.polygons[np.unique(polygon)])
-    inside = shapely.contains_xy(drawn.polygons[polygon], middle[run, 0], middle[run, 1])
-    pairs = np.column_stack([owner[run[inside]], polygon[inside]])
-    return pairs
+def _meet(polygons: Polygons, pairs: Ints) -> Flags:
+    """Mark the pairs of polygons whose insides meet."""
+    shapely.prepare(polygons[np.unique(pairs[:, 0])])
+    meet: Flags = shapely.relate_pattern(polygons[pairs[:, 0]], polygons[pairs[:, 1]], _INTERIORS_MEET)
+    return meet
 
 
 def _overlap_too(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Flags:
@@ -200,28 +157,42 @@ def _overlap_too(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Fl
     box = finer.shapes.bounds()
     near = ((box[one, :2] < box[other, 2:]) & (box[other, :2] < box[one, 2:])).all(axis=1)
     pair, one, other = pair[near], one[near], other[near]
-    which, place = np.unique(np.concatenate([one, other]), return_inverse=True)
-    polygons = to_polygons(finer.shapes.take(which))
-    shapely.prepare(polygons)
-    meet = shapely.relate_pattern(polygons[place[: len(one)]], polygons[place[len(one) :]], _INTERIORS_MEET)
+    which, place = np.unique(np.column_stack([one, other]), return_inverse=True)
+    meet = _meet(to_polygons(finer.shapes.take(which)), place.reshape(-1, 2))
     result: Flags = np.bincount(pair[meet], minlength=len(pairs)) > 0
     return result
 
 
-def _gaps(drawn: Arrangement, finer: Arrangement) -> Polygons:
-    """Return what is bare far from anything that is bare in the finer polygons."""
-    at = _far(drawn, finer)
-    if not len(at):
-        return np.zeros(0, dtype=object)
+def _around(at: Reals) -> Polygons:
+    windows: Polygons = shapely.box(*(at - 8 * REACH).T, *(at + 8 * REACH).T)
+    return windows
+
+
+def _missing(drawn: Arrangement, parts: Ints, cuts: Ints, finer: Arrangement) -> Polygons:
+    """Return the boxes of finer polygons that are not drawn, or stick out of what is drawn for them.
+
+    Those that are narrow are left out: if they leave a gap, its borders are far from any street.
+    """
+    box = finer.shapes.bounds() * 2.0 ** (drawn.z - finer.z)
+    outer = np.full(box.shape, [np.inf, np.inf, -np.inf, -np.inf])
+    outer[parts] = np.repeat(drawn.shapes.bounds(), np.diff(cuts), axis=0)
+    out = (box[:, :2] < outer[:, :2] - REACH).any(axis=1) | (box[:, 2:] > outer[:, 2:] + REACH).any(axis=1)
+    wide = (box[:, 2:] - box[:, :2] > 2 * REACH).all(axis=1)
+    boxes: Polygons = shapely.box(*box[out & wide].T)
+    return boxes
+
+
+def _gaps(window: Polygons, drawn: Arrangement, finer: Arrangement) -> Polygons:
+    """Return what is bare, in some windows and on from there, far from anything that is bare in the finer polygons."""
     scale = 2.0 ** (drawn.z - finer.z)
-    found = []
-    window = shapely.box(*(at - 8 * REACH).T, *(at + 8 * REACH).T)
+    found: list[Any] = []
     while len(window):
-        window = shapely.get_parts(shapely.union_all(shapely.envelope(_pieces(window))))
-        gaps = [_bare(box, drawn, finer, scale) for box in window]
-        cut = np.array([not shapely.contains_properly(box, gap) for box, gap in zip(window, gaps, strict=True)])
-        found += [gap for gap, short in zip(gaps, cut, strict=True) if not short]
-        window = shapely.buffer(window[cut], np.sqrt(shapely.area(window[cut])), join_style="mitre")
+        window = shapely.envelope(_pieces(window))
+        gaps = np.array([_bare(box, drawn, finer, scale) for box in window], dtype=object)
+        whole = shapely.is_empty(gaps) | shapely.contains_properly(window, gaps)
+        found += gaps[whole].tolist()
+        wider = np.sqrt(shapely.area(window[~whole]))
+        window = shapely.buffer(window[~whole], wider, join_style="mitre")
     return _pieces(np.array(found, dtype=object))
 
 
