@@ -23,6 +23,7 @@ from gisservice.catalog import Catalog, load_registry
 from gisservice.errors import CollectionNotFound, GISServiceError, RegistryError, SettingsError
 from gisservice.ingest import Summary, ingest, ingest_layer
 from gisservice.ingest.doctor import examine
+from gisservice.ingest.downloads import make_current
 from gisservice.ingest.sample import generate
 from gisservice.model import Finding, Layer, Registry, Version
 from gisservice.settings import Settings
@@ -172,7 +173,11 @@ def ingest_command(
         if source or collection_id or source_layer or crs:
             raise click.UsageError("--all takes everything from the registry: leave out SOURCE, --id, --layer, --crs.")
         registry = load_registry(settings.registry)
-        if not _ingest_all([layer for layer in registry.layers if layer.enabled], registry, catalog, settings, output):
+        layers = [layer for layer in registry.layers if layer.enabled]
+        ingested = _ingest_all(layers, registry, catalog, settings, output)
+        published = set(catalog.ids())
+        made = _make_downloads([layer.id for layer in layers if layer.id in published], settings, output)
+        if not (ingested and made):
             sys.exit(1)
         return
     if collection_id is None:
@@ -201,6 +206,8 @@ def ingest_command(
                 progress=report,
             )
     _show_summary(summary, output)
+    if not _make_downloads([collection_id], settings, output):
+        sys.exit(1)
 
 
 @main.command("serve")
@@ -375,6 +382,18 @@ def _ingest_all(layers: list[Layer], registry: Registry, catalog: Catalog, setti
     if failed:
         output.say(f"Not published: {', '.join(failed)}. What was published of them before is untouched.")
     return not failed
+
+
+def _make_downloads(collection_ids: list[str], settings: Settings, output: Output) -> bool:
+    """Make the files that layers are downloaded as; what was published is served meanwhile. Return whether all are."""
+    with output.progress("Downloads") as report:
+        made = make_current(settings.home, collection_ids, workers=settings.build_workers, progress=report)
+    output.event("downloads", files=made.files, bytes=made.size_bytes, failed=made.failed)
+    if made.files:
+        output.say(f"{made.files:,} files to download, {made.size_bytes / 1e6:,.1f} MB")
+    for sentence in made.failed:
+        output.say(f"  {sentence} They are made when somebody asks for them.")
+    return not made.failed
 
 
 def _show_summary(summary: Summary, output: Output) -> None:

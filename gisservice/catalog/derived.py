@@ -26,6 +26,7 @@ from gisservice.catalog.collection import Collection
 from gisservice.catalog.manifest import seal, unseal
 from gisservice.catalog.store import digest, sync, write_new
 from gisservice.errors import CatalogError
+from gisservice.model import Finding
 
 FOLDER = "derived"
 _RECORD = ".json"
@@ -48,7 +49,6 @@ class Derived:
     """The files made of one version. Reading never writes; a folder that is not there has no files."""
 
     def __init__(self, collection: Collection) -> None:
-        self._collection = collection
         self.folder = folder_of(collection.path)
 
     def path(self, name: str) -> Path:
@@ -58,10 +58,8 @@ class Derived:
     def find(self, name: str) -> DerivedFile | None:
         """Return what is known of a file; None when it is not there whole, and has to be made."""
         try:
-            text = (self.folder / (name + _RECORD)).read_bytes()
-            content = unseal(text, name)
-            found = DerivedFile(content["name"], content["sha256"], content["size"], content["problem"])
-            whole = found.problem or not content["stored"] or os.stat(self.path(name)).st_size == found.size
+            found, stored = _read(self.folder / (name + _RECORD))
+            whole = not stored or os.stat(self.path(name)).st_size == found.size
         except (OSError, CatalogError, KeyError):  # never made, lost or damaged: all the same to who can make it anew
             return None
         return found if whole and found.name == name else None
@@ -117,6 +115,31 @@ def let_go(collection_folder: Path, kept: Callable[[str], bool]) -> None:
         for name in os.listdir(collection_folder / FOLDER):
             if not kept(name):
                 shutil.rmtree(collection_folder / FOLDER / name, ignore_errors=True)
+
+
+def damage(version_folder: Path, collection_id: str) -> Iterator[Finding]:
+    """Read every file made of a version and yield a finding for each that is not what was written down of it.
+
+    Removing such a file, or its record, is all that is needed: it is then made anew.
+    """
+    folder = folder_of(version_folder)
+    for record in sorted(folder.glob(f"[!.]*{_RECORD}")):
+        label = f"{collection_id}/{FOLDER}/{version_folder.name}/{record.name.removesuffix(_RECORD)}"
+        try:
+            found, stored = _read(record)
+            whole = not stored or digest(folder / found.name) == (found.sha256, found.size)
+        except FileNotFoundError:
+            continue  # let go of in the meantime
+        except (OSError, CatalogError, KeyError):
+            whole = False
+        if not whole:
+            yield Finding("damaged-download", f"{label} does not match its sha256; remove it.", 1, (label,))
+
+
+def _read(record: Path) -> tuple[DerivedFile, bool]:
+    """Return what is known of a file, and whether it has a place of its own."""
+    content = unseal(record.read_bytes(), record.name)
+    return DerivedFile(content["name"], content["sha256"], content["size"], content["problem"]), content["stored"]
 
 
 def _remove(path: Path) -> None:

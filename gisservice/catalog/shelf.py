@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gisservice.catalog import derived
 from gisservice.catalog.collection import Collection, damage
 from gisservice.catalog.history import History
 from gisservice.catalog.store import REMOVED, doomed_name, hold, locked, reading, remove_if_free, replace_pointer, sync
@@ -92,6 +93,7 @@ class Shelf:
             if descriptor is not None:  # else retired in the meantime
                 try:
                     yield from damage(self.versions / version, self.id)
+                    yield from derived.damage(self.versions / version, self.id)
                 finally:
                     os.close(descriptor)
 
@@ -142,10 +144,15 @@ class Shelf:
         replace_pointer(self.pointer, history.to_bytes())
 
     def retire(self, history: History, keep: int) -> None:
-        """Remove versions beyond the newest ``keep``; one that is being read stays until the next time."""
+        """Remove versions beyond the newest ``keep``; one that is being read stays until the next time.
+
+        The files made of a version go when it is no longer current: they are large, seldom asked for then, and
+        made anew when they are.
+        """
         try:
             for version in self.kept(history)[max(keep, 1) :]:
                 remove_if_free(self.versions / version)
+            derived.let_go(self.folder, lambda version: version == history.current)
         except OSError as exc:  # the publication itself is done; the next one tries again
             _log.warning("an old version of %s could not be removed: %s", self.id, exc.strerror)
 

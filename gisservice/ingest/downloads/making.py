@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyogrio.errors
 import shapely
 
-from gisservice.catalog import Collection
+from gisservice.catalog import Catalog, Collection
 from gisservice.catalog.derived import Derived, DerivedFile
 from gisservice.catalog.features import shapes_of
 from gisservice.catalog.layout import PARQUET_FILE, write_geoparquet
@@ -18,7 +23,9 @@ from gisservice.ingest.downloads.containers import write_flatgeobuf, write_geopa
 from gisservice.ingest.downloads.content import Content
 from gisservice.ingest.downloads.kml import write_kml
 from gisservice.ingest.downloads.plaintext import digest_geojson, write_csv, write_geojson
-from gisservice.query.downloads import DOWNLOADS, LONLAT, Wanted, file_name
+from gisservice.ingest.reading import quiet
+from gisservice.ingest.stages import Progress
+from gisservice.query.downloads import DOWNLOADS, LONLAT, Wanted, all_files, file_name
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +48,64 @@ def make(collection: Collection, wanted: Iterable[Wanted]) -> list[DerivedFile]:
             if derived.find(name) is None:  # nobody made it while we waited
                 made.append(_made(derived, content, entry.extension, name, draft))
     return made
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of making the files of several layers."""
+
+    files: int
+    size_bytes: int
+    failed: tuple[str, ...]
+    """A sentence for each layer whose files could not all be made."""
+
+
+def make_current(home: Path, collection_ids: Iterable[str], *, workers: int, progress: Progress = quiet) -> Made:
+    """Make all files of the current version of collections, the largest first, in several processes.
+
+    A layer whose files fail does not stop the others: its files are made when somebody asks for them.
+    """
+    tasks = _tasks(Catalog(home), collection_ids)
+    progress("downloads", 0, len(tasks))
+    made: list[DerivedFile] = []
+    failed: dict[str, str] = {}
+    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+        under_way = {pool.submit(_run, home, task): task.collection_id for task in tasks}
+        for done, future in enumerate(as_completed(under_way), start=1):
+            try:
+                made += future.result()
+            except (OSError, BrokenProcessPool) as exc:
+                name = under_way[future]
+                reason = (exc.strerror if isinstance(exc, OSError) else "") or str(exc)
+                failed[name] = f"The files of {name!r} could not all be made: {reason}."
+            progress("downloads", done, len(tasks))
+    return Made(len(made), sum(entry.size for entry in made), tuple(failed.values()))
+
+
+class _Task(NamedTuple):
+    """What one process makes at a time: the files of one version in one system, whose records it reads once."""
+
+    collection_id: str
+    version: str
+    records: int
+    wanted: list[Wanted]
+
+
+def _tasks(catalog: Catalog, collection_ids: Iterable[str]) -> list[_Task]:
+    tasks = []
+    for collection_id in collection_ids:
+        collection = catalog.collection(collection_id)
+        by_system: dict[str, list[Wanted]] = {}
+        for wanted in all_files(collection.manifest):
+            by_system.setdefault(wanted.system, []).append(wanted)
+        tasks += [
+            _Task(collection_id, collection.version, collection.manifest.count, files) for files in by_system.values()
+        ]
+    return sorted(tasks, key=lambda task: -task.records)
+
+
+def _run(home: Path, task: _Task) -> list[DerivedFile]:
+    return make(Catalog(home).version(task.collection_id, task.version), task.wanted)
 
 
 def _made(derived: Derived, content: Content, extension: str, name: str, draft: Path) -> DerivedFile:
