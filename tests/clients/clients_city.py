@@ -86,7 +86,7 @@ id_column = "pid"
 zoom = [12, 16]
 columns.pid = {source = "PID", type = "string"}
 columns.name = {source = "NAME", type = "string"}
-style = {color = "#f0a202", radius = 5, label = "name"}
+style = {color = "#f0a202", radius = 8, opacity = 1.0, label = "name"}
 """
 
 MAPS = """
@@ -146,7 +146,7 @@ def streets() -> geopandas.GeoDataFrame:
 
 def places() -> geopandas.GeoDataFrame:
     """Points, some of several."""
-    spot = [shapely.Point(WEST + STEP * (n + 0.5), SOUTH + STEP * 5.5) for n in range(SIDE - 1)]
+    spot = [shapely.Point(WEST + STEP * (n + 0.5), SOUTH + STEP * 9.5) for n in range(SIDE - 1)]
     shapes = [shapely.MultiPoint([point, spot[0]]) if n == 7 else point for n, point in enumerate(spot)]
     return frame(
         {"PID": [f"p{n}" for n in range(len(shapes))], "NAME": [f"Place {n}" for n in range(len(shapes))]}, shapes

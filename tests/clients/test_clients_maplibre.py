@@ -11,8 +11,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 RED, GREEN, ORANGE = "#d7263d", "#1b998b", "#f0a202"
-WINDOW = {"width": 1100, "height": 1100}
-EVERYTHING, CLOSE = 15, 16
+WINDOW = {"width": 700, "height": 700}
+EVERYTHING, CLOSE = 14.4, 16
 """Zooms at which the window shows the whole city, and a part of it with every record."""
 
 Draw = Callable[..., Any]
@@ -47,8 +47,8 @@ def watch(url: str, allowed: tuple[str, str], faults: list[str]) -> None:
         faults.append(f"request to another host: {url}")
 
 
-def style(city, *names: str) -> dict[str, Any]:
-    """A style as a developer writes it by hand from the addresses of TileJSON."""
+def style(city, *names: str, **sources: dict[str, Any]) -> dict[str, Any]:
+    """A style as a developer writes it by hand from the addresses of TileJSON; ``sources`` replace those."""
     zones = ["match", ["get", "zoning"], "RED", RED, "GREEN", GREEN, "#999999"]
     layers = {
         "districts": {"type": "line", "paint": {"line-color": "#334e68", "line-width": 2}},
@@ -56,18 +56,19 @@ def style(city, *names: str) -> dict[str, Any]:
         "streets": {"type": "line", "paint": {"line-color": "#222222"}},
         "places": {"type": "circle", "paint": {"circle-color": ORANGE, "circle-radius": 8}},
     }
+    described = {name: {"url": f"{city.address}/tiles/{name}.json"} for name in names}
     return {
         "version": 8,
-        "sources": {name: {"type": "vector", "url": f"{city.address}/tiles/{name}.json"} for name in names},
+        "sources": {name: {"type": "vector", **source} for name, source in {**described, **sources}.items()},
         "layers": [{"id": name, "source": name, "source-layer": name, **layers[name]} for name in names],
     }
 
 
 def read_back(page, layer: str) -> dict[Any, dict[str, Any]]:
-    """What MapLibre has of a layer on the screen: properties by id; the same in every tile."""
+    """What MapLibre has on the screen in the style's layer of this name: properties by id; the same in every tile."""
     found: dict[Any, dict[str, Any]] = {}
     for feature in page.evaluate("ask()"):
-        if feature["sourceLayer"] == layer:
+        if feature["layer"] == layer:
             assert found.setdefault(feature["id"], feature["properties"]) == feature["properties"]
     return found
 
@@ -102,8 +103,66 @@ def test_all_layers_are_drawn_where_they_lie(draw: Draw, city) -> None:
     assert colour(page, 9.5, 10.4) == RED
     assert colour(page, 10.5, 10.4) == GREEN
     assert colour(page, 11.5, 10.4) == "#999999"
-    assert colour(page, 12.5, 5.5) == ORANGE
+    assert colour(page, 12.5, 9.5) == ORANGE
     assert {"districts", "lots", "streets", "places"} <= {f["sourceLayer"] for f in page.evaluate("ask()")}
+
+
+def test_the_style_of_the_map_draws_all_its_layers(draw: Draw, city) -> None:
+    page = draw(f"{city.address}/maps/city/style.json", CLOSE)
+    assert colour(page, 9.5, 10.4) == RED
+    assert colour(page, 10.5, 10.4) == GREEN
+    assert colour(page, 12.5, 9.5) == ORANGE
+    for layer in ("districts", "lots", "streets", "places"):
+        assert read_back(page, layer)
+
+
+@pytest.mark.parametrize("layer", ["lots", "districts", "streets", "places"])
+def test_the_style_of_a_layer_draws_every_record(draw: Draw, city, layer: str) -> None:
+    page = draw(f"{city.address}/tiles/{layer}/style.json", CLOSE)
+    west, south, east, north = page.evaluate("map.getBounds().toArray().flat()")
+    items = city.items(layer, f"limit=10000&bbox={west},{south},{east},{north}")
+    key = city.catalog.collection(layer).manifest.id_column
+    assert {str(properties[key]) for properties in read_back(page, layer).values()} == set(items)
+
+
+def test_a_filter_and_a_choice_of_properties_reach_the_map(draw: Draw, city) -> None:
+    chosen = "filter=zoning%20%3D%20'RED'%20AND%20vacant%20%3D%20TRUE"
+    page = draw(style(city, "lots", lots={"url": f"{city.address}/tiles/lots.json?{chosen}&properties=pid"}), CLOSE)
+    west, south, east, north = page.evaluate("map.getBounds().toArray().flat()")
+    items = city.items("lots", f"limit=10000&bbox={west},{south},{east},{north}&{chosen}")
+    found = read_back(page, "lots")
+    assert sorted(properties["pid"] for properties in found.values()) == sorted(items)
+    assert {tuple(properties) for properties in found.values()} == {("pid",)}
+
+
+def test_one_source_carries_several_layers(draw: Draw, city) -> None:
+    document = style(city, "lots", "places", lots={"url": f"{city.address}/tiles/lots,places.json"})
+    document["layers"][1]["source"] = "lots"
+    del document["sources"]["places"]
+    page = draw(document, CLOSE)
+    assert colour(page, 9.5, 10.4) == RED
+    assert colour(page, 12.5, 9.5) == ORANGE
+    assert len(read_back(page, "places")) > 0
+
+
+def test_zooms_past_the_archive_are_drawn_on_request(draw: Draw, city) -> None:
+    deep = {"tiles": [f"{city.address}/tiles/lots/{{z}}/{{x}}/{{y}}.mvt"], "minzoom": 12, "maxzoom": 22}
+    page = draw(style(city, "lots", lots=deep), 20)
+    stacked = {"10.10-Ä", "10.10 unit 2", "10.10 unit 3"}
+    assert {properties["pid"] for properties in read_back(page, "lots").values()} == stacked
+
+
+def test_the_addresses_of_ogc_api_tiles(draw: Draw, city) -> None:
+    template = f"{city.address}/api/collections/lots/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}"
+    page = draw(style(city, "lots", lots={"tiles": [template], "minzoom": 12, "maxzoom": 16}), EVERYTHING)
+    assert len(read_back(page, "lots")) == clients_city.SIDE**2
+
+
+def test_an_archive_is_read_by_the_browser_itself(draw: Draw, city) -> None:
+    archive = {"url": f"pmtiles://{city.address}/tiles/lots.pmtiles"}
+    page = draw(style(city, "lots", lots=archive), EVERYTHING)
+    assert len(read_back(page, "lots")) == clients_city.SIDE**2
+    assert colour(page, 9.5, 10.4) == RED
 
 
 def colour(page, column: float, row: float) -> str:
