@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gisservice.catalog import Features
-from gisservice.query.filter_relations import related, spans_related
+from gisservice.query.filter_relations import Clock, related, spans_related
 from gisservice.query.filter_terms import (
     Always,
     And,
@@ -81,6 +81,7 @@ class _Records:
     features: Features
     columns: Columns
     rows: Rows | None
+    clock: Clock
 
     @property
     def count(self) -> int:
@@ -88,7 +89,7 @@ class _Records:
 
     def narrowed(self, keep: Bools) -> _Records:
         rows = np.flatnonzero(keep) if self.rows is None else self.rows[keep]
-        return _Records(self.features, self.columns, rows)
+        return replace(self, rows=rows)
 
     def vector(self, name: str) -> Vector:
         found = self.columns.vector(name)
@@ -102,8 +103,11 @@ class _Records:
 
 
 def matching(term: Predicate, features: Features, rows: Rows | None) -> Rows:
-    """Return those of ``rows`` (ascending; None: of all records) for which a filter is true."""
-    records = _Records(features, Columns.of(features), rows)
+    """Return those of ``rows`` (ascending; None: of all records) for which a filter is true.
+
+    Raises :class:`LimitExceeded` when its geometries take too long to compare.
+    """
+    records = _Records(features, Columns.of(features), rows, Clock())
     parts = sorted(term.parts, key=_looks_at_geometry) if isinstance(term, And) else [term]
     for part in parts:  # each looks only at what the cheaper ones before it left
         records = records.narrowed(np.broadcast_to(_truth(part, records).yes, records.count))
@@ -140,7 +144,7 @@ def _truth(term: Predicate, records: _Records) -> Truth:
             missing = _missing(of, records)
             return Truth(missing, ~missing)
         case Spatial(op, left, right):
-            hit = related(op, left, right, records.features, records.rows)
+            hit = related(op, left, right, records.features, records.rows, records.clock)
             return Truth(hit, ~hit)
         case Temporal(op, left, right):
             first, last = _ends(left, records)

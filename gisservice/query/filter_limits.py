@@ -5,8 +5,8 @@ Every limit is checked before the work that it bounds: a filter is text from a s
 
 from __future__ import annotations
 
-TEXT_MAX = 32_768
-"""Characters of a filter; four times the longest query string the service reads."""
+TEXT_MAX = 65_536
+"""Characters of a filter; enough for the positions below, and eight times the longest query string that is read."""
 
 DEPTH_MAX = 32
 """Levels of nesting, in either encoding."""
@@ -25,6 +25,10 @@ PATTERNS_MAX = 32
 
 PATTERN_MAX = 256
 """Characters of one LIKE pattern."""
+
+GEOMETRY_SECONDS_MAX = 1.5
+"""For comparing geometries in one evaluation. Two thousand positions that cross one another everywhere can keep GEOS
+busy for minutes; ordinary ones need some hundredths of a second for a whole city."""
 
 
 class Refusal(Exception):

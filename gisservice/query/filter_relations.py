@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import numpy.typing as npt
 import shapely
 
 from gisservice.catalog import Features
+from gisservice.errors import LimitExceeded
 from gisservice.model import BBox
+from gisservice.query.filter_limits import GEOMETRY_SECONDS_MAX
 from gisservice.query.filter_terms import ItemGeometry, Region, Shape
 
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
+Boxes = npt.NDArray[np.float64]
 
 _PREDICATES: dict[str, Callable[[Any, Any], Any]] = {
     "s_contains": shapely.contains,
@@ -27,13 +31,33 @@ _PREDICATES: dict[str, Callable[[Any, Any], Any]] = {
     "s_within": shapely.within,
 }
 _TURNED = {"s_contains": "s_within", "s_within": "s_contains"}
+_AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+
+_FEW = 32
+"""Geometries that are sooner tested themselves than by their boxes first."""
+
+_FIRST_BATCH = 16
+_BATCH_SECONDS = 0.05
 
 
-def related(op: str, left: Region, right: Region, features: Features, rows: Rows | None) -> Bools:
+class Clock:
+    """The time that one evaluation may spend on geometries."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+
+    def spend(self, seconds: float) -> None:
+        """Count time. Raises :class:`LimitExceeded` when there is none left."""
+        self._spent += seconds
+        if self._spent > GEOMETRY_SECONDS_MAX:
+            raise LimitExceeded("Comparing the geometries of a filter", self._spent, GEOMETRY_SECONDS_MAX, "seconds")
+
+
+def related(op: str, left: Region, right: Region, features: Features, rows: Rows | None, clock: Clock) -> Bools:
     """Return for each row (None: each record) whether two geometries relate; shape ``()`` where all are alike.
 
     The index or the boxes decide first, each distinct geometry that is left is tested once, against a prepared copy
-    of the filter's own.
+    of the filter's own. Raises :class:`LimitExceeded` when that takes too long.
     """
     if isinstance(left, Shape) and isinstance(right, Shape):
         return np.asarray(_PREDICATES[op](left.geometry(), right.geometry()))
@@ -44,11 +68,11 @@ def related(op: str, left: Region, right: Region, features: Features, rows: Rows
     shape = left if isinstance(left, Shape) else right
     assert isinstance(shape, Shape)
     if op == "s_disjoint":
-        return ~_hits("s_intersects", shape, features, rows)
-    return _hits(op, shape, features, rows)
+        return ~_hits("s_intersects", shape, features, rows, clock)
+    return _hits(op, shape, features, rows, clock)
 
 
-def _hits(op: str, shape: Shape, features: Features, rows: Rows | None) -> Bools:
+def _hits(op: str, shape: Shape, features: Features, rows: Rows | None, clock: Clock) -> Bools:
     """Return where ``op`` of the item's geometry and the shape is true; it is nowhere where they do not meet."""
     geometry = shape.geometry()
     bounds: BBox = tuple(shapely.bounds(geometry).tolist())
@@ -57,17 +81,21 @@ def _hits(op: str, shape: Shape, features: Features, rows: Rows | None) -> Bools
         sure, maybe = features.search(bounds)
         if op == "s_intersects" and _is_whole_box(shape):
             hit[sure] = True
+            where = maybe
         else:
-            maybe = np.union1d(sure, maybe)
-        where = candidates = maybe
+            where = np.union1d(sure, maybe)
+        candidates = where
     else:
         where = np.flatnonzero(_meeting(features.boxes[rows], bounds))
         candidates = rows[where]
-    which, uses = np.unique(features.record_geometry[candidates], return_inverse=True)  # a stack is tested once
-    if len(which):
-        shapely.prepare(geometry)
-        turned = _PREDICATES[_TURNED.get(op, op)]  # the prepared geometry has to come first
-        hit[where] = turned(geometry, features.distinct_shapes(which))[uses]
+    possible = _possible(op, features.boxes[candidates], bounds)
+    where, candidates = where[possible], candidates[possible]
+    which, first, uses = np.unique(  # a stack is tested once
+        features.record_geometry[candidates], return_index=True, return_inverse=True
+    )
+    shapely.prepare(geometry)
+    boxes = features.boxes[candidates[first]]
+    hit[where] = _in_batches(op, geometry, features, which, boxes, clock)[uses]
     return hit
 
 
@@ -75,10 +103,55 @@ def _is_whole_box(shape: Shape) -> bool:
     return shape.box is not None and shape.box[0] <= shape.box[2]
 
 
-def _meeting(boxes: npt.NDArray[np.float64], bounds: BBox) -> Bools:
+def _meeting(boxes: Boxes, bounds: BBox) -> Bools:
     minx, miny, maxx, maxy = bounds
-    meets: Bools = (boxes[:, 0] <= maxx) & (boxes[:, 2] >= minx) & (boxes[:, 1] <= maxy) & (boxes[:, 3] >= miny)
-    return meets
+    return (boxes[:, 0] <= maxx) & (boxes[:, 2] >= minx) & (boxes[:, 1] <= maxy) & (boxes[:, 3] >= miny)
+
+
+def _possible(op: str, boxes: Boxes, bounds: BBox) -> Bools:
+    """Return which of the boxes that meet ``bounds`` can be of a geometry for which ``op`` is true."""
+    if op not in ("s_within", "s_contains", "s_equals"):
+        return np.ones(len(boxes), dtype=np.bool_)
+    low, high = np.array(bounds[:2]), np.array(bounds[2:])
+    within = (boxes[:, :2] >= low).all(axis=1) & (boxes[:, 2:] <= high).all(axis=1)
+    around = (boxes[:, :2] <= low).all(axis=1) & (boxes[:, 2:] >= high).all(axis=1)
+    if op == "s_within":
+        return within
+    return around if op == "s_contains" else within & around
+
+
+def _in_batches(
+    op: str, geometry: shapely.Geometry, features: Features, which: npt.NDArray[np.uint32], boxes: Boxes, clock: Clock
+) -> Bools:
+    """Test distinct geometries, a few at first and more as long as it goes fast, so that the clock is looked at."""
+    answers = np.zeros(len(which), dtype=np.bool_)
+    start, size = 0, _FIRST_BATCH
+    while start < len(which):
+        begun = perf_counter()
+        batch = slice(start, start + size)
+        answers[batch] = _tested(op, geometry, features, which[batch], boxes[batch])
+        spent = perf_counter() - begun
+        clock.spend(spent)
+        start += size
+        size = size * 4 if spent < _BATCH_SECONDS else max(1, size // 2)
+    return answers
+
+
+def _tested(
+    op: str, geometry: shapely.Geometry, features: Features, which: npt.NDArray[np.uint32], boxes: Boxes
+) -> Bools:
+    answers = np.zeros(len(which), dtype=np.bool_)
+    left = np.arange(len(which))
+    if len(which) > _FEW and shapely.get_type_id(geometry) in _AREAS:
+        solid = ((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).nonzero()[0]
+        outlines = shapely.box(*boxes[solid].T)
+        inside = solid[shapely.contains_properly(geometry, outlines)]
+        apart = solid[shapely.disjoint(geometry, outlines)]
+        answers[inside] = op in ("s_intersects", "s_within")  # what lies within an area does nothing else with it
+        left = np.setdiff1d(left, np.concatenate([inside, apart]), assume_unique=True)
+    turned = _PREDICATES[_TURNED.get(op, op)]  # the prepared geometry has to come first
+    answers[left] = turned(geometry, features.distinct_shapes(which[left]))
+    return answers
 
 
 def spans_related(op: str, left: tuple[Any, Any], right: tuple[Any, Any]) -> Any:

@@ -121,7 +121,9 @@ class _Reader:
         """Read up to a comma, a closing bracket or the end, and return its tree."""
         piece = _Piece(self.peek())
         while (token := self.peek()) is not None and not (token.kind == "mark" and token.text in ",)"):
-            if token.kind == "mark" and token.text != "(":
+            if piece.wants_operand and token.text in ("-", "+"):
+                piece.put(self.signed(), token)
+            elif token.kind == "mark" and token.text != "(":
                 piece.keep(token.text, token)
                 self.next += 1
             elif token.kind == "name" and token.text.upper() in _KEYWORDS:
@@ -152,6 +154,18 @@ class _Reader:
         if self.is_mark("("):
             return _call(token.text, self.arguments())
         return {"property": token.text}
+
+    def signed(self) -> Any:
+        """Read an operand with signs before it."""
+        minus = False
+        while (token := self.peek()) is not None and token.text in ("-", "+"):
+            minus ^= token.text == "-"
+            self.next += 1
+            self.count()
+        if token is None or (token.kind == "mark" and token.text != "(") or token.text.upper() in _KEYWORDS:
+            raise self.refusal(token.at if token else len(self.text), _OPERAND)
+        value = _ungrouped(self.operand(token))
+        return _negative(value) if minus else value
 
     def number(self, token: _Token) -> int | float:
         if len(token.text) > _DIGITS_MAX:
@@ -247,6 +261,11 @@ class _Piece:
         self.values.append(value)
 
     @property
+    def wants_operand(self) -> bool:
+        """Whether what comes next begins a value, so that a plus or minus is its sign."""
+        return not self.parts or not (self.parts[-1][0] == '"' or self.parts[-1] in ("NULL", "TRUE", "FALSE"))
+
+    @property
     def is_value(self) -> bool:
         return len(self.parts) == 1 == len(self.values)
 
@@ -296,10 +315,7 @@ def _filled(found: Any, values: list[Any]) -> Any:
         op, arguments = found["op"], found["args"]
         if op == "in":
             return {"op": op, "args": [_filled(arguments[0], values), _list_of_in(arguments[1], values)]}
-        filled = [_filled(argument, values) for argument in arguments]
-        if op == "*" and arguments[0] == -1.0:  # a minus sign: numbers of the filter itself are placeholders
-            return _negative(filled[1])
-        return {"op": op, "args": filled}
+        return {"op": op, "args": [_filled(argument, values) for argument in arguments]}
     return found
 
 
