@@ -26,8 +26,9 @@ _SQUARE_LATITUDE = 85.05
 class TileQuery:
     """What a request for a drawn tile asks, parsed and checked.
 
-    ``filter`` None draws all records. ``properties`` None draws what the pyramid's tiles have; a tuple of columns
-    (:func:`choose_properties`) draws these on every feature, an empty one none.
+    ``filter`` None draws all records. ``properties`` None draws what the pyramid's tiles have; a tuple
+    (:func:`choose_properties`) draws these on every feature and no others, an empty one none. What the pyramid adds
+    to the columns, the counts of stacks and of merged groups, can be chosen like them.
     """
 
     matrix_set: TileMatrixSet
@@ -46,7 +47,7 @@ def zoom_range(levels: Levels, matrix_set: TileMatrixSet) -> tuple[int, int]:
 
 
 def choose_properties(names: Iterable[str], columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of a layer that are named, in the layer's order, each once.
+    """Return the properties of a layer that are named, in the layer's order, each once.
 
     Raises :class:`InvalidParameter` for a name that is none of ``columns``; it tells the nearest.
     """
@@ -55,7 +56,7 @@ def choose_properties(names: Iterable[str], columns: Sequence[str]) -> tuple[str
         if name not in columns:
             near = get_close_matches(name[:80], columns, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else ", ".join(columns) or "the layer has none"
-            raise InvalidParameter("properties", name, f"columns of the layer; {hint}")
+            raise InvalidParameter("properties", name, f"properties of the layer; {hint}")
         chosen.add(name)
     return tuple(column for column in columns if column in chosen)
 
@@ -85,8 +86,8 @@ def draw_tile(name: str, features: Features, levels: Levels, query: TileQuery) -
 def _columns(levels: Levels, properties: tuple[str, ...] | None) -> Ints | None:
     if properties is None:
         return None
-    known = levels.keys[:-2]
-    return np.array([known.index(name) for name in choose_properties(properties, known)], dtype=np.int64)
+    chosen = choose_properties(properties, levels.keys)
+    return np.array([levels.keys.index(name) for name in chosen], dtype=np.int64)
 
 
 def _matching(features: Features, bbox: BBox, query: TileQuery) -> Ints:

@@ -9,6 +9,7 @@ neighbouring tiles agree.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,18 +116,18 @@ def draw(
 ) -> bytes:
     """Return an uncompressed tile with one layer, called ``name``; nothing where nothing is to be seen.
 
-    ``columns`` are the properties that every feature gets; None: all, but for those features that have only their
-    classes in the pyramid's tiles.
+    ``columns`` are the properties, as places in ``levels.keys``, that every feature gets if it has them; None: all,
+    but for those features that have only their classes in the pyramid's tiles.
     """
     if not len(found.rows):
         return b""
-    every = grid.pyramid_zoom(tile.z) >= levels.maxzoom
-    features = _every_record if every else _summary
-    drawn = features(levels, grid, tile, found, columns)
+    drawn = _Scene(levels, grid, tile, found).features(plain=columns is None)
     if not len(drawn):
         return b""
-    keys = levels.keys if columns is None else [*(levels.keys[k] for k in columns.tolist()), *levels.keys[-2:]]
-    return encode_tiles(name, drawn, keys, levels.values)[0]
+    if columns is None:
+        return encode_tiles(name, drawn, levels.keys, levels.values)[0]
+    chosen = dataclasses.replace(drawn, codes=drawn.codes.take(columns, axis=1))
+    return encode_tiles(name, chosen, [levels.keys[column] for column in columns.tolist()], levels.values)[0]
 
 
 def _window(levels: Levels, grid: TileMatrixSet, tile: TileCoord) -> Window:
@@ -153,169 +154,189 @@ def _touching(shapes: Shapes, low: Ints, high: Ints) -> Flags:
     return meets & full
 
 
-def _every_record(
-    levels: Levels, grid: TileMatrixSet, tile: TileCoord, found: Candidates, columns: Ints | None
-) -> TileFeatures:
-    """Draw each record of each geometry: the records of a stack have equal shapes."""
-    z = grid.pyramid_zoom(tile.z)
-    if z > levels.maxzoom:
-        shapes = _exact(found.exact, grid, tile)
-    else:
-        shapes = _in_grid(levels.shapes(z, found.which), z, grid, tile)
-        shapes = _with_exact(shapes, np.arange(len(found.which)), found, grid, tile)
-    pieces = _cut(shapes, tile)
-    piece_of = np.full(len(found.which), -1, dtype=np.int64)
-    piece_of[pieces.origin] = np.arange(len(pieces))
-    piece = piece_of[found.owner]
-    shown = np.flatnonzero(piece >= 0)
-    codes = _columns(levels.codes.take(found.rows[shown], axis=0), columns)
-    return TileFeatures(pieces.shapes, np.zeros(len(shown), dtype=np.int64), piece[shown], found.ids[shown], codes)
+@dataclass(frozen=True)
+class _Scene:
+    """A tile to be drawn, and all it may show."""
+
+    levels: Levels
+    grid: TileMatrixSet
+    tile: TileCoord
+    found: Candidates
+
+    @property
+    def z(self) -> int:
+        """The zoom of the pyramid whose shapes are drawn."""
+        return self.grid.pyramid_zoom(self.tile.z)
+
+    def features(self, *, plain: bool) -> TileFeatures:
+        """Return the features; with ``plain``, those that have only their classes in the pyramid have here, too."""
+        return self._every_record() if self.z >= self.levels.maxzoom else self._summary(plain)
+
+    def _every_record(self) -> TileFeatures:
+        """Draw each record of each geometry: the records of a stack have equal shapes."""
+        found = self.found
+        if self.z > self.levels.maxzoom:
+            shapes = self._exact()
+        else:
+            shapes = self._in_grid(self.levels.shapes(self.z, found.which))
+            shapes = self._with_exact(shapes, np.arange(len(found.which)))
+        pieces = self._cut(shapes)
+        piece_of = np.full(len(found.which), -1, dtype=np.int64)
+        piece_of[pieces.origin] = np.arange(len(pieces))
+        piece = piece_of[found.owner]
+        shown = np.flatnonzero(piece >= 0)
+        codes = self._codes(shown, np.ones(len(shown), dtype=np.int64))
+        return _features(pieces, piece[shown], found.ids[shown], codes)
+
+    def _summary(self, plain: bool) -> TileFeatures:
+        """Draw each geometry of sufficient rank once for each record it is drawn for, and groups of small ones.
+
+        A group has no id, and the properties in which all its members agree.
+        """
+        found, levels = self.found, self.levels
+        named, cuts = selection.representatives(found.owner, levels.always[found.rows], len(found.which))
+        first, stack = named[cuts[:-1]], np.diff(offsets(np.bincount(found.owner)))
+        chosen = self._select(first)
+        pieces = self._cut(self._with_exact(self._in_grid(chosen.shapes), chosen.drawn))
+        lone = np.flatnonzero(pieces.origin < len(chosen.drawn))
+        grouped = np.flatnonzero(pieces.origin >= len(chosen.drawn))
+        geometry = chosen.drawn[pieces.origin[lone]]
+        times = np.diff(cuts)[geometry]
+        record = named[ranges(cuts[geometry], times)]
+        count = np.ones(len(record), dtype=np.int64)
+        count[offsets(times)[:-1]] += stack[geometry] - times
+        order = np.argsort(record, kind="stable")
+        record, lone, geometry = record[order], np.repeat(lone, times)[order], np.repeat(geometry, times)[order]
+        codes = self._codes(record, count[order])
+        if plain:
+            codes = self._reduced(codes, geometry)
+        groups = self._group_codes(chosen, pieces.origin[grouped] - len(chosen.drawn), first, stack)
+        return _features(
+            pieces,
+            np.concatenate([grouped, lone]),
+            np.concatenate([np.full(len(grouped), -1, dtype=np.int64), found.ids[record]]),
+            np.concatenate([groups, codes]),
+        )
+
+    def _select(self, first: Ints) -> selection.Selection:
+        """Choose among the geometries found as the pyramid does; what cannot be seen in the tile may be left out.
+
+        The answer's numbers are positions in ``found.which``.
+        """
+        levels, z, which = self.levels, self.z, self.found.which
+        limit, ranks = levels.limit(z), levels.ranks[which]
+        near = np.arange(len(which)) if levels.kind == GeometryKind.POLYGON else np.flatnonzero(ranks < limit)
+        shapes = levels.shapes(z, which[near])
+        seen = _touching(shapes, *_tile_box(self.grid, self.tile, z))
+        if levels.kind != GeometryKind.POLYGON:
+            keep = np.flatnonzero(seen)
+            chosen = selection.select(shapes.take(keep), ranks[near[keep]], limit)
+        elif levels.coverage:
+            keep, chosen = self._merged(shapes, seen, ranks >= limit, first)
+        else:
+            keep, chosen = self._with_dust(shapes, seen, ranks >= limit)
+        keep = near[keep]
+        return selection.Selection(chosen.shapes, keep[chosen.drawn], keep[chosen.members], chosen.cuts)
+
+    def _merged(self, shapes: Shapes, seen: Flags, small: Flags, first: Ints) -> tuple[Ints, selection.Selection]:
+        """Choose among the polygons of a coverage; return which were looked at, and what is drawn of them."""
+        levels, z, which = self.levels, self.z, self.found.which
+        centres = levels.centres.take(which, axis=0) >> (levels.maxzoom - z)
+        keep = np.flatnonzero(_with_their_cells(seen, small, centres >> selection.CELL_BITS))
+        classes = np.zeros(len(keep), dtype=np.int64)
+        if levels.merge_by is not None:
+            column = levels.keys.index(levels.merge_by)
+            classes = levels.codes[self.found.rows[first[keep]], column].astype(np.int64)
+        ranks = levels.ranks[which[keep]]
+        chosen = selection.select_with_merged(
+            shapes.take(keep), ranks, levels.limit(z), classes, centres.take(keep, axis=0)
+        )
+        return keep, chosen
+
+    def _with_dust(self, shapes: Shapes, seen: Flags, small: Flags) -> tuple[Ints, selection.Selection]:
+        """Choose among polygons that share no borders; return which were looked at, and what is drawn of them."""
+        levels, z = self.levels, self.z
+        keep = np.flatnonzero(seen | small)
+        which = self.found.which[keep]
+        chosen = selection.select_with_dust(
+            shapes.take(keep),
+            levels.ranks[which],
+            levels.limit(z),
+            levels.areas[which],
+            levels.centres.take(which, axis=0),
+            levels.maxzoom - z,
+            levels.dust_side(z),
+        )
+        return keep, chosen
+
+    def _codes(self, record: Ints, count: Ints) -> npt.NDArray[np.int32]:
+        """Return the codes of records, each of which stands for ``count`` of them."""
+        levels = self.levels
+        out = np.full((len(record), len(levels.keys)), ABSENT, dtype=np.int32)
+        out[:, :-2] = levels.codes.take(self.found.rows[record], axis=0)
+        out[:, -2] = np.where(count > 1, len(levels.values) + count, ABSENT)
+        return out
+
+    def _reduced(self, codes: npt.NDArray[np.int32], geometry: Ints) -> npt.NDArray[np.int32]:
+        """Leave the geometries their classes alone whose rank gives them no more at this zoom."""
+        levels = self.levels
+        plain = levels.ranks[self.found.which[geometry]] >= levels.detail(self.z)
+        if not plain.any():
+            return codes
+        kept = {*levels.class_columns, *levels.keys[-2:]}
+        lost = np.array([key not in kept for key in levels.keys])
+        return np.where(plain[:, None] & lost, np.int32(ABSENT), codes)
+
+    def _group_codes(
+        self, chosen: selection.Selection, groups: Ints, first: Ints, stack: Ints
+    ) -> npt.NDArray[np.int32]:
+        """Return the codes of some groups: what their members agree in, and how many records they are."""
+        levels = self.levels
+        out = np.full((len(groups), len(levels.keys)), ABSENT, dtype=np.int32)
+        if len(groups):
+            theirs = levels.codes.take(self.found.rows[first[chosen.members]], axis=0)
+            lowest, highest = (f.reduceat(theirs, chosen.cuts[:-1], axis=0)[groups] for f in (np.minimum, np.maximum))
+            out[:, :-2] = np.where(lowest == highest, lowest, ABSENT)
+            out[:, -1] = len(levels.values) + np.diff(offsets(stack[chosen.members])[chosen.cuts])[groups]
+        return out
+
+    def _in_grid(self, shapes: Shapes) -> Shapes:
+        """Return shapes of the pyramid's zoom in the level units of the tile's zoom in its own grid."""
+        if self.grid.pyramid_shift == 0:
+            return shapes
+        lonlat = square_lonlat(shapes.xy / float(EXTENT << self.z))
+        xy = _whole(self.grid.positions(lonlat, self.tile.z))
+        return _finished(Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior))
+
+    def _exact(self) -> Shapes:
+        """Return the geometries whose exact positions are known in the level units of the tile's zoom."""
+        geometries = self.found.exact
+        return _finished(with_positions(geometries, _whole(self.grid.positions(geometries.coordinates, self.tile.z))))
+
+    def _with_exact(self, shapes: Shapes, drawn: Ints) -> Shapes:
+        """Replace the shapes of geometries ``drawn`` (positions in ``found.which``) whose exact positions are known."""
+        found = self.found
+        if not len(found.exactly) or self.grid.pyramid_shift == 0:
+            return shapes
+        place = np.full(len(found.which), -1, dtype=np.int64)
+        place[found.exactly] = np.arange(len(found.exactly))
+        rows = np.flatnonzero(place[drawn] >= 0)
+        return replace(shapes, rows, self._exact().take(place[drawn[rows]]))
+
+    def _cut(self, shapes: Shapes) -> Pieces:
+        return cut(place_in(shapes, self.tile.x, self.tile.y))
 
 
-def _summary(
-    levels: Levels, grid: TileMatrixSet, tile: TileCoord, found: Candidates, columns: Ints | None
-) -> TileFeatures:
-    """Draw each geometry of sufficient rank once for each record it is drawn for, and groups of small ones.
-
-    A group has no id, and the properties in which all its members agree.
-    """
-    z = grid.pyramid_zoom(tile.z)
-    named, cuts = selection.representatives(found.owner, levels.always[found.rows], len(found.which))
-    first = named[cuts[:-1]]
-    chosen = _select(levels, z, found, first, *_tile_box(grid, tile, z))
-    shapes = _with_exact(_in_grid(chosen.shapes, z, grid, tile), chosen.drawn, found, grid, tile)
-    pieces = _cut(shapes, tile)
-    single = pieces.origin < len(chosen.drawn)
-    lone, groups = np.flatnonzero(single), pieces.origin[~single] - len(chosen.drawn)
-    stack = np.bincount(found.owner, minlength=len(found.which))
-    geometry = chosen.drawn[pieces.origin[lone]]
-    times = np.diff(cuts)[geometry]
-    record = named[ranges(cuts[geometry], times)]
-    count = np.ones(len(record), dtype=np.int64)
-    count[offsets(times)[:-1]] += stack[geometry] - times
-    order = np.argsort(record, kind="stable")
-    lone, geometry = np.repeat(lone, times)[order], np.repeat(geometry, times)[order]
-    record, count = record[order], count[order]
-    codes = np.concatenate(
-        [
-            _group_codes(levels, found, first, stack, chosen, groups, columns),
-            _lone_codes(levels, z, found, record, count, geometry, columns),
-        ]
-    )
-    ids = np.concatenate([np.full(len(groups), -1, dtype=np.int64), found.ids[record]])
-    piece = np.concatenate([np.flatnonzero(~single), lone])
+def _features(pieces: Pieces, piece: Ints, ids: Ints, codes: npt.NDArray[np.int32]) -> TileFeatures:
     return TileFeatures(pieces.shapes, np.zeros(len(piece), dtype=np.int64), piece, ids, codes)
 
 
-def _select(levels: Levels, z: int, found: Candidates, first: Ints, low: Ints, high: Ints) -> selection.Selection:
-    """Choose among the geometries found as the pyramid does; what cannot be seen in the tile may be left out.
-
-    The answer's numbers are positions in ``found.which``.
-    """
-    limit, shift = levels.limit(z), levels.maxzoom - z
-    ranks = levels.ranks[found.which]
-    summed = levels.kind == GeometryKind.POLYGON
-    near = np.arange(len(ranks)) if summed else np.flatnonzero(ranks < limit)
-    shapes = levels.shapes(z, found.which[near])
-    seen = _touching(shapes, low, high)
-    if summed and levels.coverage:
-        classes = _classes(levels, found, first)
-        centres = levels.centres[found.which] >> shift
-        keep = np.flatnonzero(_with_their_groups(seen, ranks >= limit, centres >> selection.CELL_BITS, classes))
-        chosen = selection.select_with_merged(shapes.take(keep), ranks[keep], limit, classes[keep], centres[keep])
-    elif summed:
-        keep = np.flatnonzero(seen | (ranks >= limit))
-        which = found.which[keep]
-        chosen = selection.select_with_dust(
-            shapes.take(keep), ranks[keep], limit, levels.areas[which], levels.centres[which], shift,
-            levels.dust_side(z),
-        )  # fmt: skip
-    else:
-        keep = np.flatnonzero(seen)
-        chosen = selection.select(shapes.take(keep), ranks[near][keep], limit)
-    keep = near[keep]
-    return selection.Selection(chosen.shapes, keep[chosen.drawn], keep[chosen.members], chosen.cuts)
-
-
-def _classes(levels: Levels, found: Candidates, first: Ints) -> Ints:
-    """Return for each geometry what those that are merged must have in common."""
-    if levels.merge_by is None:
-        return np.zeros(len(first), dtype=np.int64)
-    column = levels.keys.index(levels.merge_by)
-    classes: Ints = levels.codes[found.rows[first], column].astype(np.int64)
-    return classes
-
-
-def _with_their_groups(seen: Flags, small: Flags, cells: Ints, classes: Ints) -> Flags:
-    """Mark what is seen, and of what is small also whatever is merged with something seen."""
+def _with_their_cells(seen: Flags, small: Flags, cells: Ints) -> Flags:
+    """Mark what is seen, and of what is small also all that may be merged with something seen."""
     key = (cells[:, 0] << 32) | cells[:, 1]
     wanted = np.unique(key[seen & small])
     marked: Flags = seen | (small & np.isin(key, wanted))
     return marked
-
-
-def _lone_codes(
-    levels: Levels, z: int, found: Candidates, record: Ints, count: Ints, geometry: Ints, columns: Ints | None
-) -> npt.NDArray[np.int32]:
-    """Return the codes of records that geometries are drawn for, and how many records each stands for."""
-    theirs = _columns(levels.codes.take(found.rows[record], axis=0), columns)
-    if columns is None:
-        plain = levels.ranks[found.which[geometry]] >= levels.detail(z)
-        if plain.any():
-            classes = np.array([key in levels.class_columns for key in levels.keys[:-2]])
-            theirs = np.where(plain[:, None] > classes, ABSENT, theirs)  # plain, and no class
-    counted = np.full((len(theirs), 2), ABSENT, dtype=np.int32)
-    counted[:, 0] = np.where(count > 1, len(levels.values) + count, ABSENT)
-    return np.concatenate([theirs, counted], axis=1)
-
-
-def _group_codes(
-    levels: Levels,
-    found: Candidates,
-    first: Ints,
-    stack: Ints,
-    chosen: selection.Selection,
-    groups: Ints,
-    columns: Ints | None,
-) -> npt.NDArray[np.int32]:
-    """Return the codes of groups: what their members agree in, and how many records they are."""
-    width = len(levels.keys) - 2 if columns is None else len(columns)
-    if not len(groups):
-        return np.empty((0, width + 2), dtype=np.int32)
-    theirs = _columns(levels.codes.take(found.rows[first[chosen.members]], axis=0), columns)
-    lowest, highest = (f.reduceat(theirs, chosen.cuts[:-1], axis=0)[groups] for f in (np.minimum, np.maximum))
-    out = np.full((len(groups), width + 2), ABSENT, dtype=np.int32)
-    out[:, :-2] = np.where(lowest == highest, lowest, ABSENT)
-    out[:, -1] = len(levels.values) + np.diff(offsets(stack[chosen.members])[chosen.cuts])[groups]
-    return out
-
-
-def _columns(codes: npt.NDArray[np.int32], columns: Ints | None) -> npt.NDArray[np.int32]:
-    return codes if columns is None else codes[:, columns]
-
-
-def _in_grid(shapes: Shapes, z: int, grid: TileMatrixSet, tile: TileCoord) -> Shapes:
-    """Return shapes of a zoom of the pyramid in the level units of the tile's zoom in its own grid."""
-    if grid.pyramid_shift == 0:
-        return shapes
-    lonlat = square_lonlat(shapes.xy / float(EXTENT << z))
-    xy = _whole(grid.positions(lonlat, tile.z))
-    return _finished(Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior))
-
-
-def _exact(geometries: Geometries, grid: TileMatrixSet, tile: TileCoord) -> Shapes:
-    """Return geometries (CRS84) in the level units of the tile's zoom."""
-    return _finished(with_positions(geometries, _whole(grid.positions(geometries.coordinates, tile.z))))
-
-
-def _with_exact(shapes: Shapes, drawn: Ints, found: Candidates, grid: TileMatrixSet, tile: TileCoord) -> Shapes:
-    """Replace the shapes ``drawn`` (positions in ``found.which``) whose exact positions are known."""
-    if not len(found.exactly) or grid.pyramid_shift == 0:
-        return shapes
-    place = np.full(len(found.which), -1, dtype=np.int64)
-    place[found.exactly] = np.arange(len(found.exactly))
-    rows = np.flatnonzero(place[drawn] >= 0)
-    return replace(shapes, rows, _exact(found.exact, grid, tile).take(place[drawn[rows]]))
 
 
 def _whole(positions: npt.NDArray[np.float64]) -> Ints:
@@ -345,7 +366,3 @@ def _finished(shapes: Shapes) -> Shapes:
         bad = np.flatnonzero(invalid(some))
         some = repair(some, bad) if len(bad) else some
     return some if narrow is None else replace(shapes, narrow, some)
-
-
-def _cut(shapes: Shapes, tile: TileCoord) -> Pieces:
-    return cut(place_in(shapes, tile.x, tile.y))

@@ -60,7 +60,7 @@ def representatives(owner: Ints, always: Flags, count: int) -> tuple[Ints, Ints]
     Record ``i`` has geometry ``owner[i]`` of ``count``. A stack is drawn for its first record; but each record that
     is always drawn is a feature of its own, and if there are such, they are drawn for the others too.
     """
-    order = np.lexsort([~always, owner])
+    order = np.lexsort([~always, owner]) if always.any() else np.argsort(owner, kind="stable")
     stack = np.bincount(owner, minlength=count)
     named = np.maximum(np.bincount(owner[always], minlength=count), stack > 0)
     return order[ranges(offsets(stack)[:-1], named)], offsets(named)
@@ -184,7 +184,8 @@ def _squares(corners: Ints, side: int) -> Shapes:
 
 
 def _full(shapes: Shapes) -> Flags:
-    return np.diff(shapes.starts) > 0
+    full: Flags = np.diff(shapes.vertices) > 0
+    return full
 
 
 def _merged(shapes: Shapes, cuts: Ints) -> Shapes:
