@@ -133,7 +133,7 @@ def _shapefile(manifest: Manifest) -> tuple[str, ...]:
     found = [f"Names of fields have at most 10 characters: {', '.join(cut)}."] if cut else []
     if _has(manifest, ColumnType.STRING):
         found += [
-            f"Texts are cut after {TEXT_BYTES_MAX} bytes.",
+            f"Texts are cut after {TEXT_BYTES_MAX} bytes, and lose the blanks at their ends.",
             "A text without a value and an empty text are the same.",
         ]
     if moments := _has(manifest, ColumnType.DATETIME):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import errno
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -25,9 +25,10 @@ from gisservice.ingest.downloads.kml import write_kml
 from gisservice.ingest.downloads.plaintext import digest_geojson, write_csv, write_geojson
 from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Progress
-from gisservice.query.downloads import DOWNLOADS, LONLAT, Wanted, all_files, file_name
+from gisservice.query.downloads import LONLAT, Wanted, all_files, file_name
 
-_log = logging.getLogger(__name__)
+_TOO_LARGE = "2GB file size limit"
+"""What GDAL says when a part of a Shapefile would grow beyond what all its readers can take."""
 
 
 def make(collection: Collection, wanted: Iterable[Wanted]) -> list[DerivedFile]:
@@ -116,10 +117,10 @@ def _made(derived: Derived, content: Content, extension: str, name: str, draft: 
         return derived.note(DerivedFile(name, stored["sha256"], stored["size"]))
     try:
         _WRITERS[extension](content, draft)
-    except pyogrio.errors.DataSourceError as exc:
-        _log.warning("%s cannot be made: %s", name, exc)
-        title = DOWNLOADS[extension].title
-        return derived.note(DerivedFile(name, "", 0, f"This layer does not fit into the format {title}."))
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as exc:
+        if _TOO_LARGE not in str(exc):
+            raise OSError(errno.EIO, f"GDAL could not write {name}: {exc}") from exc
+        return derived.note(DerivedFile(name, "", 0, "The layer is larger than this format can hold."))
     return derived.keep(name, draft)
 
 

@@ -12,7 +12,7 @@ import pyogrio
 import pyproj
 import pytest
 import shapely
-from format_layers import FORMULAS, HOSTILE, written
+from typed_layers import FORMULAS, HOSTILE, written
 
 from gisservice.catalog import Features
 from gisservice.model import Form, GeometryKind

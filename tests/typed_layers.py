@@ -12,8 +12,8 @@ import pandas
 import pyarrow as pa
 import shapely
 
-from gisservice.catalog import Features, Records, write_features
-from gisservice.model import GeometryKind
+from gisservice.catalog import Catalog, Features, Manifest, Records, write_features
+from gisservice.model import Column, ColumnType, Extent, GeometryKind, Layer, Quality, Style, Version
 
 HOSTILE = (
     "=1+1",
@@ -84,3 +84,51 @@ def written(folder: Path, kind: GeometryKind, count: int = 60, *, multi: bool = 
     lonlat = np.asarray(frame.geometry.array)
     write_features(folder, Records(frame, list(frame["pid"]), np.arange(count), lonlat, None, kind))
     return Features.open(folder)
+
+
+TYPES = {
+    "pid": ColumnType.STRING,
+    "text": ColumnType.STRING,
+    "whole": ColumnType.INTEGER,
+    "number": ColumnType.NUMBER,
+    "truth": ColumnType.BOOLEAN,
+    "day": ColumnType.DATE,
+    "moment": ColumnType.DATETIME,
+}
+
+
+def published(
+    catalog: Catalog,
+    kind: GeometryKind,
+    count: int = 60,
+    *,
+    collection_id: str = "lots",
+    storage: str = "EPSG:2283",
+    columns: dict[str, Any] | None = None,
+    style: Style = Style(),  # noqa: B008
+    title: str = "Lots",
+    multi: bool = True,
+) -> Version:
+    """Publish a layer of ``count`` records, without tiles; ``columns`` take the place of some attributes."""
+    values = {**attributes(count), **(columns or {})}
+    plain = geopandas.GeoDataFrame(values, geometry=shapes(kind, count, multi=multi), crs="OGC:CRS84")
+    stored = plain if storage == "OGC:CRS84" else plain.to_crs(storage)
+    declared = tuple(Column(name, TYPES.get(name, ColumnType.STRING), f"About {name}") for name in values)
+    layer = Layer(collection_id, title, kind, "What <it> is.", id_column="pid", columns=declared, style=style)
+    with catalog.stage(collection_id) as staging:
+        lonlat = np.asarray(plain.geometry.array)
+        write_features(staging.path, Records(stored, list(plain["pid"]), np.arange(count), lonlat, None, kind))
+        return staging.publish(
+            Manifest(
+                collection=collection_id,
+                layer=layer,
+                kind=kind,
+                count=count,
+                storage_crs=storage,
+                storage_crs_definition=stored.crs.to_wkt(),
+                extent=Extent(tuple(float(value) for value in plain.total_bounds)) if count else None,
+                columns=declared,
+                id_column="pid",
+                quality=Quality(count, count),
+            )
+        )
