@@ -92,7 +92,7 @@ def parts_of(tilesets: Iterable[Tileset], asked: TileOptions) -> tuple[Part, ...
     """Return what options ask of layers; raises :class:`InvalidParameter` for what a layer does not have."""
     found = list(tilesets)
     properties = asked.properties_of({tileset.id: tileset.columns for tileset in found})
-    return tuple(Part(tileset, asked.filter_of(tileset.columns), properties[tileset.id]) for tileset in found)
+    return tuple(Part(tileset, tileset.filter_of(asked), properties[tileset.id]) for tileset in found)
 
 
 def drawn(service: Service, drawing: Drawing, coding: str) -> bytes:

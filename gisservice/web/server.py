@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -44,6 +45,8 @@ def serve(settings: Settings) -> None:
         websockets=False,
         log_level=LogLevels.warning,
     )
+    # Most threads wait; Granian takes them all for busy ones, and would warn of their number at every start.
+    logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
     os.register_at_fork(after_in_child=_stop_on_signals)
     # The workers get these very settings; the target above is what the server is called in the process list.
     server.serve(target_loader=partial(wsgi_app, settings), wrap_loader=False)

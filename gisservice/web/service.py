@@ -26,7 +26,7 @@ from gisservice.web.tilesets import Tilesets
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
 
 
-THREADS = 16
+THREADS = 32
 """Python threads of a worker. They share one interpreter lock, so more bring no speed: most of them wait, for a tile
 that is being drawn or for a slow reader of a long file, while the others answer.
 """
@@ -34,8 +34,11 @@ that is being drawn or for a slow reader of a long file, while the others answer
 DRAWN_AT_ONCE = 2
 """Tiles that a worker draws at a time; more would only take turns at the interpreter lock."""
 
-DRAWINGS_MAX = 10
+DRAWINGS_MAX = 20
 """Threads that may draw a tile or wait for one to be drawn."""
+
+LARGE_PAGES_MAX = 4
+"""Threads that may send a large page of items, each for as long as its reader takes."""
 
 DOWNLOADS_MAX = 4
 """Threads that may send a long part of a file, each for as long as its reader takes."""
@@ -53,6 +56,7 @@ class Service:
         self.asking = Asking(settings)
         self.pinned = Pinned(catalog)
         self.pages: ByteCache[FinishedPage] = ByteCache(settings.items_cache_bytes)
+        self.large_pages = Gate("large pages of items", LARGE_PAGES_MAX)
         self.page_limits = tuple(
             str(limit) for limit in (settings.items_limit, settings.items_limit_max, settings.items_bytes_max)
         )

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from gisservice import crs
-from gisservice.crs import CRS, CRS84
 from gisservice.errors import InvalidParameter, LimitExceeded, ReprojectionError
 from gisservice.model import Column, Condition
-from gisservice.query.filter import parse_filter
 from gisservice.query.tiling import choose_properties
 from gisservice.web.params import Parameter
 
@@ -64,21 +62,14 @@ def component(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TileOptions:
-    """What of its layers a tile shows, as asked; whether the layers have it is found by :meth:`filter_of` and
-    :meth:`properties_of`.
-    """
+    """What of its layers a tile shows, as asked; whether the layers have that is found later."""
 
     filter_text: str | None = None
     filter_lang: str = TEXT
-    filter_crs: CRS = CRS84
+    filter_crs: str = "OGC:CRS84"
+    """A name that :func:`gisservice.crs.parse` takes."""
     properties: tuple[str, ...] | None = None
     """Names as given: of columns, or in a tile of several layers ``id.column``; None for all of all layers."""
-
-    def filter_of(self, columns: tuple[Column, ...]) -> Condition | None:
-        """Return the filter for a layer with these columns; raises :class:`InvalidParameter` and others."""
-        if self.filter_text is None:
-            return None
-        return parse_filter(self.filter_text, self.filter_lang, columns, self.filter_crs)
 
     def properties_of(self, layers: Mapping[str, tuple[Column, ...]]) -> dict[str, tuple[str, ...] | None]:
         """Return for each layer (id: its columns) the properties to show, in the order of its columns.
@@ -122,14 +113,14 @@ def check_format(text: str) -> None:
         raise InvalidParameter("f", text, "'mvt'")
 
 
-def _filter_crs(values: Mapping[str, str]) -> CRS:
-    if "filter-crs" not in values:
-        return CRS84
+def _filter_crs(values: Mapping[str, str]) -> str:
+    name = values.get("filter-crs", TileOptions().filter_crs)
     try:
-        return crs.parse(values["filter-crs"])
+        crs.parse(name)
     except ReprojectionError as exc:
         expected = "a reference system such as 'http://www.opengis.net/def/crs/EPSG/0/2283'"
-        raise InvalidParameter("filter-crs", values["filter-crs"], expected) from exc
+        raise InvalidParameter("filter-crs", name, expected) from exc
+    return name
 
 
 def _names(text: str) -> tuple[str, ...]:

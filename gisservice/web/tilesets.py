@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from threading import Lock
 from typing import NamedTuple
 
+from gisservice import crs
 from gisservice.catalog import Catalog, Collection, Features
 from gisservice.errors import CatalogError, InvalidParameter, LimitExceeded, NotFound, VersionNotFound
-from gisservice.model import BBox, Column
+from gisservice.model import BBox, Column, Condition
+from gisservice.query.filter import parse_filter
 from gisservice.query.tiling import zoom_range
 from gisservice.tiles import BROTLI_FILE, LEVELS_FILE, TILES_FILE, Archive, Levels, TileCoord, TileMatrixSet
 from gisservice.tiles.account import REPORT_FILE, Report, read_report
 from gisservice.tiles.archive import decompress
+from gisservice.web.tileparams import TileOptions
 
 LAYERS_MAX = 50
 """Most layers that a tile is put together from."""
+
+FILTERS_KEPT = 128
+"""Parsed filters of a version that are remembered: those of a map's tiles are all the same."""
 
 
 class Limits(NamedTuple):
@@ -63,6 +69,7 @@ class Tileset:
         self.minzoom, self.maxzoom = self.archive.minzoom, self.archive.maxzoom
         """The zooms of the stored tiles."""
         self._limits: dict[str, dict[int, Limits]] = {}
+        self._filters = lru_cache(maxsize=FILTERS_KEPT)(partial(_parse, collection.manifest.columns))
 
     @cached_property
     def levels(self) -> Levels:
@@ -109,12 +116,22 @@ class Tileset:
         limits = self.limits(grid).get(tile.z)
         return limits is not None and limits.hold(tile)
 
+    def filter_of(self, asked: TileOptions) -> Condition | None:
+        """Return the filter that is asked for, or None. Raises :class:`InvalidParameter` and others."""
+        if asked.filter_text is None:
+            return None
+        return self._filters(asked.filter_text, asked.filter_lang, asked.filter_crs)
+
     def stored(self, tile: TileCoord, coding: str) -> bytes | None:
         """Return a stored tile in a content coding (``br``, ``gzip`` or none: ""); None for an empty one."""
         if coding == "br":
             return self._brotli.get(tile)
         data = self.archive.get(tile)
         return data if coding or data is None else decompress(data)
+
+
+def _parse(columns: tuple[Column, ...], text: str, lang: str, filter_crs: str) -> Condition:
+    return parse_filter(text, lang, columns, crs.parse(filter_crs))
 
 
 class Tilesets:
