@@ -6,6 +6,7 @@ shares the same pages of memory. What the sections hold is said in :mod:`gisserv
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,18 @@ class Features:
         """Return finished GeoJSON features joined by ``,\\n``; consecutive rows are one slice of the file."""
         runs = as_runs(np.asarray(rows, dtype=np.int64)).tolist()
         return ITEM_SEPARATOR.join([self._items(first, last) for first, last in runs])
+
+    def item_pieces(self, rows: Rows, bytes_max: int) -> Iterator[bytes]:
+        """Yield what :meth:`items` returns in pieces of whole items, of so many bytes or of one larger item.
+
+        The pieces are to be joined by the separator. Nothing is read before it is asked for.
+        """
+        first, ends = 0, self.item_sizes(rows).cumsum()
+        while first < len(rows):
+            before = int(ends[first - 1]) if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, before + bytes_max, side="right")))
+            yield self.items(rows[first:last])
+            first = last
 
     def item_sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return how many bytes each of these items takes in what :meth:`items` returns, its separator counted."""

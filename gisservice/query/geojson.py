@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,6 +20,9 @@ Rows = npt.NDArray[np.int64]
 
 END = b"\n]}\n"
 """What closes a page that :func:`opening` began."""
+
+_PIECE_BYTES = 1 << 18
+"""Of stored items that are sliced at once, a larger one by itself."""
 
 _ROWS_AT_ONCE = 256
 """Items in a form of their own are written so many at a time; the bounds of a page are looked at between."""
@@ -44,10 +47,14 @@ UNBOUNDED = Bounds(1 << 62)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The items of a page, one a line: pieces to be joined by ``,\\n``, how many items, and what cut them short."""
+    """The items of a page, one a line, in pieces of one or several that are to be joined by ``,\\n``.
 
-    pieces: list[bytes]
+    ``size`` is how many bytes they have when joined, None where the pieces have to be counted.
+    """
+
+    pieces: Iterable[bytes]
     count: int
+    size: int | None = None
     was_late: bool = False
 
 
@@ -84,13 +91,13 @@ def encode_item(
     area: BBox | None = None,
 ) -> bytes:
     """Return one item as a GeoJSON Feature, with ``links`` as a member of it when there are any."""
-    item = write_items(features, np.array([row], dtype=np.int64), form, area).pieces[0]
+    (item,) = write_items(features, np.array([row], dtype=np.int64), form, area).pieces
     if not links:
         return item
     return b"".join([item[:-1], b',"links":', orjson.dumps(list(links)), b"}"])
 
 
-def joined(pieces: list[bytes]) -> bytes:
+def joined(pieces: Iterable[bytes]) -> bytes:
     """Return the items of a page as they stand in it."""
     return ITEM_SEPARATOR.join(pieces)
 
@@ -110,7 +117,8 @@ def write_items(features: Features, rows: Rows, form: Form, area: BBox | None, b
     """
     if form.is_stored:
         count = fitting(features, rows, bounds.bytes_max)
-        return Written([features.items(rows[:count])] if count else [], count)
+        size = int(features.item_sizes(rows[:count]).sum()) - len(ITEM_SEPARATOR) if count else 0
+        return Written(features.item_pieces(rows[:count], _PIECE_BYTES), count, size)
     pieces: list[bytes] = []
     size = count = 0
     for texts in _in_form(features, rows, form, area):

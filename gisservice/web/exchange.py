@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 
 from gisservice.web import negotiation
 from gisservice.web.fileparts import FilePart
+from gisservice.web.streams import Stream, compressing
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -116,7 +117,7 @@ class Answer:
 
     status: int
     headers: Headers
-    body: bytes | FilePart = b""
+    body: bytes | FilePart | Stream = b""
 
     @property
     def line(self) -> str:
@@ -127,7 +128,10 @@ class Answer:
         """Return the headers to send: its own, its length, and the policy."""
         if self.status in (204, 304):
             return [*self.headers, *POLICY]
-        return [*self.headers, ("Content-Length", str(len(self.body))), *POLICY]
+        length = self.body.length if isinstance(self.body, Stream) else len(self.body)
+        if length is None:
+            return [*self.headers, *POLICY]
+        return [*self.headers, ("Content-Length", str(length)), *POLICY]
 
 
 def entity_tag(*parts: str) -> str:
@@ -163,6 +167,11 @@ class Offer:
         etag = entity_tag(*key, media, coding, request.address)
         return cls(request, media, coding, etag, (("ETag", etag), ("Cache-Control", cache), ("Vary", vary), INERT))
 
+    def unrepeatable(self) -> Offer:
+        """Return the offer for content that another time may be another: without tag, not to be kept."""
+        headers = tuple(pair for pair in self.headers if pair[0] not in ("ETag", "Cache-Control"))
+        return replace(self, headers=(*headers, ("Cache-Control", NOT_KEPT)))
+
     def unchanged(self) -> Answer | None:
         """Return 304 when the caller has this representation, else None."""
         return Answer(304, self.headers) if self.request.has(self.etag) else None
@@ -173,6 +182,16 @@ class Offer:
         if not self.coding or len(content) < GZIP_BYTES_MIN:
             return Answer(200, headers, content)
         return Answer(200, (("Content-Encoding", self.coding), *headers), compressed(content, self.coding))
+
+    def stream(
+        self, pieces: Iterable[bytes], length: int | None, let_go: Callable[[], None], extra: Headers = ()
+    ) -> Answer:
+        """Answer with pieces that are made while they are sent; ``let_go`` is called when that has ended."""
+        headers = (("Content-Type", self.media), *self.headers, *extra)
+        if not self.coding:
+            return Answer(200, headers, Stream(pieces, length, let_go))
+        encoded = (("Content-Encoding", self.coding), *headers)
+        return Answer(200, encoded, Stream(compressing(pieces, self.coding), None, let_go))
 
 
 def document(request: Request, media: str, key: Iterable[str], make: Callable[[], object]) -> Answer:

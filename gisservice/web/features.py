@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from gisservice.catalog import Collection, Features
 from gisservice.errors import ItemNotFound, NotFound
 from gisservice.model import BBox, Page
-from gisservice.query import geojson, page_of
-from gisservice.query.geojson import Bounds, Written
+from gisservice.query import page_of
+from gisservice.query.formats import Format
+from gisservice.query.geojson import Alarm, Bounds
 from gisservice.query.paging import read_token
 from gisservice.query.systems import way_to
-from gisservice.web import params
 from gisservice.web.asking import FinishedPage
-from gisservice.web.exchange import NOT_KEPT, Answer, Headers, Offer, Request
+from gisservice.web.exchange import Answer, Headers, Offer, Request
+from gisservice.web.itemformats import ITEM_FORMATS, PAGE_FORMATS, Leaf, negotiate, write_item, write_page
 from gisservice.web.itemparams import ItemsRequest
 from gisservice.web.links import (
-    GEOJSON,
     JSON,
     QUERYABLES,
     SCHEMA_JSON,
+    SORTABLES,
     Link,
     collection_path,
     header,
@@ -31,8 +34,11 @@ from gisservice.web.links import (
 )  # fmt: skip
 from gisservice.web.service import Service
 
+PAGE_ROWS = 1_000
+"""Items on a page from which on it counts as large: it is sent while it is written, and not many at a time."""
+
 PAGE_KEPT_BYTES = 1 << 20
-"""Largest finished page that is kept for the next who asks."""
+"""Of stored items, from which on a page counts as large, too. Smaller pages are kept for the next who asks."""
 
 _TOKEN = re.compile(r"(?:^|&)token=([A-Za-z0-9_-]{24})(?:&|$)", re.ASCII)
 
@@ -40,38 +46,47 @@ _TOKEN = re.compile(r"(?:^|&)token=([A-Za-z0-9_-]{24})(?:&|$)", re.ASCII)
 def items(service: Service, request: Request, *, collection_id: str) -> Answer:
     """Answer a page of a collection's items: parse, decide on the ETag, look for a finished one, select, encode."""
     collection, asked = _asked(service, request, collection_id)
-    media = _media(request, asked)
-    key = ("items", service.edition, *_name(collection), *service.page_limits, asked.text)
+    chosen, media = negotiate(request, asked, PAGE_FORMATS)
+    key = ("items", service.edition, *_name(collection), *service.page_limits, chosen.name, asked.text)
     offer = Offer.make(request, media, key)
     if unchanged := offer.unchanged():
         return unchanged
     kept = service.pages.kept((offer.etag,))
-    if kept is None:
-        made = _make_page(service, request, collection, asked, offer)
-        if isinstance(made, Answer):
-            return made
-        kept = service.pages.get((offer.etag,), lambda: made)
-    return Answer(200, kept.headers, kept.body)
+    if kept is not None:
+        return Answer(200, kept.headers, kept.body)
+    features = _features(collection)
+    page = page_of(service.asking.selection(collection, features, asked), asked.query)
+    if page.number_returned <= PAGE_ROWS and int(features.item_sizes(page.rows).sum()) <= PAGE_KEPT_BYTES:
+        return _answer_page(service, collection, asked, page, chosen, offer)
+    service.large_pages.enter()
+    leave = _once(service.large_pages.leave)
+    try:
+        return _answer_page(service, collection, asked, page, chosen, offer, leave)
+    except BaseException:
+        leave()
+        raise
 
 
 def item(service: Service, request: Request, *, collection_id: str, item_id: str) -> Answer:
     """Answer one item: its stored bytes, or in the form asked for, with the links after them."""
     collection = _with_items(service.catalog.collection(collection_id))
     asked = service.asking.item(collection, request.query)
-    media = _media(request, asked)
-    features = _features(collection)
-    row = features.row(item_id)
+    chosen, media = negotiate(request, asked, ITEM_FORMATS)
+    row = _features(collection).row(item_id)
     if row is None:
         raise ItemNotFound(f"Collection {collection_id!r} has no item {item_id[:80]!r}.")
-    offer = Offer.make(request, media, ("item", service.edition, *_name(collection), item_id, asked.text))
+    offer = Offer.make(request, media, ("item", service.edition, *_name(collection), item_id, chosen.name, asked.text))
     if unchanged := offer.unchanged():
         return unchanged
-    links = [
-        link(request, item_path(collection_id, item_id, asked.text), "self", media, "This item"),
-        link(request, collection_path(collection_id), "collection", JSON, "The collection it belongs to"),
-    ]
-    content = geojson.encode_item(features, row, links, asked.query.form, _area(collection))
-    return offer.send(content, (("Link", header(links)), *_crs_headers(collection, asked)))
+
+    def to(query: str, rel: str, media: str, title: str) -> Link:
+        return link(request, item_path(collection_id, item_id, query), rel, media, title)
+
+    links = [to(asked.text, "self", media, "This item")]
+    links += [to(asked.text_as(e.name), "alternate", e.media, e.title) for e in ITEM_FORMATS if e is not chosen]
+    links.append(link(request, collection_path(collection_id), "collection", JSON, "The collection it belongs to"))
+    content = write_item(_leaf(service, collection), chosen, asked, row, links)
+    return offer.send(content, (("Link", _header(links, chosen)), *_crs_headers(collection, asked)))
 
 
 def _asked(service: Service, request: Request, collection_id: str) -> tuple[Collection, ItemsRequest]:
@@ -85,40 +100,35 @@ def _asked(service: Service, request: Request, collection_id: str) -> tuple[Coll
     return collection, service.asking.items(_with_items(collection), request.query)
 
 
-def _make_page(
-    service: Service, request: Request, collection: Collection, asked: ItemsRequest, offer: Offer
-) -> FinishedPage | Answer:
-    """Return a finished page to be kept; one that is too large or was cut for lack of time as an answer."""
-    features = _features(collection)
-    page = page_of(service.asking.selection(collection, features, asked), asked.query)
+def _answer_page(
+    service: Service,
+    collection: Collection,
+    asked: ItemsRequest,
+    page: Page,
+    chosen: Format,
+    offer: Offer,
+    let_go: Callable[[], None] | None = None,
+) -> Answer:
+    """Write a page and keep it. With ``let_go``, send it while it is written, and call that when it was sent."""
     bounds = Bounds(service.settings.items_bytes_max, _alarm(service.settings.items_seconds_max))
-    written = geojson.write_items(features, page.rows, asked.query.form, _area(collection), bounds)
-    page = page.shortened(written.count)
-    links = _page_links(request, collection, asked, page, offer.media)
-    extra = (("Link", header(links)), *_crs_headers(collection, asked))
-    answer = offer.send(_body(page, links, written), extra)
+    leaf = _leaf(service, collection)
+    found = write_page(leaf, chosen, asked, page, bounds, partial(_page_links, collection, asked, chosen, offer))
+    extra = (("Link", _header(found.links, chosen)), *_crs_headers(collection, asked), *_file_name(collection, chosen))
+    if found.was_late:  # another time it may be longer, so nobody may take it for the page
+        offer = offer.unrepeatable()
+    if let_go is not None:
+        return offer.stream(found.pieces, found.size, let_go, extra)
+    answer = offer.send(b"".join(found.pieces), extra)
     assert isinstance(answer.body, bytes)
-    if written.was_late:  # another time it may be longer, so nobody may take it for the page
-        unfit = ("ETag", "Cache-Control")
-        headers = tuple(pair for pair in answer.headers if pair[0] not in unfit)
-        return Answer(200, (*headers, ("Cache-Control", NOT_KEPT)), answer.body)
-    if len(answer.body) > PAGE_KEPT_BYTES:
-        return answer
-    return FinishedPage(answer.headers, answer.body)
+    if not found.was_late:
+        finished = FinishedPage(answer.headers, answer.body)
+        service.pages.get((offer.etag,), lambda: finished)
+    return answer
 
 
-def _body(page: Page, links: Sequence[Link], written: Written) -> bytes:
-    return b"".join([geojson.opening(page, links), geojson.joined(written.pieces), geojson.END])
-
-
-def _alarm(seconds: int) -> geojson.Alarm:
+def _alarm(seconds: int) -> Alarm:
     end = time.monotonic() + seconds
     return lambda: time.monotonic() > end
-
-
-def _media(request: Request, asked: ItemsRequest) -> str:
-    params.parse_format({} if asked.form is None else {"f": asked.form})
-    return request.media_type(GEOJSON, JSON)
 
 
 def _name(collection: Collection) -> tuple[str, str]:
@@ -141,6 +151,33 @@ def _features(collection: Collection) -> Features:
     return collection.features
 
 
+def _leaf(service: Service, collection: Collection) -> Leaf:
+    return Leaf(collection.id, _features(collection), _area(collection), service.asking.terms(collection))
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    """Return the action so that only its first call acts."""
+    waiting = [action]
+
+    def call() -> None:
+        with suppress(IndexError):
+            waiting.pop()()
+
+    return call
+
+
+def _file_name(collection: Collection, chosen: Format) -> Headers:
+    """Return what a browser calls a page that it cannot show."""
+    if chosen.links_in_body:
+        return ()
+    return (("Content-Disposition", f'attachment; filename="{collection.id}.{chosen.extension}"'),)
+
+
+def _header(links: list[Link], chosen: Format) -> str:
+    profile = "" if chosen.profile is None else f', <{chosen.profile}>; rel="profile"'
+    return header(links) + profile
+
+
 def _crs_headers(collection: Collection, asked: ItemsRequest) -> Headers:
     """Return the system of the positions (OGC API Features 2, 7.6), and how they came there, and how exactly."""
     named = (("Content-Crs", f"<{asked.system.uri}>"),)
@@ -152,16 +189,19 @@ def _crs_headers(collection: Collection, asked: ItemsRequest) -> Headers:
     return (*named, ("Crs-Operation", f'"{name}";accuracy_m={accuracy}'))
 
 
-def _page_links(request: Request, collection: Collection, asked: ItemsRequest, page: Page, media: str) -> list[Link]:
-    def to(query: str, rel: str, title: str) -> Link:
-        return link(request, items_path(collection.id, query), rel, media, title)
+def _page_links(collection: Collection, asked: ItemsRequest, chosen: Format, offer: Offer, page: Page) -> list[Link]:
+    def to(query: str, rel: str, media: str, title: str) -> Link:
+        return link(offer.request, items_path(collection.id, query), rel, media, title)
 
-    links = [to(asked.text, "self", "This page")]
+    links = [to(asked.text, "self", offer.media, "This page")]
     if page.next_offset is not None:
-        links.append(to(asked.text_from(collection.version, int(page.rows[-1])), "next", "The next page"))
+        after = asked.text_from(collection.version, int(page.rows[-1]))
+        links.append(to(after, "next", offer.media, "The next page"))
     if page.before is not None:
-        links.append(to(asked.text_from(collection.version, page.before), "prev", "The page before"))
+        links.append(to(asked.text_from(collection.version, page.before), "prev", offer.media, "The page before"))
+    links += [to(asked.text_as(e.name), "alternate", e.media, e.title) for e in PAGE_FORMATS if e is not chosen]
     path = collection_path(collection.id)
-    links.append(link(request, path, "collection", JSON, "The collection"))
-    links.append(link(request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
+    links.append(link(offer.request, path, "collection", JSON, "The collection"))
+    links.append(link(offer.request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
+    links.append(link(offer.request, f"{path}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"))
     return links

@@ -153,7 +153,8 @@ def test_the_same_links_stand_in_the_header(client: Client) -> None:
     for link in document["links"]:
         assert f'<{link["href"]}>; rel="{link["rel"]}"' in answer.headers["Link"]
     assert {link["rel"] for link in document["links"]} == {
-        "self", "next", "prev", "collection", "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+        "self", "next", "prev", "alternate", "collection",
+        "http://www.opengis.net/def/rel/ogc/1.0/queryables", "http://www.opengis.net/def/rel/ogc/1.0/sortables",
     }
 
 
@@ -173,6 +174,7 @@ def test_every_item_is_found_under_the_link_to_itself(client: Client) -> None:
         assert item == feature
         assert {link["rel"]: link["href"] for link in links} == {
             "self": f"http://localhost{url}",
+            "alternate": f"http://localhost{url}?f=jsonfg",
             "collection": "http://localhost/api/collections/lots",
         }
 
