@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,22 @@ def test_a_file_that_became_shorter_ends_in_an_error_and_not_in_a_wrong_answer(t
     (tmp_path / "short").write_bytes(b"abc")
     with pytest.raises(OSError, match="ended before"):
         FilePart(tmp_path / "short", Span(0, 10)).read()
+
+
+def test_a_file_of_any_length_is_sent_in_the_same_memory(tmp_path: Path) -> None:
+    size = 1 << 28
+    with open(tmp_path / "sparse", "wb") as sparse:
+        sparse.truncate(size)
+    environ = {"REQUEST_METHOD": "GET"}
+    answer = file_answer(Request(environ), tmp_path / "sparse", size, TAG, "application/x", FOR_EVER, Gate("parts", 1))
+    tracemalloc.start()
+    try:
+        sent = sum(len(piece) for piece in send(answer, environ, lambda *_: None))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sent == size
+    assert peak < 4 * PIECE_BYTES
 
 
 def test_those_who_find_a_gate_full_are_told() -> None:

@@ -117,8 +117,12 @@ def test_over_the_wire_the_answers_are_those_of_the_application(server: Running)
     host = f"127.0.0.1:{server.port}"
     items = "/api/collections/lots/items"
     for path in ("/api", items, f"{items}/a%20b%2Fc", f"{items}/Z%C3%BCrich%20%E2%84%961", f"{items}?bbox=%ff", TILE,
-                 "/tiles/lots.json", "/tiles/lots/14/1/1.mvt", "/tiles/lots/%D9%A3/0/0.mvt", "/nope"):  # fmt: skip
-        for headers in ({}, {"Accept-Encoding": "gzip"}, {"If-None-Match": "*"}):
+                 "/tiles/lots.json", "/tiles/lots/14/1/1.mvt", "/tiles/lots/%D9%A3/0/0.mvt", "/nope",
+                 "/tiles/lots,places/12/1171/1568.mvt", f"{TILE}?filter=zoning%3D'RB'&properties=pid",
+                 "/tiles/lots/17/37484/50182.mvt", "/api/collections/lots/tiles/WorldCRS84Quad/13/2329/4684",
+                 "/api/tiles/WebMercatorQuad/12/1568/1171", "/tiles/lots.pmtiles", "/tiles/lots/style.json",
+                 "/tiles/lots/report", "/api/qgis.xml", "/api/tileMatrixSets/VirginiaNorthFeet"):  # fmt: skip
+        for headers in ({}, {"Accept-Encoding": "gzip"}, {"If-None-Match": "*"}, {"Range": "bytes=2-9"}):
             status, got, body = server.get(path, **headers)
             expected = client.get(path, headers={**headers, "Host": host})
             assert (status, body) == (expected.status_code, expected.data)

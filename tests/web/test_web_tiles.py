@@ -162,6 +162,20 @@ OUTSIDE = [
 ]  # fmt: skip
 
 
+OGC = "/api/collections/lots/tiles"
+ELSEWHERE = [
+    "/tiles/lots,places/14/4684/6273.mvt", "/tiles/lots,nope/14/4684/6273.mvt", "/tiles/lots,lots/14/4684/6273.mvt",
+    "/tiles/lots,/14/4684/6273.mvt", "/tiles/,/14/4684/6273.mvt", "/tiles/lots/14/4685/6272.mvt?filter=zoning='RB'",
+    "/tiles/lots/14/4685/6272.mvt?filter=zoning=", "/tiles/lots/17/37484/50182.mvt",
+    "/tiles/lots,places/x,y/14/1/1.mvt", f"{OGC}/WebMercatorQuad/14/6272/4685", f"{OGC}/WebMercatorQuad/14/0/0",
+    f"{OGC}/WebMercatorQuad/14/6272/4685?f=mvt", f"{OGC}/WebMercatorQuad/14/6272/4685?f=png",
+    f"{OGC}/nope/14/6272/4685", f"{OGC}/WebMercatorQuad/14/6272/4685.mvt", f"{OGC}/VirginiaNorthFeet/8/60/213",
+    f"{OGC}/WebMercatorQuad/1_4/6272/4685", f"{OGC}/WebMercatorQuad/14/06272/4685",
+    f"{OGC}/WebMercatorQuad/" + "1" * 400 + "/0/0", "/api/collections/nope/tiles/WebMercatorQuad/1/0/0",
+    "/api/collections/relief/tiles/WebMercatorQuad/1/0/0",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("address", OUTSIDE)
 def test_outside_the_grid_the_zooms_and_the_collections_is_404(client: Client, address: str) -> None:
     answer = client.get(address)
@@ -187,7 +201,7 @@ def test_both_paths_give_the_same_answer_to_every_request(city: City, url: str) 
         {"Host": "evil.example"},
         {"Accept": "text/html"},
     ]
-    for address in (url, EMPTY, f"{url}?x=1", *OUTSIDE):
+    for address in (url, EMPTY, f"{url}?x=1", *OUTSIDE, *ELSEWHERE):
         for given in headers:
             for method in ("GET", "HEAD", "OPTIONS", "POST"):
                 one = flask.open(address, method=method, headers=given)
