@@ -134,9 +134,12 @@ def encode_tiles(name: str, features: TileFeatures, keys: Sequence[str], values:
 
 
 def _value_table(codes: npt.NDArray[np.int32], values: Values) -> list[bytes]:
-    """Return the messages of codes: first the layer's values, then, in the last keys, the counts."""
-    known = int(np.searchsorted(codes >= len(values), True))
-    return [values.joined(codes[:known]), *map(_counted, (codes[known:] - len(values)).tolist())]
+    """Return the messages of codes, in their order: the layer's values and, in the last keys, counts among them."""
+    parts, done = [], 0
+    for at in np.flatnonzero(codes >= len(values)).tolist():
+        parts += [values.joined(codes[done:at]), _counted(int(codes[at]) - len(values))]
+        done = at + 1
+    return [*parts, values.joined(codes[done:])]
 
 
 def _counted(number: int) -> bytes:

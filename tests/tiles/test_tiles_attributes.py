@@ -143,3 +143,14 @@ def test_a_count_that_is_a_value_too_is_stored_once(build: Any) -> None:
     assert [f.properties for f in built.layer(tile).features] == [
         {"n": 3, "m": "a", "stack": 3}, {"n": 8, "m": "a", "stack": 2},
     ]  # fmt: skip
+
+
+def test_counts_are_read_back_whichever_of_them_are_values_too(build: Any) -> None:
+    """A count that is no value of the layer comes before one that is a value, of a record that is not drawn."""
+    from tile_factories import make_source
+
+    values = pa.table({"n": pa.array([100, 7, 200, 3, 8], pa.int64())})
+    shapes = [shapely.box(409_700, 819_300, 409_800, 819_400), shapely.box(409_900, 819_300, 410_000, 819_400)]
+    built = build(make_source(shapes, z=16, minzoom=15, attributes=values, record_geometry=[0, 0, 1, 1, 1]))
+    features = [feature for tile in built.addresses(15) for feature in built.layer(tile).features]
+    assert {(f.properties["n"], f.properties["stack"]) for f in features} == {(100, 2), (200, 3)}
