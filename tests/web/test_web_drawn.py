@@ -394,6 +394,15 @@ def test_behind_a_prefix_the_tiles_of_a_tilejson_keep_their_query(city: City) ->
     assert client.get(address).data == direct.data
 
 
+def test_below_the_prefix_of_a_server_addresses_have_it(client: Client) -> None:
+    below = {"SCRIPT_NAME": "/gis"}
+    (template,) = client.get("/tiles/lots,places.json", environ_overrides=below).get_json()["tiles"]
+    assert template.startswith("http://localhost/gis/tiles/lots,places/v-")
+    assert client.get(f"/tiles/lots,places/{CORNER}.mvt", environ_overrides=below).status_code == 200
+    style = client.get("/tiles/lots/style.json", environ_overrides=below).get_json()
+    assert style["sources"]["lots"]["tiles"][0].startswith("http://localhost/gis/tiles/lots/v-")
+
+
 def test_a_composites_tilejson_lists_every_layer(client: Client, city: City) -> None:
     document = client.get("/tiles/lots,places.json").get_json()
     assert [layer["id"] for layer in document["vector_layers"]] == ["lots", "places"]
