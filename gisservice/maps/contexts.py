@@ -99,8 +99,34 @@ class HomeContext:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadFile:
+    """A whole layer as one file: its reference system, where it is, and how large; None before it is made.
+
+    ``problem`` is a sentence where the layer does not fit into the format.
+    """
+
+    system: str
+    url: str
+    size: int | None
+    sha256: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadForm:
+    """One form that a whole layer can be had in, its files, and what it loses of the layer, in plain sentences."""
+
+    title: str
+    files: tuple[DownloadFile, ...]
+    losses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LayerContext:
-    """The page about one layer. ``versions`` newest first; ``storage_crs`` an authority code or a name."""
+    """The page about one layer. ``versions`` newest first; ``storage_crs`` an authority code or a name.
+
+    ``downloads_url`` is the list of the files of ``downloads`` for programs; "" for a layer without files.
+    """
 
     site: Site
     view: LayerView
@@ -109,6 +135,8 @@ class LayerContext:
     provenance: tuple[Provenance, ...]
     operations: tuple[Operation, ...]
     versions: tuple[Version, ...]
+    downloads: tuple[DownloadForm, ...] = ()
+    downloads_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gisservice.maps import foliummap, wording
-from gisservice.maps.contexts import ErrorContext, HomeContext, LayerContext, LayerView, MapContext, MapView, Site
+from gisservice.maps.contexts import (
+    DownloadFile,
+    DownloadForm,
+    ErrorContext,
+    HomeContext,
+    LayerContext,
+    LayerView,
+    MapContext,
+    MapView,
+    Site,
+)
 from gisservice.maps.mapdata import map_data, start_view
 from gisservice.model import MapDeclaration
 
 __all__ = [
+    "DownloadFile",
+    "DownloadForm",
     "ErrorContext",
     "HomeContext",
     "LayerContext",

@@ -11,6 +11,7 @@ from gisservice import crs
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind
+from gisservice.query.downloads import DOWNLOADS, all_files
 from gisservice.web import params
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
 from gisservice.web.links import (
@@ -25,6 +26,7 @@ from gisservice.web.links import (
     SORTABLES,
     Link,
     collection_path,
+    download_path,
     items_path,
     link,
     tilejson_path,
@@ -167,6 +169,7 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
         links.append(link(request, f"{path}/schema", SCHEMA, SCHEMA_JSON, "What its items consist of"))
         links.append(link(request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
         links.append(link(request, f"{path}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"))
+        links += _enclosures(request, entry)
     if entry.manifest.tiles is not None:
         links += [
             link(request, f"{path}/tiles", f"{REL}/tilesets-vector", JSON, "Its vector tiles"),
@@ -175,6 +178,20 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
     if entry.layer.licence.startswith(("https://", "http://")):
         links.append({"href": entry.layer.licence, "rel": "license", "title": "The licence of the data"})
     return links
+
+
+def _enclosures(request: Request, entry: Collection) -> list[Link]:
+    """Return links to the collection as files, in degrees and as it is stored."""
+    return [
+        link(
+            request,
+            download_path(entry.id, wanted.extension, wanted.system),
+            "enclosure",
+            DOWNLOADS[wanted.extension].media,
+            f"All items as {DOWNLOADS[wanted.extension].title}, in {wanted.system}",
+        )
+        for wanted in all_files(entry.manifest)
+    ]
 
 
 def versions(service: Service, request: Request, *, collection_id: str) -> Answer:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError, CollectionNotFound, MapNotFound
 from gisservice.maps.pages import (
+    DownloadFile,
+    DownloadForm,
     HomeContext,
     LayerContext,
     LayerView,
@@ -22,11 +24,15 @@ from gisservice.maps.pages import (
     render_map,
 )
 from gisservice.model import MapDeclaration
+from gisservice.query.downloads import DOWNLOADS
+from gisservice.web.downloads import known_files
 from gisservice.web.exchange import PER_VISIT, Answer, Request, compress
 from gisservice.web.links import (
     QGIS_PATH,
     archive_path,
     collection_path,
+    download_path,
+    downloads_path,
     items_path,
     report_path,
     style_path,
@@ -58,8 +64,24 @@ def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
         manifest.provenance,
         manifest.operations,
         service.catalog.versions(collection_id),
+        _downloads(request, collection),
+        "" if collection.features is None else request.base + downloads_path(collection_id),
     )
     return _page(request, site, render_layer(context))
+
+
+def _downloads(request: Request, collection: Collection) -> tuple[DownloadForm, ...]:
+    files: dict[str, list[DownloadFile]] = {}
+    for wanted, found in known_files(collection).items():
+        url = request.base + download_path(collection.id, wanted.extension, wanted.system)
+        file = DownloadFile(wanted.system, url, None)
+        if found is not None:
+            file = DownloadFile(wanted.system, url, found.size, found.sha256, found.problem)
+        files.setdefault(wanted.extension, []).append(file)
+    return tuple(
+        DownloadForm(DOWNLOADS[extension].title, tuple(listed), DOWNLOADS[extension].losses(collection.manifest))
+        for extension, listed in files.items()
+    )
 
 
 def city_map(service: Service, request: Request, *, map_id: str) -> Answer:

@@ -6,7 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from gisservice.maps.assets import Asset, Assets
-from gisservice.maps.contexts import HomeContext, LayerContext, LayerView, MapContext, MapView, Site
+from gisservice.maps.contexts import (
+    DownloadFile,
+    DownloadForm,
+    HomeContext,
+    LayerContext,
+    LayerView,
+    MapContext,
+    MapView,
+    Site,
+)
 from gisservice.model import (
     City,
     Column,
@@ -128,6 +137,12 @@ def make_layer_page(site: Site | None = None, view: LayerView | None = None, tex
         (Provenance(text, "GeoJSON", "ab" * 32, 5_916_349, MOMENT, "OGC:CRS84", True),),
         (Operation("OGC:CRS84", "EPSG:2283", text, "+proj=pipeline", 4.0, ("us_noaa_vahpgn.tif",)),),
         (Version("parcels", "v-0123456789abcdef", MOMENT, "publish", 47171, True),),
+        (
+            DownloadForm(text, (DownloadFile(text, "/download/parcels.csv", 5_916_349),), (text, text)),
+            DownloadForm("GeoPackage", (DownloadFile("EPSG:2283", "/download/parcels.gpkg", None),), ()),
+            DownloadForm("Shapefile", (DownloadFile("EPSG:2283", "/download/parcels.shp.zip", 0, "", text),), (text,)),
+        ),
+        "/download/parcels",
     )
 
 

@@ -183,6 +183,20 @@ def test_the_layer_page_states_operation_accuracy_grids_and_counts() -> None:
     assert "square foot" in text and "Townhouse zone" in text
 
 
+def test_the_layer_page_lists_files_with_their_sizes_and_what_they_lose() -> None:
+    page = render_layer(make_layer_page(text="Names are cut."))
+    text = " ".join("".join(Parsed(page).visible).split())
+    assert "5.9 MB" in text and "2 things Names are cut. Names are cut." in text
+    assert "GeoPackage EPSG:2283, made when first asked for nothing" in text
+    assert "Shapefile EPSG:2283: Names are cut. 1 thing" in text
+    assert 'href="/download/parcels.csv" download' in page and 'href="/download/parcels"' in page
+    assert 'href="/download/parcels.shp.zip"' not in page, "what cannot be had is not linked"
+
+
+def test_a_layer_without_files_has_no_list_of_them() -> None:
+    assert "Download the whole layer" not in render_layer(replace(make_layer_page(), downloads=(), downloads_url=""))
+
+
 def test_an_unknown_accuracy_is_not_called_zero() -> None:
     context = make_layer_page()
     operation = replace(context.operations[0], accuracy_m=None)
