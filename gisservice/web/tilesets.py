@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from threading import Lock
 from typing import NamedTuple
@@ -176,12 +177,13 @@ class Tilesets:
         return found
 
     def published(self, collections: tuple[Collection, ...]) -> list[Tileset]:
-        """Return the tilesets of those of the collections that have tiles."""
-        return [
-            self._open.get((entry.id, entry.version)) or self._add(entry)
-            for entry in collections
-            if entry.manifest.tiles is not None
-        ]
+        """Return the tilesets of those of the collections that have tiles; one that is damaged is left out."""
+        found = []
+        for entry in collections:
+            with suppress(CatalogError):
+                if entry.manifest.tiles is not None:
+                    found.append(self._open.get((entry.id, entry.version)) or self._add(entry))
+        return found
 
     def _add(self, collection: Collection) -> Tileset:
         if collection.manifest.tiles is None:

@@ -229,6 +229,19 @@ def test_behind_a_prefix_the_lists_addresses_have_it(city: City) -> None:
         assert "https://maps.example.gov/gis/" in text and "localhost" not in text
 
 
+@pytest.mark.parametrize("name", ["tiles.pmtiles", "tiles.br.pmtiles"])
+def test_a_damaged_archive_leaves_the_other_layers_alone(own_city: City, name: str) -> None:
+    file = own_city.catalog.collection("lots").path / name
+    content = file.read_bytes()
+    file.write_bytes(bytes(200) + content[200:])
+    client = Client(wsgi_app(own_city.settings))
+    assert client.get("/tiles/lots/14/4685/6272.mvt").status_code == 500
+    assert client.get("/tiles/places.json").status_code == 200
+    assert len(ElementTree.fromstring(client.get("/api/qgis.xml").data)) == 1
+    assert list(client.get("/maps/city/style.json").get_json()["sources"]) == ["places"]
+    assert [layer["id"] for layer in client.get("/api/tiles/WebMercatorQuad").get_json()["layers"]] == ["places"]
+
+
 # The account of the tiles
 
 
