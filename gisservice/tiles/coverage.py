@@ -31,7 +31,7 @@ import shapely
 
 from gisservice.tiles.grid import ground_m2
 from gisservice.tiles.noding import Borders
-from gisservice.tiles.shapes import Flags, Ints, Shapes, following, offsets, ranges, to_polygons
+from gisservice.tiles.shapes import Flags, Ints, Shapes, following, offsets, ranges, sums, to_polygons
 
 Polygons = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
@@ -131,9 +131,16 @@ def _pieces(polygons: Polygons) -> Polygons:
 
 
 def overlapping(drawn: Arrangement) -> Ints:
-    """Return the pairs of polygons that have ground in common, ascending, the smaller number first, shape (k, 2)."""
-    one, other = drawn.tree.query(drawn.polygons)
-    pairs = np.column_stack([one, other])[one < other]
+    """Return the pairs of polygons that have ground in common, ascending, the smaller number first, shape (k, 2).
+
+    Polygons of one square unit are left out: they are marks for what is too small to be drawn true to its extent.
+    """
+    ground = np.flatnonzero(sums(drawn.shapes.areas(), drawn.shapes.starts) > 2)
+    one, other = drawn.tree.query(drawn.polygons[ground])
+    pairs = np.column_stack([ground[one], other])
+    true = np.zeros(len(drawn.polygons), dtype=bool)
+    true[ground] = True
+    pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & true[pairs[:, 1]]]
     pairs = pairs[_meet(drawn.polygons, pairs)]
     ascending: Ints = pairs[np.lexsort([pairs[:, 1], pairs[:, 0]])]
     return ascending

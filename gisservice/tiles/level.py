@@ -69,7 +69,7 @@ class _Drawn:
 
     def features(self, detail: int) -> Features:
         """Return what the account needs, when features of rank ``detail`` and beyond have only their classes."""
-        full = np.diff(self.shapes.starts)[self.shape] > 0
+        full = np.diff(self.shapes.vertices)[self.shape] > 0
         return Features(full, (self.ids >= 0) & full, np.where(full, self.others, 0), full & (self.rank >= detail))
 
 
@@ -127,7 +127,7 @@ def _deepest_level(plan: Plan, shapes: Shapes, broken: int) -> Level:
     for sheet in _sheets(drawn, z):
         tiles += _compressed([_encoded(plan, sheet, drawn, everything)])
         tallies.append(features.tally(sheet.places[sheet.tile], sheet.feature))
-    reasons = np.where(np.diff(shapes.starts) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
+    reasons = np.where(np.diff(shapes.vertices) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
     account = _account(plan, z, features, tallies, tiles, reasons) | _validity(broken, plan.source_conflicts())
     return Level(z, shapes, everything, everything, tiles, _recompressed(tiles), account)
 
@@ -294,12 +294,12 @@ def _threshold(drawn: _Drawn, sheets: list[_Sheet], shares: npt.NDArray[np.float
 
 def _reasons(plan: Plan, shapes: Shapes, chosen: selection.Selection, natural: int) -> Ints:
     """Say of each geometry why its records are not drawn."""
-    groups = np.diff(chosen.shapes.starts)[len(chosen.drawn) :] > 0
+    groups = np.diff(chosen.shapes.vertices)[len(chosen.drawn) :] > 0
     reasons = np.where(plan.ranks >= natural, Reason.THINNED, Reason.BUDGET)
-    reasons[np.diff(shapes.starts) == 0] = Reason.NO_EXTENT
+    reasons[np.diff(shapes.vertices) == 0] = Reason.NO_EXTENT
     if plan.kind == GeometryKind.POLYGON and not plan.coverage:
         reasons[plan.areas > 0] = Reason.SMALL
-    reasons[np.diff(plan.deepest.starts) == 0] = Reason.NO_GEOMETRY
+    reasons[np.diff(plan.deepest.vertices) == 0] = Reason.NO_GEOMETRY
     reasons[chosen.members[np.repeat(groups, np.diff(chosen.cuts))]] = Reason.SHOWN
     reasons[chosen.drawn] = Reason.SHOWN
     return reasons

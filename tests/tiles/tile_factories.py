@@ -51,6 +51,7 @@ def make_source(
     record_geometry: Sequence[int] | None = None,
     coverage: bool = False,
     merge_by: str | None = None,
+    always: Any = None,
     positions: Callable[[Any], Any] | None = None,
     name: str = "layer",
 ) -> TileSource:
@@ -70,6 +71,7 @@ def make_source(
         z if minzoom is None else minzoom,
         z,
         merge_by,
+        always,
     )
 
 
