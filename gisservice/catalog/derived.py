@@ -87,6 +87,7 @@ class Derived:
         """Put a finished file in its place, down to the disk: its bytes first, what is known of them last."""
         sha256, size = digest(draft)
         sync(draft)
+        (self.folder / (name + _RECORD)).unlink(missing_ok=True)  # never the record of other bytes
         os.replace(draft, self.path(name))
         return self._record(DerivedFile(name, sha256, size), stored=True)
 
