@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from gisservice.maps.assets import Assets
 from gisservice.model import (
@@ -125,7 +126,8 @@ class DownloadForm:
 class LayerContext:
     """The page about one layer. ``versions`` newest first; ``storage_crs`` an authority code or a name.
 
-    ``downloads_url`` is the list of the files of ``downloads`` for programs; "" for a layer without files.
+    ``downloads_url`` is the list of the files of ``downloads`` for programs; "" for a layer without files. ``report``
+    is the account of its tiles (:meth:`gisservice.tiles.Report.summary`); None for a layer without vector tiles.
     """
 
     site: Site
@@ -137,6 +139,7 @@ class LayerContext:
     versions: tuple[Version, ...]
     downloads: tuple[DownloadForm, ...] = ()
     downloads_url: str = ""
+    report: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

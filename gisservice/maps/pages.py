@@ -23,6 +23,7 @@ from gisservice.maps.contexts import (
     Site,
 )
 from gisservice.maps.mapdata import map_data, start_view
+from gisservice.maps.zooms import always_words, zoom_rows
 from gisservice.model import MapDeclaration
 
 __all__ = [
@@ -50,7 +51,9 @@ def render_home(context: HomeContext) -> str:
 
 def render_layer(context: LayerContext) -> str:
     """Return the page about one layer: meaning, quality, origin, history, and how to use it."""
-    return _render("layer.html", context, **_map_parts(context.site, (context.view,), None))
+    layer, parts = context.view.layer, _map_parts(context.site, (context.view,), None)
+    zooms = zoom_rows(context.report, layer, context.view.kind) if context.report is not None else ()
+    return _render("layer.html", context, zooms=zooms, always=always_words(layer.always_drawn), **parts)
 
 
 def render_map(context: MapContext) -> str:

@@ -207,7 +207,7 @@ class Report:
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self._content = content
-        self._tallies = {int(z): Tally.from_json(zoom["by_tile"]) for z, zoom in content["zooms"].items()}
+        self._tallies: dict[int, Tally] = {}
 
     def summary(self) -> dict[str, Any]:
         """Return all but the tiles: what holds for the layer, and the totals of each zoom under ``zooms``."""
@@ -219,8 +219,12 @@ class Report:
 
     def tally(self, z: int) -> Tally:
         """Return the numbers of all tiles of a zoom. Raises :class:`TileOutsideMatrix` for another zoom."""
+        zooms = self._content["zooms"]
+        if str(z) not in zooms:
+            first, *_, last = [*zooms, *zooms]
+            raise TileOutsideMatrix(f"There is no report of zoom {z}; tiles are built for zooms {first} to {last}.")
         if z not in self._tallies:
-            raise TileOutsideMatrix(f"There is no report of zoom {z}; tiles are built for zooms {self._range()}.")
+            self._tallies[z] = Tally.from_json(zooms[str(z)]["by_tile"])
         return self._tallies[z]
 
     def tile(self, tile: TileCoord) -> dict[str, Any]:
@@ -237,9 +241,6 @@ class Report:
         address = {"z": tile.z, "x": tile.x, "y": tile.y}
         return {**address, "features": features, **shown, "merged": merged, "dropped": dropped}
 
-    def _range(self) -> str:
-        return f"{min(self._tallies)} to {max(self._tallies)}"
-
 
 def read_report(path: Path) -> Report:
     """Read an account. Raises :class:`CatalogError` for a file that is missing, damaged or of another format."""
@@ -247,6 +248,8 @@ def read_report(path: Path) -> Report:
         content = orjson.loads(path.read_bytes())
         if content["format"] != FORMAT:
             raise CatalogError(f"{path.name} is of another format; publish the layer again.")
+        if not all("tile" in zoom["by_tile"] for zoom in content["zooms"].values()):
+            raise KeyError("tile")
         return Report(content)
     except OSError as exc:
         raise CatalogError(f"{path.name} cannot be read: {exc.strerror}.") from exc

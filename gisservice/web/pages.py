@@ -66,6 +66,7 @@ def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
         service.catalog.versions(collection_id),
         _downloads(request, collection),
         "" if collection.features is None else request.base + downloads_path(collection_id),
+        None if manifest.tiles is None else service.tilesets.one(collection_id, collection.version).report.summary(),
     )
     return _page(request, site, render_layer(context))
 

@@ -143,7 +143,28 @@ def make_layer_page(site: Site | None = None, view: LayerView | None = None, tex
             DownloadForm("Shapefile", (DownloadFile("EPSG:2283", "/download/parcels.shp.zip", 0, "", text),), (text,)),
         ),
         "/download/parcels",
+        REPORT,
     )
+
+
+REPORT = {
+    "budget_bytes": 500_000,
+    "zooms": {
+        "11": {
+            "tiles": 2, "bytes": 778_864, "largest_bytes": 486_969, "over_budget": 1, "features": 47_174,
+            "kept": 27_937, "merged": {"stack": 18_761, "small": 451},
+            "dropped": {"no-extent": 1, "thinned": 20, "budget": 4},
+            "drawn": 27_992, "reduced": 24_121, "invalid": {"before": 644, "after": 0},
+            "conflicts": {"overlap_m2": 0.0, "gap_m2": 12.5, "overlaps": [], "gaps": [[1.0, 2.0, 12.5]]},
+        },
+        "16": {
+            "tiles": 1, "bytes": 4_100, "largest_bytes": 4_100, "over_budget": 0, "features": 47_174,
+            "kept": 47_174, "merged": {}, "dropped": {}, "drawn": 47_174, "reduced": 0,
+            "invalid": {"before": 316, "after": 0},
+            "conflicts": {"overlap_m2": 0.0, "gap_m2": 0.0, "overlaps": [], "gaps": []},
+        },
+    },
+}  # fmt: skip
 
 
 def hostile_view(text: str) -> LayerView:
