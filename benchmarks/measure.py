@@ -72,10 +72,9 @@ def resident_kib(pid: int) -> int:
     return _rolled_up(pid).get("Rss", 0)
 
 
-def private_kib(pid: int) -> int:
-    """What would be free if the process ended: pages that it shares with no other."""
-    sizes = _rolled_up(pid)
-    return sizes.get("Private_Clean", 0) + sizes.get("Private_Dirty", 0)
+def anonymous_kib(pid: int) -> int:
+    """The part of the resident set that is no file's: what cannot be dropped and read again when memory is short."""
+    return _rolled_up(pid).get("Anonymous", 0)
 
 
 def cpu_seconds(pid: int) -> float:

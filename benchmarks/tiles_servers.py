@@ -21,6 +21,7 @@ import measure
 from alexandria import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = str(Path(sys.executable).parent / "gisservice")
 WORKERS = 2
 MARTIN = "1.14.0"
 INSTALL_MARTIN = (
@@ -90,11 +91,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def gisservice(name: str, home: Path, layer: str, query: str = "", **settings: str) -> Iterator[Server]:
+def gisservice(
+    name: str, home: Path, layer: str, query: str = "", *, registry: Path = REGISTRY, **settings: str
+) -> Iterator[Server]:
     """Serve ``home``; ``query`` follows each tile's address, ``settings`` are environment variables of ours."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    command = [str(Path(sys.executable).parent / "gisservice"), "--registry", str(REGISTRY), "--home", str(home)]
+    command = [PROGRAM, "--registry", str(registry), "--home", str(home)]
     command += ["serve", "--port", str(port), "--workers", str(WORKERS)]
     with running(command, port, "/healthz", **settings) as process:
         with urllib.request.urlopen(f"{base}/tiles/{layer}.json") as answer:
