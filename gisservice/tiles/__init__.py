@@ -8,6 +8,7 @@
     generalise  the shapes of a zoom, once for all its tiles, so that they agree at their edges
     validity    polygons checked after rounding; only failures are repaired
     selection   what a zoom shows by one global rank, and how the rest is summed up
+    budget      how much a zoom may show for its tiles to keep within their bytes
     attributes  every distinct value encoded once
     plan        what is worked out once for all zooms
     clip        shapes to tiles; cut what crosses a tile's edge

@@ -15,6 +15,7 @@ from gisservice.tiles import selection
 from gisservice.tiles.account import Features, Reason, Tally, byte_tally, byte_totals, lost_tally
 from gisservice.tiles.archive import compress, compress_brotli, decompress
 from gisservice.tiles.attributes import ABSENT
+from gisservice.tiles.budget import ALWAYS, BUDGET_BYTES, Load, Thresholds
 from gisservice.tiles.clip import cut, place
 from gisservice.tiles.coverage import Conflicts
 from gisservice.tiles.encode import TileFeatures, encode_tiles
@@ -22,19 +23,17 @@ from gisservice.tiles.grid import tile_ids
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.shapes import Ints, Shapes, offsets, ranges
 
-BUDGET_BYTES = 500_000
-"""Most bytes of a compressed tile, but at the deepest zoom, where every record is present whatever it takes."""
-
 _CHUNK_FEATURES = 20_000
 """Features that are encoded at once; bounds memory, changes no byte."""
 
-_FIRST_RATIO = 0.3
-"""Compressed bytes a byte, supposed until a tile of the zoom has been compressed."""
+_SAMPLE = 1000
+"""Features that are compressed to learn how many bytes a zoom's features take."""
 
-_AIM, _GOOD = 0.94, 0.8
-"""Share of the budget that is aimed at, because estimates are not exact, and share that is good enough."""
+_SHAPE_BYTES, _VERTEX_BYTES = 12, 4
+"""Of a feature without properties, about, before it is compressed."""
 
-_ATTEMPTS = 4
+Tiles = list[tuple[int, bytes]]
+"""Places (ascending) and contents."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,9 @@ class Level:
 
     z: int
     shapes: Shapes
-    limit: int
-    """Geometries of this rank and beyond are merged, turned to dust or dropped."""
-    detail: int
-    """Features of geometries of this rank and beyond have only their classes."""
-    tiles: list[tuple[int, bytes]]
-    brotli: list[tuple[int, bytes]]
+    thresholds: Thresholds
+    tiles: Tiles
+    brotli: Tiles
     account: dict[str, Any]
 
 
@@ -62,15 +58,15 @@ class _Drawn:
     codes: npt.NDArray[np.int32]
     order: Ints
     """Where the feature comes among those of its tile."""
-    rank: Ints
-    """Rank of the feature's geometry; -1 for groups, which always keep their properties."""
+    weight: Ints
+    """Weight of the feature's geometry; groups always keep their properties."""
     others: Ints
     """Records that the feature stands for beside its own."""
 
-    def features(self, detail: int) -> Features:
-        """Return what the account needs, when features of rank ``detail`` and beyond have only their classes."""
+    def features(self, detailed: int) -> Features:
+        """Return what the account needs, when features that weigh less than ``detailed`` have only their classes."""
         full = np.diff(self.shapes.vertices)[self.shape] > 0
-        return Features(full, (self.ids >= 0) & full, np.where(full, self.others, 0), full & (self.rank >= detail))
+        return Features(full, (self.ids >= 0) & full, np.where(full, self.others, 0), full & (self.weight < detailed))
 
 
 @dataclass(frozen=True)
@@ -84,74 +80,88 @@ class _Sheet:
     feature: Ints
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """Tiles with as many properties as the budget allows; ``limit`` would let the rest fit, where it does not."""
-
-    tiles: list[tuple[int, bytes]]
-    detail: int
-    """Features of this rank and beyond have only their classes."""
-    limit: int
-
-
 def build_level(plan: Plan, z: int) -> Level:
     """Return the tiles of zoom ``z``."""
     shapes, broken = plan.generaliser.at(z)
     if z == plan.maxzoom:
         return _deepest_level(plan, shapes, broken)
-    limit = natural = plan.natural_limit(z)
-    tried: list[tuple[int, int]] = []
-    while True:
-        chosen = _select(plan, z, shapes, limit)
-        drawn = _summary(plan, chosen)
-        sheets = list(_sheets(drawn, z))
-        fitted = _fit(plan, drawn, sheets, plain=bool(tried))
-        largest = _largest(fitted.tiles)
-        if limit == plan.lasting or largest <= BUDGET_BYTES:
-            features = drawn.features(fitted.detail)
-            tallies = [features.tally(sheet.places[sheet.tile], sheet.feature) for sheet in sheets]
-            reasons, found = _reasons(plan, shapes, chosen, natural), plan.conflicts(z, chosen)
-            account = _account(plan, z, features, tallies, fitted.tiles, reasons) | _validity(broken, found)
-            return Level(z, shapes, limit, fitted.detail, fitted.tiles, _recompressed(fitted.tiles), account)
-        tried.append((limit, largest))
-        limit = max(_lower(tried, fitted.limit), plan.lasting)
+    natural = selection.natural_weight(plan.kind, plan.maxzoom - z)
+    tried: Thresholds | None = None
+    for thresholds in load(plan, shapes, z, natural).thresholds(natural):
+        if tried is None or thresholds.drawn != tried.drawn:
+            chosen = _select(plan, z, shapes, thresholds.drawn)
+            drawn = _summary(plan, chosen)
+        tiles, tallies = _made(plan, z, drawn, thresholds)
+        if thresholds.drawn == ALWAYS or _fit(tiles):
+            break
+        tried = thresholds
+    reasons, found = _reasons(plan, shapes, chosen, natural), plan.conflicts(z, chosen)
+    account = _account(plan, z, drawn.features(thresholds.detailed), tallies, tiles, reasons) | _validity(broken, found)
+    return Level(z, shapes, thresholds, tiles, _recompressed(tiles), account)
 
 
 def _deepest_level(plan: Plan, shapes: Shapes, broken: int) -> Level:
     """Return the tiles of the deepest zoom: every record, whatever the bytes."""
-    z, everything = plan.maxzoom, len(plan.ranks)
-    drawn = _every_record(plan)
-    features = drawn.features(everything)
-    tiles: list[tuple[int, bytes]] = []
+    z, drawn, thresholds = plan.maxzoom, _every_record(plan), Thresholds(0, 0)
+    tiles, tallies = _made(plan, z, drawn, thresholds, whatever=True)
+    reasons = np.where(np.diff(shapes.vertices) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
+    account = _account(plan, z, drawn.features(0), tallies, tiles, reasons) | _validity(broken, plan.source_conflicts())
+    return Level(z, shapes, thresholds, tiles, _recompressed(tiles), account)
+
+
+def _made(
+    plan: Plan, z: int, drawn: _Drawn, thresholds: Thresholds, *, whatever: bool = False
+) -> tuple[Tiles, list[Tally]]:
+    """Return tiles and their tallies; one that takes too many bytes is the last, unless they are taken ``whatever``."""
+    features = drawn.features(thresholds.detailed)
+    tiles: Tiles = []
     tallies: list[Tally] = []
     for sheet in _sheets(drawn, z):
-        tiles += _compressed([_encoded(plan, sheet, drawn, everything)])
+        for where, tile in _encoded(plan, sheet, drawn, thresholds.detailed):
+            tiles.append((where, compress(tile)))
         tallies.append(features.tally(sheet.places[sheet.tile], sheet.feature))
-    reasons = np.where(np.diff(shapes.vertices) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
-    account = _account(plan, z, features, tallies, tiles, reasons) | _validity(broken, plan.source_conflicts())
-    return Level(z, shapes, everything, everything, tiles, _recompressed(tiles), account)
+        if not (whatever or thresholds.drawn == ALWAYS or _fit(tiles)):
+            break
+    return tiles, tallies
 
 
-def _lower(tried: list[tuple[int, int]], estimate: int) -> int:
-    """Return a limit at which the largest tile should fit, from the limits that were tried and what came of them.
-
-    The first time that is an estimate. After that, the bytes are taken as linear in the limit: what merged groups
-    take does not shrink with it.
-    """
-    limit, largest = tried[-1]
-    if len(tried) > 1:
-        earlier, larger = tried[-2]
-        bytes_a_rank = (larger - largest) / (earlier - limit)
-        estimate = limit - int((largest - _AIM * BUDGET_BYTES) / max(bytes_a_rank, 1e-9))
-    return max(min(estimate, limit * 7 // 8), limit // 8 if limit > 64 else 0)
+def _fit(tiles: Tiles) -> bool:
+    return all(len(tile) <= BUDGET_BYTES for _, tile in tiles)
 
 
-def _select(plan: Plan, z: int, shapes: Shapes, limit: int) -> selection.Selection:
+def load(plan: Plan, shapes: Shapes, z: int, natural: int) -> Load:
+    """Estimate what the geometries of a zoom take in each tile, by what a sample of them does."""
+    placement = place(shapes, z)
+    places, tile = np.unique(tile_ids(z, placement.x, placement.y), return_inverse=True)
+    origin = placement.origin
+    vertices = np.diff(shapes.vertices) // np.maximum(np.bincount(origin, minlength=len(shapes)), 1)
+    plain, detail = plan.property_bytes
+    plain = plain + (_SHAPE_BYTES + _VERTEX_BYTES * vertices) * np.diff(plan.cuts)
+    estimate = Load.of(tile, plan.weights[origin], plain[origin], detail[origin], merges=plan.coverage)
+    heaviest = estimate.heaviest(natural)
+    if heaviest is None:
+        return estimate
+    here = np.flatnonzero((tile == heaviest) & (estimate.weight >= natural))
+    here = here[np.argsort(plan.first[origin[here]], kind="stable")][:_SAMPLE]
+    sample = _summary(plan, selection.whole(shapes, np.sort(origin[here])))
+    least, most = (
+        sum(
+            len(compress(tile))
+            for sheet in _sheets(sample, z, places[[heaviest]])
+            for _, tile in _encoded(plan, sheet, sample, detailed)
+        )
+        for detailed in (ALWAYS + 1, 0)
+    )
+    return estimate.scaled(here, least, most)
+
+
+def _select(plan: Plan, z: int, shapes: Shapes, weight: int) -> selection.Selection:
+    limit = plan.limit(weight)
     if plan.kind != GeometryKind.POLYGON:
         return selection.select(shapes, plan.ranks, limit)
     if not plan.coverage:
         shift = plan.maxzoom - z
-        side = selection.dust_side(plan.ranks, limit, plan.areas, shift)
+        side = selection.dust_side(weight, shift)
         return selection.select_with_dust(shapes, plan.ranks, limit, plan.areas, plan.centres, shift, side)
     classes = plan.attributes.codes[plan.first, plan.merge_by] if plan.merge_by >= 0 else np.zeros_like(plan.first)
     return selection.select_with_merged(shapes, plan.ranks, limit, classes, plan.centres >> (plan.maxzoom - z))
@@ -163,7 +173,7 @@ def _every_record(plan: Plan) -> _Drawn:
     codes = np.column_stack([plan.attributes.codes, absent])[plan.members]
     shape = np.repeat(np.arange(len(plan.stack)), plan.stack)
     return _Drawn(
-        plan.deepest, shape, plan.ids[plan.members], codes, plan.members, plan.ranks[shape], np.zeros_like(shape)
+        plan.deepest, shape, plan.ids[plan.members], codes, plan.members, plan.weights[shape], np.zeros_like(shape)
     )
 
 
@@ -193,16 +203,18 @@ def _summary(plan: Plan, chosen: selection.Selection) -> _Drawn:
         np.concatenate([plan.ids[record], nameless]),
         codes,
         np.concatenate([record, nameless]),
-        np.concatenate([plan.ranks[chosen.drawn][shape], nameless]),
+        np.concatenate([plan.weights[chosen.drawn][shape], np.full(chosen.groups, ALWAYS)]),
         np.concatenate([others, np.diff(offsets(plan.stack[chosen.members])[chosen.cuts])]),
     )
 
 
-def _sheets(drawn: _Drawn, z: int) -> Iterator[_Sheet]:
-    """Place all features, and cut them for a bounded number of tiles at a time."""
+def _sheets(drawn: _Drawn, z: int, only: Ints | None = None) -> Iterator[_Sheet]:
+    """Place all features, and cut them for a bounded number of tiles at a time; ``only`` for the tiles wanted."""
     placement = place(drawn.shapes, z)
     places = tile_ids(z, placement.x, placement.y)
     order = np.argsort(places, kind="stable")
+    if only is not None:
+        order = order[np.isin(places[order], only)]
     placement, places = placement.select(order), places[order]
     counts = np.bincount(drawn.shape, minlength=len(drawn.shapes))
     load = np.cumsum(counts[placement.origin]) // _CHUNK_FEATURES
@@ -223,9 +235,9 @@ def _sheets(drawn: _Drawn, z: int) -> Iterator[_Sheet]:
         yield _Sheet(distinct, pieces.shapes, tile[order], piece[order], feature[order])
 
 
-def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detail: int) -> list[tuple[int, bytes]]:
+def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detailed: int) -> list[tuple[int, bytes]]:
     codes = drawn.codes[sheet.feature]
-    plain = drawn.rank[sheet.feature] >= detail
+    plain = drawn.weight[sheet.feature] < detailed
     if plain.any():
         codes[np.ix_(plain, ~plan.class_keys)] = ABSENT
     features = TileFeatures(sheet.pieces, sheet.tile, sheet.piece, drawn.ids[sheet.feature], codes)
@@ -234,68 +246,14 @@ def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detail: int) -> list[tupl
     )
 
 
-def _compressed(batches: list[list[tuple[int, bytes]]]) -> list[tuple[int, bytes]]:
-    return [(where, compress(tile)) for batch in batches for where, tile in batch]
-
-
-def _recompressed(tiles: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+def _recompressed(tiles: Tiles) -> Tiles:
     return [(where, compress_brotli(decompress(tile))) for where, tile in tiles]
-
-
-def _largest(tiles: list[tuple[int, bytes]]) -> int:
-    return max((len(tile) for _, tile in tiles), default=0)
-
-
-def _fit(plan: Plan, drawn: _Drawn, sheets: list[_Sheet], *, plain: bool) -> _Fitted:
-    """Find the rank from which features keep only their classes, so that every tile is within the budget.
-
-    The size of a tile is taken as linear in how many of its features have all properties; the share of bytes that
-    compression leaves is measured on the tiles themselves, so two or three attempts do. ``plain``: classes only.
-    """
-    everything = len(plan.ranks)
-    full = [_encoded(plan, sheet, drawn, 0 if plain else everything) for sheet in sheets]
-    raw = _sizes(full)
-    tiles = _compressed(full) if plain or raw.max(initial=0) * _FIRST_RATIO <= BUDGET_BYTES else []
-    if (tiles and not plain and _largest(tiles) <= BUDGET_BYTES) or not len(raw):
-        return _Fitted(tiles, everything, everything)
-    detail = 0
-    if not plain:
-        least = _sizes([_encoded(plan, sheet, drawn, 0) for sheet in sheets])
-        ratio = _sizes([tiles]) / raw if tiles else np.full(len(raw), _FIRST_RATIO)
-        for attempt in range(_ATTEMPTS):
-            share = np.clip((_AIM * BUDGET_BYTES / ratio - least) / np.maximum(raw - least, 1.0), 0.0, 1.0)
-            detail = _threshold(drawn, sheets, share, everything) if attempt < _ATTEMPTS - 1 else 0
-            batches = [_encoded(plan, sheet, drawn, detail) for sheet in sheets]
-            tiles = _compressed(batches)
-            ratio = _sizes([tiles]) / _sizes(batches)
-            if detail == 0 or _GOOD * BUDGET_BYTES <= _largest(tiles) <= BUDGET_BYTES:
-                break
-    share = np.clip(_AIM * BUDGET_BYTES / _sizes([tiles]), 0.0, 1.0)
-    return _Fitted(tiles, detail, _threshold(drawn, sheets, share, everything))
-
-
-def _sizes(batches: list[list[tuple[int, bytes]]]) -> npt.NDArray[np.float64]:
-    return np.array([len(tile) for batch in batches for _, tile in batch], dtype=np.float64)
-
-
-def _threshold(drawn: _Drawn, sheets: list[_Sheet], shares: npt.NDArray[np.float64], everything: int) -> int:
-    """Return the lowest, over all tiles, of the rank before which a tile has this share of its features."""
-    lowest, tile = everything, 0
-    for sheet in sheets:
-        ranks = drawn.rank[sheet.feature]
-        cuts = np.searchsorted(sheet.tile, np.arange(len(sheet.places) + 1))
-        for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-            if shares[tile] < 1.0:
-                own = np.sort(ranks[first:last])
-                lowest = min(lowest, int(own[int(shares[tile] * len(own))]))
-            tile += 1
-    return max(lowest, 0)
 
 
 def _reasons(plan: Plan, shapes: Shapes, chosen: selection.Selection, natural: int) -> Ints:
     """Say of each geometry why its records are not drawn."""
     groups = np.diff(chosen.shapes.vertices)[len(chosen.drawn) :] > 0
-    reasons = np.where(plan.ranks >= natural, Reason.THINNED, Reason.BUDGET)
+    reasons = np.where(plan.weights < natural, Reason.THINNED, Reason.BUDGET)
     reasons[np.diff(shapes.vertices) == 0] = Reason.NO_EXTENT
     if plan.kind == GeometryKind.POLYGON and not plan.coverage:
         reasons[plan.areas > 0] = Reason.SMALL
@@ -310,7 +268,7 @@ def _account(
     z: int,
     features: Features,
     tallies: list[Tally],
-    tiles: list[tuple[int, bytes]],
+    tiles: Tiles,
     reasons: Ints,
 ) -> dict[str, Any]:
     """Add up what tiles show and what they lack, for the zoom and by tile."""

@@ -3,10 +3,11 @@
 A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns, with these sections:
 
 ================ =========== ======================================================================================
+``weights``      int64 n     what each distinct geometry weighs; see :func:`gisservice.tiles.selection.weights`
 ``ranks``        int64 n     rank of each distinct geometry: 0 is kept longest
 ``areas``        int64 n     doubled area at the deepest zoom, square units; 0 but for polygons
 ``centres``      int64 n,2   middle of the box at the deepest zoom, units
-``thresholds``   int64 m,2   for each zoom, the smallest first: see :meth:`Levels.limit` and :meth:`Levels.detail`
+``thresholds``   int64 m,2   for each zoom, the smallest first: see :meth:`Levels.thresholds`
 ``xy_16`` …      int v,2     vertices of the shapes of that zoom, level units; int32 up to zoom 18
 ``rings_16`` …   int64       vertices to rings; see :class:`gisservice.tiles.shapes.Shapes`
 ``starts_16`` …  int64 n+1   rings to geometries
@@ -33,6 +34,7 @@ from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind, Starts
 from gisservice.pack import Pack, PackWriter
 from gisservice.tiles.attributes import Values
+from gisservice.tiles.budget import Thresholds
 from gisservice.tiles.grid import EXTENT_BITS
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.selection import dust_side
@@ -51,6 +53,7 @@ class LevelsWriter:
         self._zooms = range(plan.minzoom, plan.maxzoom + 1)
         self._thresholds = np.zeros((len(self._zooms), 2), dtype=np.int64)
         self._pack = PackWriter(path, _about(plan))
+        self._pack.array("weights", plan.weights)
         self._pack.array("ranks", plan.ranks)
         self._pack.array("areas", plan.areas)
         self._pack.array("centres", plan.centres)
@@ -68,9 +71,9 @@ class LevelsWriter:
             self._pack.array("thresholds", self._thresholds)
         self._pack.__exit__(kind, error, t)
 
-    def add(self, z: int, shapes: Shapes, limit: int, detail: int) -> None:
+    def add(self, z: int, shapes: Shapes, thresholds: Thresholds) -> None:
         """Write the shapes of a zoom (tidy, level units) and its thresholds."""
-        self._thresholds[z - self._zooms.start] = limit, detail
+        self._thresholds[z - self._zooms.start] = thresholds.drawn, thresholds.detailed
         self._pack.array(f"xy_{z}", shapes.xy.astype(_coordinate(z)))
         self._pack.array(f"rings_{z}", shapes.rings)
         self._pack.array(f"starts_{z}", shapes.starts)
@@ -105,11 +108,17 @@ class Levels:
         """Column that small polygons of a coverage must agree in to be drawn as one."""
         self._parts: dict[str, npt.NDArray[Any]] = {}
         self._sides: dict[int, int] = {}
+        self._limits: dict[int, int] = {}
 
     @property
     def ranks(self) -> Ints:
         """Rank of each geometry, shape (count,): 0 for the one that is kept longest."""
         return self._part("ranks")
+
+    @property
+    def weights(self) -> Ints:
+        """Weight of each geometry, shape (count,): what weighs more has a smaller rank."""
+        return self._part("weights")
 
     @property
     def areas(self) -> Ints:
@@ -138,17 +147,22 @@ class Levels:
 
     def limit(self, z: int) -> int:
         """Return the rank from which geometries are merged, turned to dust or dropped at a zoom."""
-        return int(self._part("thresholds")[self._row(z), 0])
+        return self._limit(self.thresholds(z).drawn)
 
     def detail(self, z: int) -> int:
         """Return the rank from which features carry only the class columns at a zoom."""
-        return int(self._part("thresholds")[self._row(z), 1])
+        return self._limit(self.thresholds(z).detailed)
+
+    def thresholds(self, z: int) -> Thresholds:
+        """Return the weights from which geometries are drawn one by one, and with all their columns, at a zoom."""
+        drawn, detailed = self._part("thresholds")[self._row(z)].tolist()
+        return Thresholds(drawn, detailed)
 
     def dust_side(self, z: int) -> int:
         """Return the side, in level units, of the squares that small polygons are drawn as at a zoom."""
         side = self._sides.get(z)
         if side is None:
-            side = self._sides[z] = dust_side(self.ranks, self.limit(z), self.areas, self.maxzoom - z)
+            side = self._sides[z] = dust_side(self.thresholds(z).drawn, self.maxzoom - z)
         return side
 
     def shapes(self, z: int, which: Ints) -> Shapes:
@@ -165,6 +179,12 @@ class Levels:
         lengths = rings[picked + 1] - begins
         vertices = _gathered(xy, rings[first], rings[first + counts] - rings[first])
         return Shapes(self.kind, vertices, offsets(lengths), offsets(counts), outer[picked])
+
+    def _limit(self, weight: int) -> int:
+        found = self._limits.get(weight)
+        if found is None:
+            found = self._limits[weight] = int((self.weights >= weight).sum())
+        return found
 
     def _part(self, name: str) -> npt.NDArray[Any]:
         found = self._parts.get(name)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from gisservice.tiles import selection
-from gisservice.tiles.attributes import Attributes, encode_attributes
+from gisservice.tiles.attributes import ABSENT, Attributes, encode_attributes
 from gisservice.tiles.coverage import Arrangement, Conflicts, conflicts
 from gisservice.tiles.generalise import Generaliser
 from gisservice.tiles.grid import EXTENT_BITS, PYRAMID_ZOOM_MAX
-from gisservice.tiles.shapes import Ints, from_geometries, offsets, tidy
+from gisservice.tiles.shapes import Ints, from_geometries, offsets, sums, tidy
 from gisservice.tiles.source import TileSource
 from gisservice.tiles.workers import shared
 
 _CLASS_VALUES_MAX = 256
 """Columns with at most so many distinct values are classes: features keep them when bytes are short."""
 
+_TAG_BYTES = 3
+"""Of a property in a feature: the numbers of its key and its value."""
+
 
 class Plan:
     """What all zooms of a layer are made from.
 
     Per geometry: ``stack`` (how many records share it), ``first`` (the record it is drawn for; all of them are
-    ``named``, cut by ``cuts``: see :func:`gisservice.tiles.selection.representatives`), ``ranks``, and ``areas``
+    ``named``, cut by ``cuts``: see :func:`gisservice.tiles.selection.representatives`), ``weights`` and
+    ``ranks``, and ``areas``
     (doubled), ``boxes`` and ``centres`` in units of the deepest zoom. ``members`` are the records, geometry after
     geometry; ``always`` marks those that are always drawn, and the first ``lasting`` ranks are their geometries'.
     ``class_keys`` marks the properties that features keep when bytes are short.
@@ -50,7 +56,8 @@ class Plan:
         self.deepest = self.generaliser.deepest.shapes
         self.bits = source.maxzoom + EXTENT_BITS
         self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first
-        self.ranks = selection.rank(self.deepest, self.priority, self.bits, lasting)
+        self.weights = selection.weights(self.deepest, self.priority, self.bits, lasting)
+        self.ranks = selection.ranks(self.weights, self.priority)
         self.areas = np.diff(offsets(self.deepest.areas())[self.deepest.starts])
         self._geometries = source.geometries
         self._deepest = Arrangement(self.deepest, source.maxzoom) if source.coverage else None
@@ -62,10 +69,21 @@ class Plan:
             self.merge_by = self.attributes.keys.index(source.merge_by)
             self.class_keys[self.merge_by] = True
 
-    def natural_limit(self, z: int) -> int:
-        """Return how many ranks are worth drawing at a zoom, whatever the bytes."""
-        lasting = self.ranks < self.lasting
-        return selection.natural_limit(self.deepest, self.priority, self.bits, self.maxzoom - z, lasting)
+    def limit(self, weight: int) -> int:
+        """Return the rank of the first geometry that weighs less."""
+        return int((self.weights >= weight).sum())
+
+    @cached_property
+    def property_bytes(self) -> tuple[Ints, Ints]:
+        """Return what the properties of each geometry's features take, about, uncompressed: classes, all others."""
+        lengths = np.append(np.diff(self.attributes.values.starts), 0)
+        plain, detail = np.zeros(self.records, dtype=np.int64), np.zeros(self.records, dtype=np.int64)
+        for codes, is_class in zip(self.attributes.codes.T, self.class_keys.tolist(), strict=False):
+            (plain if is_class else detail)[codes != ABSENT] += _TAG_BYTES
+            if not is_class:
+                detail += lengths[codes]
+        plain, detail = (sums(values[self.named], self.cuts) for values in (plain, detail))
+        return plain, detail
 
     def conflicts(self, z: int, chosen: selection.Selection) -> Conflicts | None:
         """Compare what a smaller zoom draws of a coverage with the deepest; None for what is no coverage."""

@@ -12,7 +12,8 @@ import numpy as np
 from gisservice.model import BBox
 from gisservice.tiles.account import REPORT_FILE, write_report
 from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, ArchiveWriter
-from gisservice.tiles.level import BUDGET_BYTES, build_level
+from gisservice.tiles.budget import BUDGET_BYTES
+from gisservice.tiles.level import build_level
 from gisservice.tiles.levels import LEVELS_FILE, LevelsWriter
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.source import TileSource
@@ -48,7 +49,7 @@ def build_pyramid(
                 archive.add(where, tile)
             for where, tile in level.brotli:
                 brotli.add(where, tile)
-            levels.add(level.z, level.shapes, level.limit, level.detail)
+            levels.add(level.z, level.shapes, level.thresholds)
             accounts[level.z] = level.account
             if progress is not None:
                 progress(len(accounts), len(zooms))

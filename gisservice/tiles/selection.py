@@ -9,6 +9,7 @@ import numpy.typing as npt
 import shapely
 
 from gisservice.model import GeometryKind
+from gisservice.tiles.budget import ALWAYS
 from gisservice.tiles.shapes import (
     Flags,
     Ints,
@@ -34,6 +35,15 @@ _DUST_AREA = 16.0
 
 _POINT_CELL_BITS = 4
 """Of the points in a cell of 16 level units (1 or 2 pixels) one is drawn."""
+
+_LENGTH_PARTS = 1024
+"""Lengths are added up in this part of a unit."""
+
+_TIE_BITS, _SIZE_SHIFT = 16, 24
+"""A weight has the first 40 bits of the size, a positive float64, and 16 bits that tell equal sizes apart."""
+
+_LARGEST = 0x7FE0_0000_0000_0000
+"""The bits of a size that is larger than any other and still a number."""
 
 
 @dataclass(frozen=True)
@@ -66,32 +76,58 @@ def representatives(owner: Ints, always: Flags, count: int) -> tuple[Ints, Ints]
     return order[ranges(offsets(stack)[:-1], named)], offsets(named)
 
 
-def rank(shapes: Shapes, priority: Ints, bits: int, always: Flags) -> Ints:
-    """Return the rank of each geometry, 0 for the one that is kept longest.
+def weights(shapes: Shapes, priority: Ints, bits: int, always: Flags) -> Ints:
+    """Return the weight of each geometry: what weighs more is kept longer.
 
-    Those that are ``always`` drawn rank before all others. Polygons rank by area and lines by length, larger first.
-    Points rank by how far zoomed out they are still the first of their cell, so that every prefix is spread out
-    evenly; ``priority`` (distinct numbers) says which point of a cell comes first, and breaks ties. ``bits`` is the
-    width of a coordinate.
+    Those that are ``always`` drawn weigh most. Polygons weigh by area and lines by length. Points weigh by how far
+    zoomed out they are still the first of their cell, so that what is kept is spread out evenly; ``priority``
+    (distinct numbers) says which point of a cell comes first, and breaks ties. ``bits`` is the width of a coordinate.
     """
     if shapes.kind == GeometryKind.POINT:
-        weight = _point_levels(shapes, priority, bits)
+        size = _point_levels(shapes, priority, bits) + 1.0
     else:
-        weight = sizes(shapes)
-    out = np.empty(len(shapes), dtype=np.int64)
-    out[np.lexsort([priority, -weight, ~always])] = np.arange(len(shapes))
+        size = sizes(shapes)
+    ties = (1 << _TIE_BITS - 1) - 1 - (priority >> 64 - _TIE_BITS)
+    return np.where(always, ALWAYS, _weight(size) + ties)
+
+
+def _weight(size: npt.NDArray[np.float64]) -> Ints:
+    """Return the weight of sizes, without what breaks ties: their first bits, which order as they do."""
+    weight: Ints = size.view(np.int64) >> _SIZE_SHIFT << _TIE_BITS
+    return weight
+
+
+def size_above(weight: int) -> float:
+    """Return a size that nothing of less weight has."""
+    bits = min((weight >> _TIE_BITS) + 1 << _SIZE_SHIFT, _LARGEST)
+    return float(np.array(bits, dtype=np.int64).view(np.float64))
+
+
+def natural_weight(kind: GeometryKind, shift: int) -> int:
+    """Return the weight from which anything is worth drawing ``shift`` zooms above the deepest, whatever the bytes."""
+    if kind == GeometryKind.LINE:
+        return 0
+    size = _POINT_CELL_BITS + shift + 1.0 if kind == GeometryKind.POINT else float(SMALL_AREA << 2 * shift)
+    return int(_weight(np.array([size]))[0])
+
+
+def ranks(weight: Ints, priority: Ints) -> Ints:
+    """Return the rank of each geometry, 0 for the one that weighs most."""
+    out = np.empty(len(weight), dtype=np.int64)
+    out[np.lexsort([priority, -weight])] = np.arange(len(weight))
     return out
 
 
 def sizes(shapes: Shapes) -> npt.NDArray[np.float64]:
     """Return the area of each polygon or the length of each line, in (square) units; 1 for points."""
     if shapes.kind == GeometryKind.POLYGON:
-        return sums(shapes.areas() / 2.0, shapes.starts)
+        return sums(shapes.areas(), shapes.starts) / 2.0
     if shapes.kind == GeometryKind.POINT or not len(shapes.xy):
         return np.ones(len(shapes))
     step = np.hypot(*np.diff(shapes.xy, axis=0, append=shapes.xy[-1:]).T)
     step[shapes.rings[1:] - 1] = 0.0
-    return sums(sums(step, shapes.rings), shapes.starts)
+    # Whole numbers, so that a line's length does not depend on what was added up before it.
+    return sums(np.rint(step * _LENGTH_PARTS).astype(np.int64), shapes.vertices) / _LENGTH_PARTS
 
 
 def _point_levels(shapes: Shapes, priority: Ints, bits: int) -> npt.NDArray[np.float64]:
@@ -108,19 +144,14 @@ def _point_levels(shapes: Shapes, priority: Ints, bits: int) -> npt.NDArray[np.f
     return level
 
 
-def natural_limit(shapes: Shapes, priority: Ints, bits: int, shift: int, always: Flags) -> int:
-    """Return how many ranks are worth drawing ``shift`` zooms above that of ``shapes``, whatever the bytes."""
-    if shapes.kind == GeometryKind.POINT:
-        return int((always | (_point_levels(shapes, priority, bits) >= _POINT_CELL_BITS + shift)).sum())
-    if shapes.kind == GeometryKind.POLYGON:
-        return int((always | (sizes(shapes) >= SMALL_AREA << 2 * shift)).sum())
-    return len(shapes)
+def whole(shapes: Shapes, rows: Ints) -> Selection:
+    """Draw these geometries."""
+    return Selection(shapes.take(rows), rows, np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64))
 
 
 def select(shapes: Shapes, ranks: Ints, limit: int) -> Selection:
     """Draw the geometries of rank below ``limit`` that have any extent."""
-    drawn = np.flatnonzero((ranks < limit) & _full(shapes))
-    return Selection(shapes.take(drawn), drawn, np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64))
+    return whole(shapes, np.flatnonzero((ranks < limit) & _full(shapes)))
 
 
 def select_with_merged(shapes: Shapes, ranks: Ints, limit: int, classes: Ints, centres: Ints) -> Selection:
@@ -131,22 +162,32 @@ def select_with_merged(shapes: Shapes, ranks: Ints, limit: int, classes: Ints, c
     """
     chosen = select(shapes, ranks, limit)
     rest = np.flatnonzero(ranks >= limit)
-    alike = np.column_stack([centres[rest] >> CELL_BITS, classes[rest]])
-    order = np.lexsort(alike.T[::-1])
-    alike, members = alike[order], rest[order]
-    opens = np.flatnonzero((alike[1:] != alike[:-1]).any(axis=1)) + 1
-    cuts = np.concatenate([[0], opens, [len(rest)]]) if len(rest) else chosen.cuts
+    members, cuts = groups(rest, centres[rest] >> CELL_BITS, classes[rest])
     return Selection(concatenate([chosen.shapes, _merged(shapes.take(members), cuts)]), chosen.drawn, members, cuts)
 
 
-def dust_side(ranks: Ints, limit: int, areas: Ints, shift: int) -> int:
-    """Return the side of the squares of a zoom: no polygon of rank ``limit`` or beyond has more area.
+def groups(rest: Ints, cells: Ints, classes: Ints) -> tuple[Ints, Ints]:
+    """Return geometries (ascending) group by group, and where groups begin: those alike in cell and class.
 
-    ``ranks`` and ``areas`` (doubled, ``shift`` zooms deeper) are those of the whole layer: the squares of a zoom are
-    of one size.
+    Groups come in the order of their first members, which does not depend on how classes are numbered.
     """
-    largest = float(areas[ranks >= limit].max(initial=0)) / (2 << 2 * shift)
-    return int(np.ceil(np.sqrt(max(_DUST_AREA, largest))))
+    alike = np.column_stack([cells, classes])
+    order = np.lexsort(alike.T[::-1])
+    alike = alike[order]
+    opens = np.ones(len(rest), dtype=bool)
+    opens[1:] = (alike[1:] != alike[:-1]).any(axis=1)
+    first = rest[order[np.flatnonzero(opens)]]
+    group = np.cumsum(opens) - 1
+    again = np.lexsort([rest[order], first[group]])
+    return rest[order[again]], offsets(np.bincount(np.argsort(np.argsort(first))[group], minlength=len(first)))
+
+
+def dust_side(drawn: int, shift: int) -> int:
+    """Return the side of the squares of a zoom: no polygon that weighs less than ``drawn`` has more area.
+
+    The squares of a zoom, ``shift`` zooms above the deepest, are of one size.
+    """
+    return int(np.ceil(np.sqrt(max(_DUST_AREA, size_above(drawn - 1) / (1 << 2 * shift)))))
 
 
 def select_with_dust(

@@ -15,7 +15,7 @@ from pmtiles.reader import MemorySource, all_tiles
 from tile_factories import lonlat_source, make_source
 
 from gisservice.model import GeometryKind
-from gisservice.tiles import EXTENT, TileCoord, level
+from gisservice.tiles import EXTENT, TileCoord, budget, level
 from gisservice.tiles.archive import decompress
 from gisservice.tiles.shapes import from_geometries, tidy, to_polygons
 
@@ -100,7 +100,8 @@ def test_how_the_work_is_divided_changes_no_byte(build: Any, monkeypatch: Any, c
 @pytest.mark.parametrize("kind", ["polygon", "coverage", "point", "line"])
 def test_tiles_keep_within_their_budget_by_one_threshold(build: Any, monkeypatch: Any, kind: str) -> None:
     """A feature in two tiles has the same properties in both; what is drawn in one is drawn in the other."""
-    monkeypatch.setattr(level, "BUDGET_BYTES", 12_000)
+    for module in (budget, level):
+        monkeypatch.setattr(module, "BUDGET_BYTES", 12_000)
     chance = np.random.default_rng(3)
     count = 2500
     table = pa.table(
@@ -237,7 +238,7 @@ def test_addresses_of_the_city_at_every_zoom(build: Any, shared_data: Any) -> No
     for z, zoom in built.report["zooms"].items():
         assert zoom["features"] == len(frame)
         if int(z) < 16:
-            assert zoom["largest_bytes"] <= level.BUDGET_BYTES
+            assert zoom["largest_bytes"] <= budget.BUDGET_BYTES
     deepest = [decompress(built.archive.get(tile)) for tile in built.addresses(16)]
     assert set().union(*map(strict_mvt.ids, deepest)) == set(range(len(frame)))
 
@@ -258,7 +259,7 @@ def test_the_real_parcels(build: Any, real_parcels: Any) -> None:
             area = shapely.area(shapely.intersection(drawn, square)).sum() * 4.0 ** (16 - z)
             assert area == pytest.approx(whole, rel=0.03)
         if z < 16:
-            assert built.report["zooms"][str(z)]["largest_bytes"] <= level.BUDGET_BYTES
+            assert built.report["zooms"][str(z)]["largest_bytes"] <= budget.BUDGET_BYTES
     theirs = dict(all_tiles(MemorySource(built.path.read_bytes())))
     assert {TileCoord(*tile) for tile in theirs} == set(tiles)
     assert all(built.archive.get(TileCoord(*tile)) == data for tile, data in theirs.items())
