@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import orjson
 
 from gisservice.catalog import Manifest
+from gisservice.catalog.derived import DerivedFile
+from gisservice.catalog.layout import PARQUET_FILE
 from gisservice.crs import CRS84
 from gisservice.crs import code as code_of
 from gisservice.model import ColumnType, GeometryKind
@@ -54,6 +56,15 @@ def all_files(manifest: Manifest) -> list[Wanted]:
     if manifest.kind is GeometryKind.RASTER:
         return []
     return [Wanted(entry.extension, system) for entry in DOWNLOADS.values() for system in entry.systems(manifest)]
+
+
+def archive_of(manifest: Manifest, wanted: Wanted) -> DerivedFile | None:
+    """Return the version's own GeoParquet where a file is that, in the system the layer is stored in; else None."""
+    stored = LONLAT if stored_in_lonlat(manifest) else manifest.storage_crs
+    if wanted != Wanted("parquet", stored):
+        return None
+    entry = manifest.files[PARQUET_FILE]
+    return DerivedFile(file_name(manifest, wanted.extension, wanted.system), entry["sha256"], entry["size"])
 
 
 def stored_in_lonlat(manifest: Manifest) -> bool:

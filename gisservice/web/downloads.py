@@ -23,6 +23,7 @@ from gisservice.query.downloads import (
     Download,
     Wanted,
     all_files,
+    archive_of,
     file_name,
     geojson_head,
 )
@@ -80,10 +81,11 @@ def _file(service: Service, request: Request, collection: Collection, extension:
     wanted = Wanted(extension, system)
     if extension == "geojson" and system == LONLAT:
         return _send_items(service, request, collection, features, kept)
-    found = service.workshop.file(collection, wanted)
+    archive = archive_of(collection.manifest, wanted)
+    found = archive or service.workshop.file(collection, wanted)
     if found.problem:
         raise NotFound(f"{found.name}: {found.problem}")
-    path = collection.path / PARQUET_FILE if _is_archive(collection, wanted) else Derived(collection).path(found.name)
+    path = collection.path / PARQUET_FILE if archive else Derived(collection).path(found.name)
     headers = _headers(found.name, found.sha256)
     return file_answer(
         request, path, found.size, f'"{found.sha256[:32]}"', entry.media, kept, service.downloads, headers
@@ -151,16 +153,12 @@ def _code(text: str) -> str:
     return LONLAT if code == crs.code(crs.CRS84) else code
 
 
-def _is_archive(collection: Collection, wanted: Wanted) -> bool:
-    """Tell whether a file is the version's own GeoParquet."""
-    return wanted == Wanted("parquet", collection.manifest.storage_crs)
-
-
 def known_files(collection: Collection) -> dict[Wanted, DerivedFile | None]:
     """Return all files of a version, each with what is known of it; None where it was not made yet."""
     derived, manifest = Derived(collection), collection.manifest
     return {
-        wanted: derived.find(file_name(manifest, wanted.extension, wanted.system)) for wanted in all_files(manifest)
+        wanted: archive_of(manifest, wanted) or derived.find(file_name(manifest, wanted.extension, wanted.system))
+        for wanted in all_files(manifest)
     }
 
 

@@ -18,14 +18,14 @@ import shapely
 from gisservice.catalog import Catalog, Collection
 from gisservice.catalog.derived import Derived, DerivedFile
 from gisservice.catalog.features import shapes_of
-from gisservice.catalog.layout import PARQUET_FILE, write_geoparquet
+from gisservice.catalog.layout import write_geoparquet
 from gisservice.ingest.downloads.containers import write_flatgeobuf, write_geopackage, write_shapefile
 from gisservice.ingest.downloads.content import Content
 from gisservice.ingest.downloads.kml import write_kml
 from gisservice.ingest.downloads.plaintext import digest_geojson, write_csv, write_geojson
 from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Progress
-from gisservice.query.downloads import LONLAT, Wanted, all_files, file_name
+from gisservice.query.downloads import LONLAT, Wanted, all_files, archive_of, file_name
 
 _TOO_LARGE = "2GB file size limit"
 """What GDAL says when a part of a Shapefile would grow beyond what all its readers can take."""
@@ -42,7 +42,7 @@ def make(collection: Collection, wanted: Iterable[Wanted]) -> list[DerivedFile]:
     contents: dict[str, Content] = {}
     for entry in wanted:
         name = file_name(collection.manifest, entry.extension, entry.system)
-        if derived.find(name) is not None:
+        if archive_of(collection.manifest, entry) or derived.find(name):
             continue
         content = contents.setdefault(entry.system, Content(collection, entry.system))
         with derived.making(name) as draft:
@@ -110,11 +110,8 @@ def _run(home: Path, task: _Task) -> list[DerivedFile]:
 
 
 def _made(derived: Derived, content: Content, extension: str, name: str, draft: Path) -> DerivedFile:
-    stored = content.manifest.files.get(PARQUET_FILE)
     if extension == "geojson" and content.system == LONLAT:
         return derived.note(DerivedFile(name, *digest_geojson(content)))
-    if extension == "parquet" and content.system == content.manifest.storage_crs and stored is not None:
-        return derived.note(DerivedFile(name, stored["sha256"], stored["size"]))
     try:
         _WRITERS[extension](content, draft)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as exc:
