@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,7 @@ NO_VALUE = np.int32(-1)
 """The rank of an item without a value."""
 
 _DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANKS: WeakKeyDictionary[Features, dict[str, Ranks]] = WeakKeyDictionary()
 _MOMENTS: WeakKeyDictionary[Features, dict[str, tuple[Moments, Moments, npt.NDArray[np.bool_]]]] = WeakKeyDictionary()
 
@@ -76,6 +78,15 @@ def moments(features: Features, name: str) -> tuple[Moments, Moments, npt.NDArra
     if name not in known:
         known[name] = _moments(values(features, name))
     return known[name]
+
+
+def span(features: Features, name: str) -> tuple[datetime, datetime] | None:
+    """Return the first and the last moment (UTC) in a column of dates or times, None where it has none."""
+    first, last, missing = moments(features, name)
+    if missing.all():
+        return None
+    ends = int(first[~missing].min()), int(last[~missing].max())
+    return _EPOCH + timedelta(microseconds=ends[0]), _EPOCH + timedelta(microseconds=ends[1])
 
 
 def _moments(column: Any) -> tuple[Moments, Moments, npt.NDArray[np.bool_]]:

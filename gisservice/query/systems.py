@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -47,19 +48,17 @@ def system(code: str) -> System:
     return System(code, crs.uri(found), found.is_geographic, first in ("north", "south"), decimals)
 
 
-def offered(storage: str, codes: Iterable[str]) -> tuple[System, ...]:
-    """Return the systems of a collection, each once: CRS84, the one it is stored in, then the others.
+def offered(storage: str, codes: Iterable[str], area: BBox | None = None) -> tuple[System, ...]:
+    """Return the systems that a layer can be had in, each once: CRS84, the one it is stored in, then the others.
 
-    A storage system that no authority lists has no URI to ask for it by, and is left out.
+    ``area`` (CRS84) is where the layer lies. Left out are a storage system that no authority lists, because it has no
+    URI to be asked for by, and systems that no operation of known accuracy leads to.
     """
-    found = {CRS84_CODE: system(CRS84_CODE)}
-    for code in (storage, *codes):
-        if code not in found and ":" in code:
-            try:
-                found[code] = system(code)
-            except ReprojectionError:
-                if code != storage:
-                    raise
+    found: dict[str, System] = {}
+    for code in (CRS84_CODE, storage, *codes):
+        with suppress(ReprojectionError):
+            way_to(code, area)
+            found.setdefault(code, system(code))
     return tuple(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyogrio
@@ -11,11 +12,13 @@ from gisservice import crs
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind
+from gisservice.query.columns import span
 from gisservice.query.downloads import DOWNLOADS, all_files
+from gisservice.query.formats import GEOJSON
 from gisservice.web import params
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
+from gisservice.web.itemformats import PAGE_FORMATS
 from gisservice.web.links import (
-    GEOJSON,
     HTML,
     JSON,
     OPENAPI,
@@ -41,6 +44,22 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    *(
+        f"http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/{name}"
+        for name in ("queryables", "queryables-query-parameters", "filter", "features-filter")
+    ),
+    *(
+        f"http://www.opengis.net/spec/ogcapi-common-3/1.0/conf/{name}"
+        for name in (
+            "schemas",
+            "advanced-property-roles",
+            "returnables-and-receivables",
+            "queryables",
+            "sortables",
+            "profile-codelists",
+        )
+    ),
     *(
         f"http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/{name}"
         for name in (
@@ -68,6 +87,7 @@ CONFORMANCE = (
 )
 """The conformance classes that the tests hold the service to."""
 
+GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
 _FORMATS = ("f",)
@@ -143,10 +163,18 @@ def describe(service: Service, request: Request, entry: Collection) -> dict[str,
         described |= _systems(service, entry)
     if manifest.extent is not None:
         described["extent"] = {"spatial": {"bbox": [manifest.extent.bbox], "crs": CRS84}}
-        start, end = manifest.extent.interval
-        if start or end:
-            described["extent"]["temporal"] = {"interval": [[start, end]]}
+        if (interval := _interval(service, entry)) is not None:
+            described["extent"]["temporal"] = {"interval": [interval], "trs": GREGORIAN}
     return described
+
+
+def _interval(service: Service, entry: Collection) -> list[datetime] | None:
+    """Return the first and the last time of a collection's items, by the column that ``datetime`` looks at."""
+    column = service.asking.terms(entry).instant
+    if column is None or entry.features is None:
+        return None
+    found = span(entry.features, column)
+    return None if found is None else list(found)
 
 
 def _systems(service: Service, entry: Collection) -> dict[str, Any]:
@@ -165,7 +193,10 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
         link(request, f"{path}/versions", "version-history", JSON, "Its published versions"),
     ]
     if entry.manifest.kind is not GeometryKind.RASTER:
-        links.append(link(request, items_path(entry.id), "items", GEOJSON, "Its items as GeoJSON"))
+        links += [
+            link(request, items_path(entry.id, query), "items", known.media, f"Its items as {known.title}")
+            for known, query in ((known, "" if known is GEOJSON else f"f={known.name}") for known in PAGE_FORMATS)
+        ]
         links.append(link(request, f"{path}/schema", SCHEMA, SCHEMA_JSON, "What its items consist of"))
         links.append(link(request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
         links.append(link(request, f"{path}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"))

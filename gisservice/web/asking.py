@@ -8,7 +8,8 @@ from functools import lru_cache
 from threading import Lock
 
 from gisservice.catalog import Catalog, Collection, Features
-from gisservice.errors import VersionGone, VersionNotFound
+from gisservice.errors import InvalidParameter, ReprojectionError, VersionGone, VersionNotFound
+from gisservice.model import BBox
 from gisservice.query import matching
 from gisservice.query.schemas import with_kept_codes
 from gisservice.query.select import Selection
@@ -53,6 +54,12 @@ class _Weighed:
         return self.selection.size_bytes
 
 
+def area_of(collection: Collection) -> BBox | None:
+    """Return where a collection lies (CRS84): it chooses the operations between systems."""
+    extent = collection.manifest.extent
+    return None if extent is None else extent.bbox
+
+
 class Asking:
     """Requests for items, understood once. One per process; safe to share between threads."""
 
@@ -68,7 +75,7 @@ class Asking:
         found = self._terms.get(key)
         if found is None:
             manifest = collection.manifest
-            systems = offered(manifest.storage_crs, self._settings.crs_offered)
+            systems = offered(manifest.storage_crs, self._settings.crs_offered, area_of(collection))
             limits = self._settings.items_limit, self._settings.items_limit_max
             columns = manifest.columns
             if collection.features is not None:
@@ -89,8 +96,17 @@ class Asking:
 
     def selection(self, collection: Collection, features: Features, asked: ItemsRequest) -> Selection:
         """Return the rows that a request selects; those of filters and orders are kept for its other pages."""
-        extent = collection.manifest.extent
-        area = None if extent is None else extent.bbox
+        try:
+            return self._selection(collection, features, asked)
+        except ReprojectionError as exc:
+            assert asked.query.box is not None, "only a box has to be moved"
+            text = ",".join(map(repr, asked.query.box.bbox))
+            raise InvalidParameter(
+                "bbox", text, "a box with a place on the earth, in its system"
+            ) from exc
+
+    def _selection(self, collection: Collection, features: Features, asked: ItemsRequest) -> Selection:
+        area = area_of(collection)
         if not asked.query.conditions and not asked.query.sortby:  # quicker found than looked up
             return matching(features, asked.query, area)
         key = (collection.id, collection.version, asked.selection)

@@ -10,13 +10,13 @@ from functools import partial
 
 from gisservice.catalog import Collection, Features
 from gisservice.errors import ItemNotFound, NotFound
-from gisservice.model import BBox, Page
+from gisservice.model import Page
 from gisservice.query import page_of
 from gisservice.query.formats import Format
 from gisservice.query.geojson import Alarm, Bounds
 from gisservice.query.paging import read_token
 from gisservice.query.systems import way_to
-from gisservice.web.asking import FinishedPage
+from gisservice.web.asking import FinishedPage, area_of
 from gisservice.web.exchange import Answer, Headers, Offer, Request
 from gisservice.web.itemformats import ITEM_FORMATS, PAGE_FORMATS, Leaf, negotiate, write_item, write_page
 from gisservice.web.itemparams import ItemsRequest
@@ -135,11 +135,6 @@ def _name(collection: Collection) -> tuple[str, str]:
     return collection.id, collection.version
 
 
-def _area(collection: Collection) -> BBox | None:
-    extent = collection.manifest.extent
-    return None if extent is None else extent.bbox
-
-
 def _with_items(collection: Collection) -> Collection:
     if collection.features is None:
         raise NotFound(f"Collection {collection.id!r} has no items: it is a raster.")
@@ -152,7 +147,7 @@ def _features(collection: Collection) -> Features:
 
 
 def _leaf(service: Service, collection: Collection) -> Leaf:
-    return Leaf(collection.id, _features(collection), _area(collection), service.asking.terms(collection))
+    return Leaf(collection.id, _features(collection), area_of(collection), service.asking.terms(collection))
 
 
 def _once(action: Callable[[], None]) -> Callable[[], None]:
@@ -181,7 +176,7 @@ def _header(links: list[Link], chosen: Format) -> str:
 def _crs_headers(collection: Collection, asked: ItemsRequest) -> Headers:
     """Return the system of the positions (OGC API Features 2, 7.6), and how they came there, and how exactly."""
     named = (("Content-Crs", f"<{asked.system.uri}>"),)
-    operation = way_to(asked.system.code, _area(collection)).record
+    operation = way_to(asked.system.code, area_of(collection)).record
     if not operation.definition:
         return named
     accuracy = "unknown" if operation.accuracy_m is None else f"{operation.accuracy_m:g}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from feature_city import FeatureCity, build_feature_city
 from flask.testing import FlaskClient
 from web_city import City, build_city
 from werkzeug.test import Client
@@ -40,3 +41,9 @@ def client(request: pytest.FixtureRequest, city: City) -> Client:
 def flask_client(city: City) -> Iterator[FlaskClient]:
     with create_app(city.settings).test_client() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def feature_city(tmp_path_factory: pytest.TempPathFactory) -> FeatureCity:
+    """A city whose layers have what the standards talk about; no test changes it."""
+    return build_feature_city(tmp_path_factory.mktemp("features"))
