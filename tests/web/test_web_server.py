@@ -24,7 +24,7 @@ from werkzeug.test import Client
 
 from gisservice.errors import SettingsError
 from gisservice.settings import Settings
-from gisservice.web import serve, wsgi_app
+from gisservice.web import serve, service, wsgi_app
 
 SERVE = "from gisservice.settings import Settings; from gisservice.web import serve; serve(Settings.load())"
 OTHER = """
@@ -292,3 +292,7 @@ def test_importing_the_wsgi_module_reads_nothing() -> None:
     assert subprocess.run([sys.executable, "-c", script], env=environ, check=False).returncode == 0
     with pytest.raises(SettingsError):
         Settings.load(environ)
+
+
+def test_a_thread_is_always_left_for_what_is_cheap() -> None:
+    assert service.DRAWINGS_MAX + service.LARGE_PAGES_MAX + service.DOWNLOADS_MAX < service.THREADS
