@@ -24,7 +24,7 @@ _WORDS_OF_LOOSE = {"small": ("adds its area to a square that stands for several"
 
 @dataclass(frozen=True, slots=True)
 class ZoomRow:
-    """One zoom as the page shows it; areas are ground, None where they were not measured."""
+    """One zoom as the page shows it."""
 
     zoom: int
     tiles: int
@@ -35,9 +35,7 @@ class ZoomRow:
     reduced: int
     together: tuple[str, ...]
     left_out: tuple[str, ...]
-    invalid: int
-    overlap_m2: float | None
-    gap_m2: float | None
+    faults: tuple[str, ...]
 
 
 def zoom_rows(report: Mapping[str, Any], layer: Layer, kind: GeometryKind) -> tuple[ZoomRow, ...]:
@@ -49,7 +47,6 @@ def zoom_rows(report: Mapping[str, Any], layer: Layer, kind: GeometryKind) -> tu
 
 
 def _row(z: int, zoom: Mapping[str, Any], words: Mapping[str, tuple[str, str]]) -> ZoomRow:
-    conflicts = zoom.get("conflicts", {})
     return ZoomRow(
         z,
         zoom["tiles"],
@@ -60,10 +57,17 @@ def _row(z: int, zoom: Mapping[str, Any], words: Mapping[str, tuple[str, str]]) 
         zoom["reduced"],
         _phrases(zoom["merged"], words),
         _phrases(zoom["dropped"], words),
-        zoom["invalid"]["after"],
-        conflicts.get("overlap_m2"),
-        conflicts.get("gap_m2"),
+        _faults(zoom),
     )
+
+
+def _faults(zoom: Mapping[str, Any]) -> tuple[str, ...]:
+    invalid = zoom["invalid"]["after"]
+    phrases = [f"{number(invalid)} invalid polygon{'s' * (invalid != 1)}"]
+    if "conflicts" in zoom:
+        overlap, gap = zoom["conflicts"]["overlap_m2"], zoom["conflicts"]["gap_m2"]
+        phrases += [f"{number(overlap)} m² of overlaps", f"{number(gap)} m² of gaps"]
+    return tuple(phrases)
 
 
 def _phrases(counts: Mapping[str, int], words: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:

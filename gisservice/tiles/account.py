@@ -221,8 +221,8 @@ class Report:
         """Return the numbers of all tiles of a zoom. Raises :class:`TileOutsideMatrix` for another zoom."""
         zooms = self._content["zooms"]
         if str(z) not in zooms:
-            first, *_, last = [*zooms, *zooms]
-            raise TileOutsideMatrix(f"There is no report of zoom {z}; tiles are built for zooms {first} to {last}.")
+            built = ", ".join(zooms)
+            raise TileOutsideMatrix(f"There is no report of zoom {z}; there are tiles of these: {built}.")
         if z not in self._tallies:
             self._tallies[z] = Tally.from_json(zooms[str(z)]["by_tile"])
         return self._tallies[z]

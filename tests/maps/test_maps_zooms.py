@@ -32,12 +32,18 @@ def test_a_zoom_is_told_in_words() -> None:
         "20 are too small to be seen",
         "4 would make a tile too large",
     )
-    assert (small.invalid, small.overlap_m2, small.gap_m2) == (0, 0.0, 12.5)
+    assert small.faults == ("0 invalid polygons", "0 m² of overlaps", "12.5 m² of gaps")
     assert (deep.zoom, deep.together, deep.left_out) == (16, (), ())
 
 
 def test_words_fit_the_kind_of_layer() -> None:
     assert rows(GeometryKind.POINT, False)[0].left_out[1] == "20 are too close to one that is drawn"
+    report = copy.deepcopy(REPORT)
+    report["zooms"]["16"] |= {"invalid": {"before": 1, "after": 1}}
+    del report["zooms"]["16"]["conflicts"]
+    assert zoom_rows(report, Layer("a", "A", GeometryKind.POLYGON), GeometryKind.POLYGON)[1].faults == (
+        "1 invalid polygon",
+    )
     assert rows(coverage=False)[0].together[1] == "451 add their area to squares that stand for several"
 
 
@@ -74,7 +80,7 @@ def test_the_page_has_a_table_with_headings_for_rows_and_columns() -> None:
     assert {"aria-labelledby": "zooms-title"} in parsed.all("section")
     text = " ".join(" ".join(parsed.visible).split())
     assert "What the map shows at each zoom" in text
-    assert "a tile holds at most 500.0 kB" in text
+    assert "a tile holds at most 500 kB" in text
     assert "Records whose zoning is <b> are drawn at every zoom." in text
     for words in ("27,937", "24,121 of them without all their fields", "12.5 m²", "0 m²", "778.9 kB", "1 larger than"):
         assert words in text
@@ -86,6 +92,7 @@ def test_a_layer_without_tiles_has_no_such_table() -> None:
     assert {"aria-labelledby": "zooms-title"} not in page(report=None).all("section")
 
 
-def test_areas_are_told_only_of_coverages() -> None:
+def test_what_is_said_of_coverages_is_said_of_them_alone() -> None:
     parsed = Parsed(render_layer(make_layer_page(make_site())))
-    assert "m²" not in " ".join(parsed.visible)
+    assert "Neighbors share their borders" not in " ".join(parsed.visible)
+    assert "Neighbors share their borders" in " ".join(page().visible)
