@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -142,6 +143,15 @@ class FeatureCity:
     catalog: Catalog
     frames: dict[str, geopandas.GeoDataFrame]
     client: Client
+
+    def close(self) -> None:
+        """Let go of every version that the catalog or the service holds open."""
+        service = self.client.application._service
+        for catalog in (self.catalog, service.catalog):
+            catalog._current.clear()
+            catalog._shelves.clear()
+        service.pinned._open.clear()
+        gc.collect()
 
     def get(self, url: str, **options: Any) -> Any:
         """Ask for a path or an absolute address of the service."""
