@@ -104,6 +104,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/maps/<map_id>", pages.city_map),
     Route("/layers/<collection_id>", pages.layer),
     Route("/api", api.landing, Operation(CAPABILITIES, "Landing page", JSON, "Landing", ("f",), EVERY, _LISTED)),
+    Route("/api/", api.landing),  # what clients make of the address by which they were told of the API
     Route(
         "/api/conformance",
         api.conformance,
