@@ -14,6 +14,7 @@ from gisservice.web import create_app, wsgi_app
 EXAMPLES = {
     "collection_id": "lots",
     "collection_ids": "lots",
+    "extension": "geojson",
     "item_id": "003.01-3",
     "map_id": "city",
     "z": "14",
