@@ -113,7 +113,7 @@ class Checker:
             "like": self._like,
             "between": self._between,
             "in": self._in,
-            "isNull": self._is_null,
+            "isnull": self._is_null,
             **dict.fromkeys(COMPARISONS, self._compare),
             **dict.fromkeys(SPATIAL, self._relation),
             **dict.fromkeys(OF_SPANS + OF_INTERVALS, self._temporal),
@@ -152,7 +152,7 @@ class Checker:
         op, arguments = tree["op"], tree.get("args")
         if not isinstance(op, str) or set(tree) != {"op", "args"} or not isinstance(arguments, list):
             raise Refusal("an object with the members 'op' (a text) and 'args' (a list) and no others")
-        return op, arguments
+        return op.lower(), arguments  # JSON spells t_startedBy, text any way it likes
 
     def _unknown_function(self, name: str) -> Refusal:
         known = [*self._predicates, *FOLDS]
@@ -224,7 +224,7 @@ class Checker:
             return IsNull(self._region(tree, depth))
         if isinstance(tree, dict) and "interval" in tree:
             return IsNull(self._interval(tree, depth))
-        if isinstance(tree, bool) or (isinstance(tree, dict) and tree.get("op") in self._predicates):
+        if isinstance(tree, bool) or (isinstance(tree, dict) and str(tree.get("op")).lower() in self._predicates):
             return IsNull(self.predicate(tree, depth))
         return IsNull(self._scalar(tree, depth))
 
@@ -313,6 +313,8 @@ class Checker:
                 return ItemGeometry()
             kind = self._kind(name)
             raise Refusal(f"a geometry: {name!r} holds {kind}; the geometry of an item is called {GEOMETRY!r}")
+        if isinstance(tree, dict) and "op" in tree:
+            raise self._unknown_function(self._call(tree)[0])
         if not self._is_geometry(tree):
             raise Refusal(f"{GEOMETRY!r} or a geometry such as POINT(-77.05 38.8) or BBOX(...), not {_described(tree)}")
         return self._shapes.read(tree)
@@ -382,6 +384,8 @@ def _check_alike(scalars: Sequence[Scalar]) -> None:
         if one.kind is not other.kind:
             if not isinstance(one, Property) and isinstance(other, Property):
                 one, other = other, one
+            if not isinstance(one, Property):
+                raise Refusal(f"values of one type; {one} is {one.kind} and {other} is {other.kind}")
             raise Refusal(f"{one.kind} beside {one}, as in {one} = {_WRITTEN[one.kind]}; {other} is {other.kind}")
 
 

@@ -18,7 +18,9 @@ import json
 import math
 import operator
 import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from random import Random
 from typing import Any
 
 import shapely
@@ -48,6 +50,13 @@ INTERVALS = (
     "starts",
 )
 ARRAYS = ("contains", "containedby", "equals", "overlaps")
+CAMEL = {
+    "finishedby": "finishedBy",
+    "metby": "metBy",
+    "overlappedby": "overlappedBy",
+    "startedby": "startedBy",
+    "containedby": "containedBy",
+}
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -57,7 +66,7 @@ BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=U
 def as_text(node: Any) -> str:
     match node:
         case ("property", name):
-            return '"' + name.replace('"', '""') + '"'
+            return quoted(name)
         case ("text", text):
             return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
         case ("number", number):
@@ -161,9 +170,12 @@ def as_json(node: Any) -> Any:
         case ("interval", start, end):
             return {"interval": [end_as_json(start), end_as_json(end)]}
         case ("temporal", op, left, right):
-            return {"op": f"t_{op}", "args": [as_json(left), as_json(right)]}
+            return {"op": f"t_{CAMEL.get(op, op)}", "args": [as_json(left), as_json(right)]}
         case ("arrays", op, left, right):
-            return {"op": f"a_{op}", "args": [[as_json(member) for member in side] for side in (left, right)]}
+            return {
+                "op": f"a_{CAMEL.get(op, op)}",
+                "args": [[as_json(member) for member in side] for side in (left, right)],
+            }
     raise AssertionError(node)
 
 
@@ -249,7 +261,8 @@ def compared(op: str, left: Any, right: Any) -> bool | None:
 def fold(how: str, text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     if how == "accenti":
-        text = "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
+        marks = {c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) == "Mn"} - set("\u3099\u309a")
+        text = "".join(c for c in unicodedata.normalize("NFD", text) if c not in marks)
     else:
         text = text.casefold()
     return unicodedata.normalize("NFC", text)
@@ -367,7 +380,7 @@ def sets_relate(op: str, left: list[Any], right: list[Any]) -> bool | None:
 def as_sql(node: Any) -> str:
     match node:
         case ("property", name):
-            return f'"{name}"'
+            return quoted(name)
         case ("text", text):
             return "'" + text.replace("'", "''") + '\' COLLATE "C"'
         case ("number", number):
@@ -422,6 +435,10 @@ def as_sql(node: Any) -> str:
     raise AssertionError(node)
 
 
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def ends_sql(node: Any) -> tuple[str, str]:
     if node[0] != "interval":
         return as_sql(node), as_sql(node)
@@ -433,8 +450,9 @@ def ends_sql(node: Any) -> tuple[str, str]:
 
 
 def span_sql(op: str, first: str, last: str, start: str, end: str) -> str:
+    """Without an end there is no answer, even where the others would do: so says the standard, and not SQL."""
     first, last, start, end = (f"({part})::timestamptz" for part in (first, last, start, end))
-    return {
+    relation = {
         "after": f"({first} > {end})",
         "before": f"({last} < {start})",
         "disjoint": f"({first} > {end} OR {last} < {start})",
@@ -451,6 +469,8 @@ def span_sql(op: str, first: str, last: str, start: str, end: str) -> str:
         "overlaps": f"({first} < {start} AND {last} > {start} AND {last} < {end})",
         "overlappedby": f"({first} > {start} AND {first} < {end} AND {last} > {end})",
     }[op]
+    gaps = " OR ".join(f"{part} IS NULL" for part in (first, last, start, end))
+    return f"(CASE WHEN {gaps} THEN NULL ELSE {relation} END)"
 
 
 def array_sql(op: str, left: list[Any], right: list[Any]) -> str:
@@ -467,104 +487,116 @@ def array_sql(op: str, left: list[Any], right: list[Any]) -> str:
     return within(right, left) if op == "contains" else within(left, right)
 
 
-# Random filters over a table: for each kind, its columns and the literals worth comparing with
+# Random filters over a table
 
 
-def predicates(
-    columns: dict[str, list[str]],
-    literals: dict[str, list[Any]],
-    shapes: list[Any],
-    patterns: list[str],
-    *,
-    arithmetic: tuple[str, ...] = ("+", "-", "*", "/", "^", "%", "div"),
-    whole: list[str] | None = None,
-    leaves: int = 6,
-) -> st.SearchStrategy[Any]:
-    """Predicates of all sorts. ``columns`` and ``literals`` are lists by kind: text, number, boolean, date, time.
+@dataclass(frozen=True)
+class Filters:
+    """Filters of all sorts over one table. ``columns`` and ``literals`` are lists by kind: text, number, boolean,
+    date, time.
 
     ``whole`` are the columns that ``%`` and ``div`` may stand beside; None: all of the kind number.
     """
 
-    def values(kind: str) -> st.SearchStrategy[Any]:
-        named = st.sampled_from(columns[kind]).map(lambda name: ("property", name))
-        given = st.sampled_from(literals[kind]).map(lambda value: (kind, value))
-        plain = st.one_of(named, named, given)
-        if kind == "text":
-            return st.one_of(plain, st.tuples(st.sampled_from(["casei", "accenti"]), plain))
-        return plain
+    columns: dict[str, list[str]]
+    literals: dict[str, list[Any]]
+    shapes: list[Any]
+    patterns: list[str]
+    arithmetic: tuple[str, ...] = ("+", "-", "*", "/", "^", "%", "div")
+    whole: list[str] | None = None
 
-    numbers = values("number")
-    divided = numbers
-    if whole is not None:
-        divided = st.one_of(
-            st.sampled_from(whole).map(lambda name: ("property", name)),
-            st.integers(-7, 7).map(lambda number: ("number", number)),
-        )
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind in ("text", "number", "boolean", "date", "time") if self.columns[kind]]
 
-    def calculation(op: str) -> st.SearchStrategy[Any]:
-        left = right = divided if op in ("%", "div") else numbers
+    def strategy(self) -> st.SearchStrategy[Any]:
+        return st.randoms(use_true_random=False).map(self.predicate)
+
+    def predicate(self, chance: Random, depth: int = 3) -> Any:
+        if depth and chance.random() < 0.5:
+            return self.joined(chance, depth - 1)
+        made = [self.comparison, self.listing, self.like, self.spatial, self.null]
+        made += [self.arrays] * (depth == 3) + [self.between] * bool(self.columns["number"])
+        made += [self.temporal, self.temporal] * bool(self.columns["date"] or self.columns["time"])
+        return ("always", chance.random() < 0.5) if chance.random() < 0.02 else chance.choice(made)(chance)
+
+    def joined(self, chance: Random, depth: int) -> Any:
+        word = chance.choice(["and", "or", "and", "or", "not", "null"])
+        if word in ("and", "or"):
+            return (word, [self.predicate(chance, depth) for _ in range(chance.randint(2, 3))])
+        return (word, self.predicate(chance, depth))
+
+    def column(self, chance: Random, kind: str) -> Any:
+        return ("property", chance.choice(self.columns[kind]))
+
+    def literal(self, chance: Random, kind: str) -> Any:
+        return (kind, chance.choice(self.literals[kind]))
+
+    def value(self, chance: Random, kind: str, named: float = 0.4) -> Any:
+        """A column with the chance ``named``, or a literal, or something made of those."""
+        if chance.random() < 0.15 and kind == "text":
+            return (chance.choice(["casei", "accenti"]), self.value(chance, kind, named))
+        if chance.random() < 0.3 and kind == "number":
+            return self.calculation(chance)
+        return self.column(chance, kind) if chance.random() < named else self.literal(chance, kind)
+
+    def calculation(self, chance: Random) -> Any:
+        op = chance.choice(self.arithmetic)
+        if op in ("%", "div") and self.whole is not None:
+            operands = [("property", chance.choice(self.whole)), ("number", chance.randint(-7, 7))]
+            return ("arithmetic", op, *(operands if chance.random() < 0.8 else operands[::-1]))
+        left, right = self.column(chance, "number"), self.literal(chance, "number")
         if op == "^":
-            right = st.sampled_from([0, 1, 2, 3]).map(lambda number: ("number", number))
-        return st.tuples(st.just("arithmetic"), st.just(op), left, right)
+            return ("arithmetic", op, left, ("number", chance.randint(0, 3)))
+        return ("arithmetic", op, *((left, right) if chance.random() < 0.7 else (right, left)))
 
-    numeric = st.one_of(numbers, numbers, st.sampled_from(arithmetic).flatmap(calculation))
-    kinds = [kind for kind in ("text", "number", "boolean", "date", "time") if columns[kind]]
-    scalars = {kind: numeric if kind == "number" else values(kind) for kind in kinds}
+    def comparison(self, chance: Random) -> Any:
+        kind = chance.choice(self.kinds)
+        op = chance.choice(["=", "<>"] if kind == "boolean" else list(COMPARISONS))
+        sides = [self.value(chance, kind, 0.95), self.value(chance, kind, 0.2)]
+        return ("compare", op, *(sides if chance.random() < 0.8 else sides[::-1]))
 
-    def comparison(kind: str) -> st.SearchStrategy[Any]:
-        ops = ["=", "<>"] if kind == "boolean" else list(COMPARISONS)
-        return st.tuples(st.just("compare"), st.sampled_from(ops), scalars[kind], scalars[kind])
+    def listing(self, chance: Random) -> Any:
+        kind = chance.choice(self.kinds)
+        members = [self.value(chance, kind, 0.1) for _ in range(chance.randint(1, 5))]
+        return ("in", self.value(chance, kind, 0.95), members)
 
-    def listing(kind: str) -> st.SearchStrategy[Any]:
-        return st.tuples(st.just("in"), scalars[kind], st.lists(scalars[kind], min_size=1, max_size=4))
+    def like(self, chance: Random) -> Any:
+        folds = chance.choice([(), (), ("casei",), ("accenti",), ("casei", "accenti")])
+        return ("like", self.value(chance, "text", 0.95), folds, chance.choice(self.patterns))
 
-    def arrays(kind: str) -> st.SearchStrategy[Any]:
-        side = st.lists(scalars[kind], min_size=1, max_size=3)
-        return st.tuples(st.just("arrays"), st.sampled_from(ARRAYS), side, side)
+    def between(self, chance: Random) -> Any:
+        ends = [self.value(chance, "number", 0.1), self.value(chance, "number", 0.1)]
+        if all(kind == "number" for kind, *_ in ends):
+            ends.sort(key=lambda end: end[1])
+        return ("between", self.value(chance, "number", 0.95), *ends)
 
-    folds = st.sampled_from([(), (), ("casei",), ("accenti",), ("casei", "accenti")])
-    regions = st.sampled_from(shapes)
-    sided = st.tuples(regions, st.booleans()).map(
-        lambda pair: (("geometry",), pair[0]) if pair[1] else (pair[0], ("geometry",))
-    )
-    simple = [
-        st.sampled_from(kinds).flatmap(comparison),
-        st.sampled_from(kinds).flatmap(listing),
-        st.sampled_from(kinds).flatmap(arrays),
-        st.tuples(st.just("between"), numeric, numeric, numeric),
-        st.tuples(st.just("null"), st.one_of(*scalars.values())),
-        st.tuples(st.just("like"), scalars["text"], folds, st.sampled_from(patterns)),
-        st.tuples(st.sampled_from(SPATIAL), sided).map(lambda pair: ("spatial", pair[0], *pair[1])),
-        st.booleans().map(lambda truth: ("always", truth)),
-    ]
-    simple += [_temporal(kind, columns[kind], literals[kind]) for kind in ("date", "time") if columns[kind]]
+    def null(self, chance: Random) -> Any:
+        return ("null", self.value(chance, chance.choice(self.kinds), 0.9))
 
-    def joined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-        several = st.lists(inner, min_size=2, max_size=3)
-        return st.one_of(
-            st.tuples(st.sampled_from(["and", "or"]), several),
-            st.tuples(st.just("not"), inner),
-            st.tuples(st.just("null"), inner),
-        )
+    def spatial(self, chance: Random) -> Any:
+        sides = [("geometry",), chance.choice(self.shapes)]
+        return ("spatial", chance.choice(SPATIAL), *(sides if chance.random() < 0.8 else sides[::-1]))
 
-    return st.recursive(st.one_of(*simple), joined, max_leaves=leaves)
+    def arrays(self, chance: Random) -> Any:
+        kind = chance.choice(self.kinds)
+        sides = [[self.value(chance, kind) for _ in range(chance.randint(1, 3))] for _ in range(2)]
+        return ("arrays", chance.choice(ARRAYS), *sides)
 
+    def temporal(self, chance: Random) -> Any:
+        kind = chance.choice([kind for kind in ("date", "time") if self.columns[kind]])
+        left, right = self.interval(chance, kind, 0.8), self.interval(chance, kind, 0.2)
+        if chance.random() < 0.1:
+            return ("null", left)
+        if chance.random() < 0.5:
+            return ("temporal", chance.choice(INTERVALS), left, right)
+        instants = [self.value(chance, kind, 0.8), self.value(chance, kind, 0.2)]
+        sides = [chance.choice([left, instants[0]]), chance.choice([right, instants[1]])]
+        return ("temporal", chance.choice(INSTANTS), *sides)
 
-def _temporal(kind: str, names: list[str], moments: list[Any]) -> st.SearchStrategy[Any]:
-    named = st.sampled_from(names).map(lambda name: ("property", name))
-    given = st.sampled_from(moments).map(lambda value: (kind, value))
-    ends = st.one_of(named, given, st.none())
-    intervals = st.tuples(st.just("interval"), ends, ends).filter(_forward)
-    instants = st.one_of(named, given)
-    spans = st.one_of(instants, intervals)
-    return st.one_of(
-        st.tuples(st.just("temporal"), st.sampled_from(INSTANTS), spans, spans),
-        st.tuples(st.just("temporal"), st.sampled_from(INTERVALS), intervals, intervals),
-        st.tuples(st.just("null"), intervals),
-    )
-
-
-def _forward(interval: Any) -> bool:
-    """An interval of literals runs forward; any other is refused."""
-    given = [end[1] for end in interval[1:] if end is not None and end[0] != "property"]
-    return len(given) < 2 or given[0] <= given[1]
+    def interval(self, chance: Random, kind: str, named: float) -> Any:
+        ends = [None if chance.random() < 0.15 else self.value(chance, kind, named) for _ in range(2)]
+        given = sorted(end[1] for end in ends if end is not None and end[0] == kind)
+        if len(given) == 2:  # an interval of literals that runs backwards is refused
+            ends = [(kind, value) for value in given]
+        return ("interval", *ends)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ TEXTS = [
 ]  # fmt: skip
 WHOLE = [-(2**53) - 1, -2, -1, 0, 1, 2, 3, 7, 2**53, 2**53 + 1, 2**53 + 2, 2**62, 2**63 - 1, -(2**63)]
 REAL = [-1.5, -0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 2.5, 1e16, 1e300, -1e300, 9007199254740993.0]
-DAYS = [date(1, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(2024, 2, 29), date(2024, 3, 1), date(9999, 12, 31)]
+DAYS = [date(2, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(2024, 2, 29), date(2024, 3, 1), date(9999, 12, 31)]
 TIMES = [
     datetime(1969, 7, 20, 20, 17, 40, tzinfo=UTC),
     datetime(2024, 3, 1, tzinfo=UTC),
@@ -74,18 +74,19 @@ SHAPES = [
 ]
 
 
-@dataclass(frozen=True)
 class Table:
     """The published records, and the same as dictionaries in the same order."""
 
-    features: Features
-    rows: list[dict[str, Any]]
+    def __init__(self, features: Features, rows: list[dict[str, Any]]) -> None:
+        self.features, self.rows = features, rows
 
 
-def build(folder: Path, kind: GeometryKind = GeometryKind.POLYGON, count: int = 150) -> Table:
+def build(
+    folder: Path, kind: GeometryKind = GeometryKind.POLYGON, count: int = 150, texts: Sequence[str] = TEXTS
+) -> Table:
     """Publish a table of random rows; the same rows every time."""
     chance = random.Random(5)
-    rows = [_row(number, kind, chance) for number in range(count)]
+    rows = [_row(number, kind, chance, texts) for number in range(count)]
     frame = geopandas.GeoDataFrame(_frame(rows), geometry=[row["geometry"] for row in rows], crs="OGC:CRS84")
     ids = [str(row["id"]) for row in rows]
     shapes = np.array([row["geometry"] for row in rows], dtype=object)
@@ -94,14 +95,14 @@ def build(folder: Path, kind: GeometryKind = GeometryKind.POLYGON, count: int = 
     return Table(features, [rows[int(features.item_id(row))] for row in range(count)])
 
 
-def _row(number: int, kind: GeometryKind, chance: random.Random) -> dict[str, Any]:
-    def some(values: list[Any], missing: float = 0.2) -> Any:
+def _row(number: int, kind: GeometryKind, chance: random.Random, texts: Sequence[str]) -> dict[str, Any]:
+    def some(values: Sequence[Any], missing: float = 0.2) -> Any:
         return None if chance.random() < missing else chance.choice(values)
 
     return {
         "id": number,
-        "name": some(TEXTS, 0.1),
-        "other": some(TEXTS),
+        "name": some(texts, 0.1),
+        "other": some(texts),
         "count": some([-2, -1, 0, 1, 2, 3, 7]),
         "big": chance.choice(WHOLE),
         "size": some([*REAL, float("nan")]),
@@ -110,7 +111,7 @@ def _row(number: int, kind: GeometryKind, chance: random.Random) -> dict[str, An
         "begun": some(TIMES),
         "ended": some(TIMES),
         "empty": None,
-        'a "b]; --': some(TEXTS),
+        'a "b]; --': some(texts),
         "geometry": _shape(kind, chance),
     }
 

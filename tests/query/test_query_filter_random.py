@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from filter_cases import as_json_text, as_text, evaluate, predicates
+from filter_cases import Filters, as_json_text, as_text, evaluate
 from filter_table import BY_KIND, COLUMNS, DAYS, PATTERNS, REAL, SHAPES, TEXTS, TIMES, WHOLE, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from gisservice.model import GeometryKind
 from gisservice.query.filter import parse_filter
 
 LITERALS = {"text": TEXTS, "number": [*WHOLE, *REAL], "boolean": [True, False], "date": DAYS, "time": TIMES}
-FILTERS = predicates(BY_KIND, LITERALS, SHAPES, PATTERNS)
+FILTERS = Filters(BY_KIND, LITERALS, SHAPES, PATTERNS).strategy()
 
 
 @pytest.fixture(scope="module", params=[GeometryKind.POLYGON, GeometryKind.LINE, GeometryKind.POINT])
