@@ -55,16 +55,12 @@ def file(
 def listing(service: Service, request: Request, *, collection_id: str, version: str | None = None) -> Answer:
     """Answer the list of a layer's files, with their sizes and digests and with what each of them loses.
 
-    A file that is not made yet has no size; the missing ones of the current version are begun.
+    A file that was not made yet has no size and no digest.
     """
     params.read(request.query, ())
-    current = version is None
     collection = _opened(service, collection_id, version)
     _features(collection)
     files = known_files(collection)
-    missing = [wanted for wanted, found in files.items() if found is None]
-    if current and missing:
-        service.workshop.prepare(collection, missing)
     states = [f"{wanted.extension} {wanted.system} {found}" for wanted, found in files.items()]
 
     def make() -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from subprocess import DEVNULL, Popen, TimeoutExpired
 from threading import Lock
@@ -42,15 +41,11 @@ class Workshop:
         found = derived.find(name)
         return found or self._waited_for(collection, wanted, derived, name)
 
-    def prepare(self, collection: Collection, wanted: Iterable[Wanted]) -> None:
-        """Begin to make files, and do not wait; nothing happens while others are being made."""
-        self._start(collection, wanted)
-
     def _waited_for(self, collection: Collection, wanted: Wanted, derived: Derived, name: str) -> DerivedFile:
         until = time.monotonic() + WAIT_SECONDS
         with self._gate.passed():
             while (found := derived.find(name)) is None:
-                process, mine = self._start(collection, (wanted,))
+                process, mine = self._start(collection, wanted)
                 try:
                     failed = process.wait(max(0.0, until - time.monotonic()))
                 except TimeoutExpired:
@@ -59,12 +54,12 @@ class Workshop:
                     raise CatalogError(f"{name} of {collection.id} {collection.version} could not be made.")
         return found
 
-    def _start(self, collection: Collection, wanted: Iterable[Wanted]) -> tuple[Popen[bytes], bool]:
+    def _start(self, collection: Collection, wanted: Wanted) -> tuple[Popen[bytes], bool]:
         """Return the process under way, or a new one, and whether it is new."""
         with self._lock:
             if self._process is not None and self._process.poll() is None:
                 return self._process, False
-            files = [part for entry in wanted for part in (entry.extension, entry.system)]
             command = [sys.executable, "-m", "gisservice.ingest.downloads", str(self._home), collection.id]
-            self._process = Popen([*command, collection.version, *files], stdin=DEVNULL, stdout=DEVNULL)
+            command += [collection.version, wanted.extension, wanted.system]
+            self._process = Popen(command, stdin=DEVNULL, stdout=DEVNULL)
             return self._process, True

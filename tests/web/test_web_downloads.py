@@ -272,15 +272,17 @@ def test_a_file_is_made_while_its_first_reader_waits_and_for_all_once(unmade, mo
     assert answers[0].data == answers[1].data and digest_of(answers[0]) == hashlib.sha256(answers[0].data).hexdigest()
 
 
-@pytest.mark.slow
-def test_the_list_begins_what_is_missing(unmade):
-    first = json.loads(unmade.client.get("/download/lots").data)["files"]
-    known = [entry["name"] for entry in first if entry["size"] or entry["sha256"]]
-    assert known == ["lots_epsg2283.parquet"], "the archive is there with the version"
-    process = unmade.client.application.extensions["gisservice"].workshop._process
-    assert process.wait(timeout=120) == 0
-    listed = unmade.client.get("/download/lots")
-    assert all(entry["size"] and entry["sha256"] for entry in json.loads(listed.data)["files"])
+def test_the_list_says_what_is_there_and_a_file_that_was_asked_for_joins_it(unmade):
+    def known() -> list[str]:
+        listed = json.loads(unmade.client.get("/download/lots").data)["files"]
+        assert all((entry["size"] is None) == (entry["sha256"] is None) for entry in listed)
+        return [entry["name"] for entry in listed if entry["sha256"]]
+
+    assert known() == ["lots_epsg2283.parquet"], "the archive is there with the version"
+    etag = unmade.client.get("/download/lots").headers["ETag"]
+    make(unmade.city.catalog.collection("lots"), [Wanted("fgb", FEET)])
+    assert known() == ["lots_epsg2283.fgb", "lots_epsg2283.parquet"]
+    assert unmade.client.get("/download/lots").headers["ETag"] != etag
 
 
 class Stuck:
@@ -334,6 +336,7 @@ def test_not_ready_is_raised_also_while_another_file_is_being_made(unmade, monke
     monkeypatch.setattr(making, "Popen", Stuck)
     workshop = Workshop(unmade.city.settings.home)
     collection = unmade.city.catalog.collection("lots")
-    workshop.prepare(collection, [Wanted("fgb", LONLAT)])
+    with pytest.raises(NotReady, match=r"lots\.fgb is being made"):
+        workshop.file(collection, Wanted("fgb", LONLAT))
     with pytest.raises(NotReady, match=r"lots\.csv is being made"):
         workshop.file(collection, Wanted("csv", LONLAT))

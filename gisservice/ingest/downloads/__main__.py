@@ -1,6 +1,6 @@
-"""The process that makes files of a version while the server goes on serving.
+"""The process that makes a file of a version while the server goes on serving.
 
-``python -m gisservice.ingest.downloads HOME COLLECTION VERSION [EXTENSION SYSTEM]…``
+``python -m gisservice.ingest.downloads HOME COLLECTION VERSION EXTENSION SYSTEM``
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _YIELDING = 5
 
 
 def main(arguments: list[str]) -> None:
-    """Make the files that the arguments name."""
-    home, collection_id, version, *files = arguments
+    """Make the file that the arguments name."""
+    home, collection_id, version, extension, system = arguments
     os.nice(_YIELDING)
     make(
         Catalog(Path(home)).version(collection_id, version),
-        [Wanted(*pair) for pair in zip(files[::2], files[1::2], strict=True)],
+        [Wanted(extension, system)],
     )
 
 
