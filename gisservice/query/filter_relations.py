@@ -113,8 +113,8 @@ def _possible(op: str, boxes: Boxes, bounds: BBox) -> Bools:
     if op not in ("s_within", "s_contains", "s_equals"):
         return np.ones(len(boxes), dtype=np.bool_)
     low, high = np.array(bounds[:2]), np.array(bounds[2:])
-    within = (boxes[:, :2] >= low).all(axis=1) & (boxes[:, 2:] <= high).all(axis=1)
-    around = (boxes[:, :2] <= low).all(axis=1) & (boxes[:, 2:] >= high).all(axis=1)
+    within: Bools = np.all(boxes[:, :2] >= low, axis=1) & np.all(boxes[:, 2:] <= high, axis=1)
+    around: Bools = np.all(boxes[:, :2] <= low, axis=1) & np.all(boxes[:, 2:] >= high, axis=1)
     if op == "s_within":
         return within
     return around if op == "s_contains" else within & around

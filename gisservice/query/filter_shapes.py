@@ -139,29 +139,40 @@ class ShapeReader:
         """Return a geometry in CRS84; the very same object where nothing moves it."""
         operation = self._operation(stated)
         moved = stated if operation is None else shapely.transform(_cut(stated, operation.apply), operation.apply)
-        positions = shapely.get_coordinates(moved)
-        inside = np.isfinite(positions).all() and (np.abs(positions) <= (180.0, 90.0)).all()
-        if not inside:
-            far = shapely.get_coordinates(stated)[0].tolist()
-            name = crs.code(self.system) or self.system.name
-            raise Refusal(
-                f"positions inside the extent of {name}, the system the filter's coordinates are read in (its first "
-                f"position is {far[0]:g}, {far[1]:g}); filter-crs names another system"
-            )
+        if not _on_earth(shapely.get_coordinates(moved)):
+            raise self._outside(stated)
         return moved
 
     def _operation(self, stated: shapely.Geometry) -> crs.Reprojection | None:
+        """Return the operation to CRS84 that is made for where the geometry lies; None where nothing moves it."""
         if self.system == CRS84:
             return None
         bounds: BBox = tuple(shapely.bounds(stated).tolist())
         try:
-            area: BBox | None = crs.transform_bbox(bounds, self.system, CRS84)
-        except ReprojectionError:
-            area = None
-        if area is None or not (-180 <= area[0] <= area[2] <= 180 and -90 <= area[1] <= area[3] <= 90):
-            area = None
-        operation = crs.reprojection(self.system, CRS84, area)
+            area = crs.transform_bbox(bounds, self.system, CRS84)
+        except ReprojectionError as exc:
+            raise self._outside(stated) from exc
+        if not _on_earth(np.array([area[:2], area[2:]])):
+            raise self._outside(stated)
+        try:
+            operation = crs.reprojection(self.system, CRS84, area if area[0] <= area[2] else None)
+        except ReprojectionError as exc:
+            use = self.system.area_of_use
+            crs.reprojection(self.system, CRS84, use.bounds if use else None)  # fails where there is no way at all
+            raise self._outside(stated) from exc
         return None if operation.is_identity else operation
+
+    def _outside(self, stated: shapely.Geometry) -> Refusal:
+        first = shapely.get_coordinates(stated)[0].tolist()
+        name = crs.code(self.system) or self.system.name
+        return Refusal(
+            f"positions inside the extent of {name}, the system the filter's coordinates are read in (its first "
+            f"position is {first[0]:g}, {first[1]:g}); filter-crs names another system"
+        )
+
+
+def _on_earth(lonlat: _Positions) -> bool:
+    return bool((np.abs(lonlat) <= (180.0, 90.0)).all())  # neither for infinity nor for NaN
 
 
 def _cut(stated: shapely.Geometry, move: Callable[[_Positions], _Positions]) -> shapely.Geometry:

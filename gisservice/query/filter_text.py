@@ -114,7 +114,7 @@ class _Reader:
 
     def refusal(self, at: int, expected: str) -> Refusal:
         near = self.text[at : at + 20]
-        where = f"at character {at + 1} ({near!r})" if near else "at its end"
+        where = f"at character {at + 1} ({near!r})" if near.strip() else "at its end"
         return Refusal(f"{expected} {where}")
 
     def expression(self) -> Any:
@@ -281,7 +281,7 @@ class _Piece:
         match = _POSITION.search(message)
         column = int(match[1]) - 1 if match else 0
         for part, origin in zip(self.parts, self.origins, strict=True):
-            if column < len(part) + 1:
+            if column < len(part):  # below zero: at the blank before
                 return origin
             column -= len(part) + 1
         return min(self.end, otherwise)
@@ -311,7 +311,7 @@ def _filled(found: Any, values: list[Any]) -> Any:
     """Put the values of a piece in the places of their placeholders."""
     if isinstance(found, dict):
         if "property" in found:
-            return _ungrouped(values[int(found["property"])])
+            return _ungrouped(_held(found["property"], values))
         op, arguments = found["op"], found["args"]
         if op == "in":
             return {"op": op, "args": [_filled(arguments[0], values), _list_of_in(arguments[1], values)]}
@@ -319,8 +319,14 @@ def _filled(found: Any, values: list[Any]) -> Any:
     return found
 
 
+def _held(placeholder: str, values: list[Any]) -> Any:
+    if not placeholder.isdigit():
+        raise Refusal(f'a property in double quotes where its name is a word of the language, as in "{placeholder}"')
+    return values[int(placeholder)]
+
+
 def _list_of_in(found: Any, values: list[Any]) -> list[Any]:
-    only = values[int(found[0]["property"])] if len(found) == 1 and "property" in found[0] else None
+    only = _held(found[0]["property"], values) if isinstance(found[0], dict) and "property" in found[0] else None
     if not isinstance(only, Group):
         raise Refusal("a list in brackets after IN, as in zoning IN ('RM', 'RB')")
     return [_ungrouped(member) for member in only]

@@ -179,7 +179,7 @@ def _unaccented(text: str) -> str:
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _coded(column: pa.Array) -> tuple[npt.NDArray[np.int32], pa.Array]:
