@@ -202,9 +202,22 @@ def _clipped(shapes: Shapes) -> Shapes:
     for axis in (0, 1):
         shapes = _clip_rings(shapes, axis, _LOW, 1)
         shapes = _clip_rings(shapes, axis, _HIGH, -1)
-    shapes = tidy(shapes)
+    shapes = _begun_alike(tidy(shapes))
     bad = np.flatnonzero(invalid(shapes))
     return repair(shapes, bad) if len(bad) else shapes
+
+
+def _begun_alike(shapes: Shapes) -> Shapes:
+    """Let each ring begin at its smallest vertex, however much of it was cut away before it came here."""
+    if not len(shapes.xy):
+        return shapes
+    lengths, firsts = shapes.ring_lengths, shapes.rings[:-1]
+    key = shapes.xy[:, 0] * (4 * EXTENT) + shapes.xy[:, 1]
+    smallest = np.flatnonzero(key == np.repeat(np.minimum.reduceat(key, firsts), lengths))
+    begin = smallest[np.searchsorted(smallest, firsts)]
+    place = ranges(begin, lengths)
+    place -= np.repeat(lengths, lengths) * (place >= np.repeat(shapes.rings[1:], lengths))
+    return Shapes(shapes.kind, shapes.xy.take(place, axis=0), shapes.rings, shapes.starts, shapes.exterior)
 
 
 def _clip_rings(shapes: Shapes, axis: int, bound: int, sign: int) -> Shapes:

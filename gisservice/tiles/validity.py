@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from gisservice.tiles.shapes import Flags, Ints, Shapes, from_polygons, replace, tidy, to_polygons
+from gisservice.tiles.shapes import Flags, Ints, Shapes, from_polygons, replace, sums, tidy, to_polygons
 
 
 def invalid(shapes: Shapes) -> Flags:
@@ -35,8 +35,11 @@ def repair(shapes: Shapes, rows: Ints) -> Shapes:
     The area that is inside stays inside; spikes and slivers below a unit vanish. What cannot be rounded to a valid
     polygon in a few attempts becomes empty, never the unrounded one.
     """
-    polygons = to_polygons(shapes.take(rows))
-    fixed = shapely.make_valid(polygons, method="structure", keep_collapsed=False)
+    broken = shapes.take(rows)
+    polygons = to_polygons(broken)
+    fixed = shapely.buffer(polygons, 0.0)
+    hard = np.flatnonzero(~_kept(broken, fixed))
+    fixed[hard] = shapely.make_valid(polygons[hard], method="structure", keep_collapsed=False)
     made = ~_whole(fixed)
     fixed[made] = shapely.set_precision(fixed[made], 1.0)
     candidates = tidy(from_polygons(fixed))
@@ -44,3 +47,14 @@ def repair(shapes: Shapes, rows: Ints) -> Shapes:
     if still.any():
         candidates = candidates.keep_rings(~still[candidates.owners])
     return replace(shapes, rows, candidates)
+
+
+def _kept(broken: Shapes, fixed: npt.NDArray[Any]) -> Flags:
+    """Mark the polygons that a buffer of no width has made valid as they were.
+
+    A polygon that only runs back along itself, as those do that fall into parts at a tile's edge, keeps its area;
+    that is four times as fast as to build it anew from its borders. One that crosses itself loses some.
+    """
+    area = sums(broken.areas(), broken.starts) / 2.0
+    kept: Flags = shapely.is_valid(fixed) & (shapely.area(fixed) == area)
+    return kept
