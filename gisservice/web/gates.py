@@ -33,3 +33,25 @@ class Gate:
     def leave(self) -> None:
         """Give a place back; from any thread."""
         self._places.release()
+
+
+class Turnstile:
+    """Lets so many callers in at a time and so many more wait, each for a while; others get :class:`Overloaded`."""
+
+    def __init__(self, what: str, at_once: int, waiting: int, patience_seconds: float) -> None:
+        self._door = Gate(what, at_once + waiting)
+        self._what = what
+        self._places = Semaphore(at_once)
+        self._patience = patience_seconds
+
+    def enter(self) -> None:
+        """Take a place, or wait for one; raises :class:`Overloaded` when there is none in time."""
+        self._door.enter()
+        if not self._places.acquire(timeout=self._patience):
+            self._door.leave()
+            raise Overloaded(f"Too many {self._what} are under way at once; ask again in a moment.")
+
+    def leave(self) -> None:
+        """Give a place back; from any thread."""
+        self._places.release()
+        self._door.leave()

@@ -19,14 +19,14 @@ from gisservice.settings import Settings
 from gisservice.web.asking import Asking, FinishedPage, Pinned
 from gisservice.web.cache import ByteCache
 from gisservice.web.exchange import Request
-from gisservice.web.gates import Gate
+from gisservice.web.gates import Gate, Turnstile
 from gisservice.web.making import Workshop
 from gisservice.web.tilesets import Tilesets
 
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
 
 
-THREADS = 20
+THREADS = 26
 """Python threads of a worker. They share one interpreter lock, so more bring no speed: most of them wait, for a tile
 that is being drawn or for a slow reader of a long file, while the others answer. One is always left for what is
 cheap; each that is not needed costs stored tiles a little (a tenth more processor time a tile with 32 than with 4).
@@ -38,8 +38,8 @@ DRAWN_AT_ONCE = 2
 DRAWINGS_MAX = 15
 """Threads that may draw a tile or wait for one to be drawn."""
 
-LARGE_PAGES_MAX = 2
-"""Threads that may send a large page of items, each for as long as its reader takes."""
+LARGE_PAGES_AT_ONCE, LARGE_PAGES_WAITING = 2, 6
+"""Threads that may send a large page of items, each for as long as its reader takes, and that may wait to do so."""
 
 DOWNLOADS_MAX = 2
 """Threads that may send a long part of a file, each for as long as its reader takes."""
@@ -57,7 +57,7 @@ class Service:
         self.asking = Asking(settings)
         self.pinned = Pinned(catalog)
         self.pages: ByteCache[FinishedPage] = ByteCache(settings.items_cache_bytes)
-        self.large_pages = Gate("large pages of items", LARGE_PAGES_MAX)
+        self.large_pages = Turnstile("large pages of items", LARGE_PAGES_AT_ONCE, LARGE_PAGES_WAITING, 2.0)
         self.page_limits = tuple(
             str(limit) for limit in (settings.items_limit, settings.items_limit_max, settings.items_bytes_max)
         )

@@ -295,4 +295,5 @@ def test_importing_the_wsgi_module_reads_nothing() -> None:
 
 
 def test_a_thread_is_always_left_for_what_is_cheap() -> None:
-    assert service.DRAWINGS_MAX + service.LARGE_PAGES_MAX + service.DOWNLOADS_MAX < service.THREADS
+    waiting = service.LARGE_PAGES_AT_ONCE + service.LARGE_PAGES_WAITING
+    assert waiting + service.DRAWINGS_MAX + service.DOWNLOADS_MAX < service.THREADS
