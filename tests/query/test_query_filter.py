@@ -23,7 +23,6 @@ from gisservice.errors import GISServiceError, InvalidParameter, LimitExceeded
 from gisservice.model import Column, ColumnType, GeometryKind
 from gisservice.query import filter_limits, filter_relations, filter_values
 from gisservice.query.filter import Filter, parse_filter
-from gisservice.query.filter_queryables import queryables
 from gisservice.query.filter_text import CHAIN_MAX
 
 PARCEL = (
@@ -404,6 +403,15 @@ def test_literals_among_themselves_are_true_for_all_or_none(table):
     }
     for written, expected in cases.items():
         assert len(parse_filter(written, "cql2-text", COLUMNS).rows(table.features)) == expected, written
+
+
+def test_no_candidates_and_no_matches_are_no_rows(table):
+    none = np.empty(0, dtype=np.int64)
+    for written in ("TRUE", "name = 'a'", "name LIKE '%'", "size > 1 AND S_WITHIN(geometry, BBOX(-78,38,-77,39))"):
+        found = parse_filter(written, "cql2-text", COLUMNS)
+        assert found.among(table.features, none).tolist() == [] and found.among(table.features, none).dtype == np.int64
+    nowhere = "FALSE AND S_TOUCHES(geometry, POLYGON((-77.1 38.7,-77 38.7,-77 38.9,-77.1 38.7)))"
+    assert parse_filter(nowhere, "cql2-text", COLUMNS).rows(table.features).tolist() == []
 
 
 # Reference systems
@@ -904,26 +912,3 @@ def test_many_threads_find_the_same(table):
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-# Queryables
-
-
-def test_queryables_are_the_columns_and_the_geometry():
-    found = queryables(PARCEL, GeometryKind.POLYGON)
-    assert found["type"] == "object" and found["additionalProperties"] is False
-    properties = found["properties"]
-    assert list(properties) == [*(column.name for column in PARCEL), "geometry"]
-    assert properties["zoning"] == {
-        "title": "Zone",
-        "type": "string",
-        "enum": ["RM", "RB"],
-        "description": "RM: Townhouse",
-    }
-    assert properties["area"] == {"title": "Lot size", "type": "number", "x-ogc-unit": "[sft_i]"}
-    assert properties["built"] == {"title": "built", "type": "string", "format": "date"}
-    assert properties["begun"]["format"] == "date-time" and properties["pool"]["type"] == "boolean"
-    assert properties["geometry"]["format"] == "geometry-polygon-or-multipolygon"
-    assert queryables(())["properties"]["geometry"]["format"] == "geometry-any"
-    for name in properties:  # each can be named in a filter
-        assert text(f"{name} IS NOT NULL").text == f"NOT {name} IS NULL"
