@@ -1,13 +1,21 @@
-"""The load on a tile server: wrk with a list of addresses, one and the same for every server."""
+"""The load on a tile server: a list of addresses, one and the same for every server.
+
+For a time (:func:`load`), by wrk, where answers are so many that the client's own cost matters; or to the end
+(:func:`load_whole`), where answers are so few that it does not: in a given time a slow server would finish the small
+tiles of its list and be counted without the large ones that it had begun.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
+import math
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,6 +48,7 @@ class Answer:
     encoding: str
     etag: str
     length: int
+    """Bytes, headers included."""
 
 
 def program() -> str:
@@ -68,17 +77,48 @@ def load(base: str, lines: Sequence[str], *, encoding: str, connections: int, se
     return Load(rate, seen["p50_ms"], seen["p99_ms"], size, seen["requests"])
 
 
+def load_whole(base: str, paths: Sequence[str], *, encoding: str, connections: int) -> Load:
+    """Ask ``base`` for all ``paths``, each connection for the next when it has its answer.
+
+    Raises RuntimeError when any answer was an error.
+    """
+    waiting = iter(paths)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(connections) as pool:
+        seen = [
+            turn for taken in pool.map(lambda _: _take(base, waiting, encoding), range(connections)) for turn in taken
+        ]
+    seconds = time.perf_counter() - started
+    times = sorted(took for took, _ in seen)
+    p50, p99 = (1000 * times[math.ceil(share * len(times)) - 1] for share in (0.50, 0.99))
+    return Load(len(seen) / seconds, p50, p99, sum(size for _, size in seen) / len(seen), len(seen))
+
+
+def _take(base: str, waiting: Iterator[str], encoding: str) -> list[tuple[float, int]]:
+    """Return seconds and bytes of each answer that one connection was given, until no address is left."""
+    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=120)
+    seen = []
+    for path in waiting:  # a list's iterator gives each address to one thread only
+        started = time.perf_counter()
+        answer = _ask(connection, path, encoding)
+        seen.append((time.perf_counter() - started, answer.length))
+    connection.close()
+    return seen
+
+
 def ask_each(base: str, paths: Sequence[str], *, encoding: str) -> dict[str, Answer]:
     """Ask for every distinct path once, on one connection: what is there, and everything warm that can be."""
     connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=120)
-    answers = {}
-    for path in dict.fromkeys(paths):
-        connection.request("GET", path, headers={"Accept-Encoding": encoding})
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status not in (200, 204):
-            raise RuntimeError(f"{base}{path}: {answer.status} {body[:200].decode(errors='replace')}")
-        encoded, tag = answer.headers.get("Content-Encoding", ""), answer.headers.get("ETag", "")
-        answers[path] = Answer(answer.status, encoded, tag, len(body))
+    answers = {path: _ask(connection, path, encoding) for path in dict.fromkeys(paths)}
     connection.close()
     return answers
+
+
+def _ask(connection: http.client.HTTPConnection, path: str, encoding: str) -> Answer:
+    connection.request("GET", path, headers={"Accept-Encoding": encoding})
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status not in (200, 204):
+        raise RuntimeError(f"{connection.host}{path}: {answer.status} {body[:200].decode(errors='replace')}")
+    encoded, tag = answer.headers.get("Content-Encoding", ""), answer.headers.get("ETag", "")
+    return Answer(answer.status, encoded, tag, len(body) + len(str(answer.headers)))

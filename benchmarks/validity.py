@@ -1,5 +1,5 @@
-"""What is drawn at each zoom of the city's real parcels: is every polygon valid, does every one still fit its neighbours,
-is every record there? The same questions to our archive, tippecanoe's and GDAL's.
+"""What is drawn of the city's real parcels at each zoom: is every polygon valid, does each still fit its neighbours, is
+every record there? The same questions to our archive, tippecanoe's and GDAL's.
 
     python benchmarks/validity.py
 
@@ -10,7 +10,8 @@ its buffer, so that the sums over tiles are those over the city:
 
 invalid    polygons that are not valid by OGC's rules, or have rings of less than three vertices or the wrong way round
 overlap    ground in two drawn parcels at once that is farther than two units from ground in two parcels of the source
-gap        ground that no parcel covers, although in the source it is covered and farther than two units from what is not
+gap        ground that no parcel covers, although in the source it is covered and farther than two units from what is
+           not
 records    how many of the records are there as features of their own; each outline counts once for the two above
 
 A unit is 1/4096 of a tile's side. Ground is measured on the ellipsoid.
@@ -97,9 +98,8 @@ def main() -> None:
         archives = build_all(work)
         source = read_source(work)
         print(f"Zooms {ZOOMS[0]} to {ZOOMS[1]} of {len(source.outline_of):,} parcels\n")
-        print(
-            f"{'':<26}{'zoom':>5}{'tiles':>7}{'features':>10}{'records':>9}{'invalid':>9}{'overlap m²':>12}{'gap m²':>12}"
-        )
+        print(f"{'':<26}{'zoom':>5}{'tiles':>7}{'features':>10}{'records':>9}{'invalid':>9}", end="")
+        print(f"{'overlap m²':>12}{'gap m²':>12}")
         for name, path in archives.items():
             for z, found in examine(path, source).items():
                 print(
