@@ -161,7 +161,7 @@ def _select(plan: Plan, z: int, shapes: Shapes, weight: int) -> selection.Select
         return selection.select(shapes, plan.ranks, limit)
     if not plan.coverage:
         shift = plan.maxzoom - z
-        side = selection.dust_side(weight, shift)
+        side = selection.dust_side(weight, plan.weights, shift)
         return selection.select_with_dust(shapes, plan.ranks, limit, plan.areas, plan.centres, shift, side)
     classes = plan.attributes.codes[plan.first, plan.merge_by] if plan.merge_by >= 0 else np.zeros_like(plan.first)
     return selection.select_with_merged(shapes, plan.ranks, limit, classes, plan.centres >> (plan.maxzoom - z))

@@ -162,7 +162,7 @@ class Levels:
         """Return the side, in level units, of the squares that small polygons are drawn as at a zoom."""
         side = self._sides.get(z)
         if side is None:
-            side = self._sides[z] = dust_side(self.thresholds(z).drawn, self.maxzoom - z)
+            side = self._sides[z] = dust_side(self.thresholds(z).drawn, self.weights, self.maxzoom - z)
         return side
 
     def shapes(self, z: int, which: Ints) -> Shapes:

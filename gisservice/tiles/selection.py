@@ -182,12 +182,13 @@ def groups(rest: Ints, cells: Ints, classes: Ints) -> tuple[Ints, Ints]:
     return rest[order[again]], offsets(np.bincount(np.argsort(np.argsort(first))[group], minlength=len(first)))
 
 
-def dust_side(drawn: int, shift: int) -> int:
+def dust_side(drawn: int, weights: Ints, shift: int) -> int:
     """Return the side of the squares of a zoom: no polygon that weighs less than ``drawn`` has more area.
 
-    The squares of a zoom, ``shift`` zooms above the deepest, are of one size.
+    The squares of a zoom, ``shift`` zooms above the deepest, are of one size. ``weights`` are those of the layer.
     """
-    return int(np.ceil(np.sqrt(max(_DUST_AREA, size_above(drawn - 1) / (1 << 2 * shift)))))
+    heaviest = int(weights[weights < ALWAYS].max(initial=0))
+    return int(np.ceil(np.sqrt(max(_DUST_AREA, size_above(min(drawn - 1, heaviest)) / (1 << 2 * shift)))))
 
 
 def select_with_dust(
