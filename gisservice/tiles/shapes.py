@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,13 @@ class Shapes:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    @property
+    @cached_property
     def ring_lengths(self) -> Ints:
         """Vertices of each ring."""
-        return np.diff(self.rings)
+        lengths: Ints = self.rings[1:] - self.rings[:-1]
+        return lengths
 
-    @property
+    @cached_property
     def vertices(self) -> Starts:
         """Offsets of vertices by geometry."""
         return self.rings[self.starts]
@@ -48,14 +50,15 @@ class Shapes:
     @property
     def owners(self) -> Ints:
         """The geometry of each ring."""
-        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+        return np.arange(len(self)).repeat(self.starts[1:] - self.starts[:-1])
 
     def take(self, rows: Ints) -> Shapes:
         """Return these geometries in this order; a row may come more than once."""
         if len(rows) == len(self) and (rows == np.arange(len(self))).all():
             return self
-        ring_counts = np.diff(self.starts)[rows]
-        rings = ranges(self.starts[rows], ring_counts)
+        first = self.starts[rows]
+        ring_counts = self.starts[rows + 1] - first
+        rings = ranges(first, ring_counts)
         return self._pick(rings, offsets(ring_counts))
 
     def keep_rings(self, keep: Flags) -> Shapes:
@@ -78,7 +81,7 @@ class Shapes:
         """Return minx, miny, maxx, maxy of each geometry, shape (n, 4); an empty one has minimum above maximum."""
         out = np.empty((len(self), 4), dtype=np.int64)
         out[:, :2], out[:, 2:] = 1, 0
-        full = np.flatnonzero(np.diff(self.vertices) > 0)
+        full = (self.vertices[1:] > self.vertices[:-1]).nonzero()[0]
         if len(full):
             firsts = self.vertices[full]
             out[full, :2] = np.minimum.reduceat(self.xy, firsts, axis=0)
@@ -97,28 +100,33 @@ class Shapes:
 def offsets(lengths: npt.NDArray[Any]) -> Starts:
     """Return where each of these lengths begins, with a closing entry."""
     out = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=out[1:])
+    lengths.cumsum(out=out[1:])
     return out
 
 
 def ranges(starts: Ints, lengths: Ints) -> Ints:
     """Return ``starts[i], starts[i] + 1, …`` (``lengths[i]`` of them) for each i, end to end."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(starts - ends + lengths, lengths)
+    ends = lengths.cumsum()
+    out: Ints = (starts - ends + lengths).repeat(lengths)
+    out += np.arange(len(out))
+    return out
 
 
 def sums(values: npt.NDArray[Any], cuts: Starts) -> npt.NDArray[Any]:
     """Return the sum of each slice of ``values`` between consecutive cuts; 0 for an empty one."""
-    result: npt.NDArray[Any] = np.diff(offsets(values)[cuts])
+    before = offsets(values)[cuts]
+    result: npt.NDArray[Any] = before[1:] - before[:-1]
     return result
 
 
 def following(rings: Starts) -> Ints:
     """Return, for each vertex, the index of the next one around its ring."""
     after = np.arange(1, rings[-1] + 1, dtype=np.int64)
-    full = np.diff(rings) > 0
-    after[rings[1:][full] - 1] = rings[:-1][full]
+    first, last = rings[:-1], rings[1:]
+    full = last > first
+    if not full.all():
+        first, last = first[full], last[full]
+    after[last - 1] = first
     return after
 
 
