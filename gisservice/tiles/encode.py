@@ -49,7 +49,7 @@ class TileFeatures:
         return len(self.tile)
 
 
-def geometry_commands(shapes: Shapes) -> tuple[npt.NDArray[np.uint64], Ints]:
+def geometry_commands(shapes: Shapes) -> tuple[npt.NDArray[np.uint32], Ints]:
     """Return the command integers of all geometries (Vector Tile 2.1, 4.3) and where each geometry's begin.
 
     ``shapes`` must be tidy and in tile units.
@@ -59,7 +59,7 @@ def geometry_commands(shapes: Shapes) -> tuple[npt.NDArray[np.uint64], Ints]:
     extra = 1 if point else 3 if polygon else 2
     sizes = 2 * lengths + extra
     cuts = offsets(sizes)
-    out = np.empty(cuts[-1], dtype=np.uint64)
+    out = np.empty(cuts[-1], dtype=np.uint32)
     firsts = cuts[:-1]
     out[firsts] = _MOVE | (lengths << 3) if point else _MOVE | (1 << 3)
     within = ranges(np.zeros(len(lengths), dtype=np.int64), lengths)
@@ -74,7 +74,7 @@ def geometry_commands(shapes: Shapes) -> tuple[npt.NDArray[np.uint64], Ints]:
     begins = shapes.vertices[:-1]
     begins = begins[begins < len(steps)]
     steps[begins] = shapes.xy[begins]
-    zigzag = ((steps << 1) ^ (steps >> 63)).astype(np.uint64)
+    zigzag = ((steps << 1) ^ (steps >> 63)).astype(np.uint32)
     out[at], out[at + 1] = zigzag[:, 0], zigzag[:, 1]
     return out, cuts[shapes.starts]
 
@@ -98,7 +98,7 @@ def varint_bytes(numbers: npt.NDArray[Any], lengths: npt.NDArray[np.uint8]) -> n
     The first four bytes of each number are made at once, as one word; what longer ones have beyond is put in after.
     """
     longer = np.flatnonzero(lengths > 4)
-    low = (numbers & 0xFFFFFFF).astype(np.uint32)
+    low = (numbers & 0xFFFFFFF).astype(np.uint32, copy=False)
     words = low & 0x7F
     for place in (1, 2, 3):
         words |= (low << place) & (0x7F << 8 * place)
@@ -198,7 +198,7 @@ def _numbered(
     return tags, np.flatnonzero(used).tolist(), np.compress(first, column)
 
 
-def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[np.uint64], Ints]:
+def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[Any], Ints]:
     """Return all feature messages, with tag and length, as numbers to be written as varints, and their cuts."""
     commands, command_cuts = geometry_commands(features.pieces)
     counts = np.diff(command_cuts)[features.piece]
@@ -207,7 +207,8 @@ def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[np
     geometry_bytes = sums(varint_lengths(commands), command_cuts)[features.piece]
     tagged, named = (tag_counts > 0).astype(np.int64), (features.ids >= 0).astype(np.int64)
     cuts = offsets(6 + 2 * tagged + 2 * named + tag_counts + counts)
-    out = np.empty(cuts[-1], dtype=np.uint64)
+    wide = features.ids.max(initial=0) >> 32
+    out = np.empty(cuts[-1], dtype=np.uint64 if wide else np.uint32)  # half the memory is half the time
     first, tag_first, last = cuts[:-1], cuts[:-1] + 2 + 2 * named, cuts[1:] - counts
     ids = np.maximum(features.ids, 0)
     id_part, tag_part = named * (1 + _lengths(ids)), tagged * (1 + _lengths(tag_bytes)) + tag_bytes
