@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -116,6 +116,9 @@ def write_items(features: Features, rows: Rows, form: Form, area: BBox | None, b
     ``area`` (CRS84) is where the layer lies. Raises what :func:`gisservice.query.shaping.shaped` raises.
     """
     if form.is_stored:
+        size = int(features.item_sizes(rows).sum()) - len(ITEM_SEPARATOR)
+        if 0 < size <= min(_PIECE_BYTES, bounds.bytes_max):
+            return Written([features.items(rows)], len(rows), size)
         count = fitting(features, rows, bounds.bytes_max)
         size = int(features.item_sizes(rows[:count]).sum()) - len(ITEM_SEPARATOR) if count else 0
         return Written(features.item_pieces(rows[:count], _PIECE_BYTES), count, size)
@@ -137,7 +140,7 @@ def _in_form(features: Features, rows: Rows, form: Form, area: BBox | None) -> I
     for first in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[first : first + _ROWS_AT_ONCE]
         stored = [features.item(row) for row in some.tolist()]
-        geometries = _geometries(features, some, form, area)
+        geometries = _geometries(features, some, form, area, stored)
         properties = _properties(features, some, form, stored)
         yield [
             b"".join([item[: item.index(_GEOMETRY)], _GEOMETRY, geometry, _PROPERTIES, values, b"}"])
@@ -145,9 +148,11 @@ def _in_form(features: Features, rows: Rows, form: Form, area: BBox | None) -> I
         ]
 
 
-def _geometries(features: Features, rows: Rows, form: Form, area: BBox | None) -> list[bytes]:
+def _geometries(features: Features, rows: Rows, form: Form, area: BBox | None, stored: list[bytes]) -> list[bytes]:
     if not form.geometry:
         return [b"null"] * len(rows)
+    if replace(form, properties=None).is_stored:
+        return [item[item.index(_GEOMETRY) + len(_GEOMETRY) : _properties_at(item)] for item in stored]
     found = shaped(features, rows, form, area)
     texts = geometry_texts(found.geometries, found.decimals)
     return [texts[use] for use in found.uses.tolist()]
@@ -155,6 +160,13 @@ def _geometries(features: Features, rows: Rows, form: Form, area: BBox | None) -
 
 def _properties(features: Features, rows: Rows, form: Form, stored: list[bytes]) -> list[bytes]:
     if form.properties is None:
-        # No member before it can hold these bytes: inside a JSON text the quotes would be escaped.
-        return [item[item.index(_PROPERTIES, item.index(_GEOMETRY)) + len(_PROPERTIES) : -1] for item in stored]
+        return [item[_properties_at(item) + len(_PROPERTIES) : -1] for item in stored]
     return list(properties_texts(features.attributes.select(list(form.properties)).take(pa.array(rows))))
+
+
+def _properties_at(item: bytes) -> int:
+    """Return where the properties of a stored item begin.
+
+    No text before them can hold the bytes that are looked for: inside a JSON text the quotes are escaped.
+    """
+    return item.index(_PROPERTIES, item.index(_GEOMETRY))

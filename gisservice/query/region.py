@@ -38,13 +38,16 @@ def rows_in(features: Features, box: Box, area: BBox | None) -> Rows:
     edges = bent_edges(box.bbox, way_to(box.crs, area))
     outline = shapely.polygons(np.concatenate(edges))
     within = _inscribed(edges)
-    sure = as_rows(features.search_runs(within)[0]) if within is not None else np.empty(0, dtype=np.int64)
-    inside, maybe = features.search(tuple(outline.bounds))
-    rest = np.setdiff1d(np.union1d(inside, maybe), sure, assume_unique=True)
+    sure = np.zeros(features.count, dtype=np.bool_)
+    if within is not None:
+        sure[as_rows(features.search_runs(within)[0])] = True
+    rest = np.sort(np.concatenate(features.search(tuple(outline.bounds))))
+    rest = rest[~sure[rest]]
     which, uses = np.unique(features.record_geometry[rest], return_inverse=True)  # a stack is tested once
     shapely.prepare(outline)
-    hits = rest[shapely.intersects(outline, features.distinct_shapes(which))[uses]] if len(rest) else rest
-    return as_runs(np.union1d(sure, hits))
+    if len(rest):
+        sure[rest[shapely.intersects(outline, features.distinct_shapes(which))[uses]]] = True
+    return as_runs(np.flatnonzero(sure))
 
 
 def bent_edges(bbox: BBox, operation: crs.Reprojection) -> tuple[npt.NDArray[np.float64], ...]:

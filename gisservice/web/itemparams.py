@@ -121,8 +121,12 @@ class ItemsRequest:
 
     def text_as(self, form: str) -> str:
         """Return the query string of this page in another format."""
+        return f"{self._formless}&f={form}" if self._formless else f"f={form}"
+
+    @cached_property
+    def _formless(self) -> str:
         given = tuple(pair for pair in self.given if pair[0] != "f")
-        return replace(self, given=(*given, ("f", form))).text
+        return self.text if given == self.given else replace(self, given=given).text
 
     def _with(self, name: str, value: str) -> str:
         return _encoded((*self.given, (name, value)))
