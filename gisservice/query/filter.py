@@ -64,6 +64,7 @@ def parse_filter(text: str, lang: str, columns: Sequence[Column], filter_crs: CR
     Raises :class:`InvalidParameter` for what cannot be used, with the place or the property and what is expected,
     and :class:`LimitExceeded` for what is too large.
 
+    >>> from gisservice.model import ColumnType
     >>> parse_filter("land_area*2>1e4", "cql2-text", [Column("land_area", ColumnType.NUMBER)]).text
     'land_area * 2 > 10000'
     """

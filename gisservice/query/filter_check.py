@@ -17,7 +17,15 @@ import shapely
 
 from gisservice.errors import LimitExceeded
 from gisservice.model import Column, ColumnType
-from gisservice.query.filter_limits import DEPTH_MAX, NODES_MAX, PATTERN_MAX, PATTERNS_MAX, SPATIAL_MAX, Refusal
+from gisservice.query.filter_limits import (
+    DEPTH_MAX,
+    FOLDS_MAX,
+    NODES_MAX,
+    PATTERN_MAX,
+    PATTERNS_MAX,
+    SPATIAL_MAX,
+    Refusal,
+)
 from gisservice.query.filter_shapes import ShapeReader
 from gisservice.query.filter_terms import (
     GEOMETRY,
@@ -105,7 +113,7 @@ class Checker:
     def __init__(self, columns: Sequence[Column], shapes: ShapeReader) -> None:
         self._kinds = {column.name: KINDS[column.type] for column in columns}
         self._shapes = shapes
-        self._nodes = self._spatial = self._patterns = 0
+        self._nodes = self._spatial = self._patterns = self._folds = 0
         self._predicates: dict[str, Callable[[str, list[Any], int], Predicate]] = {
             "and": self._logical,
             "or": self._logical,
@@ -258,6 +266,9 @@ class Checker:
             of = self._scalar(_exactly(op, arguments, 1)[0], depth + 1)
             if of.kind is not Kind.TEXT:
                 raise Refusal(f"a text in {op.upper()}; {of} is {of.kind}")
+            self._folds += isinstance(of, Property)
+            if self._folds > FOLDS_MAX:
+                raise LimitExceeded("CASEI and ACCENTI in a filter", self._folds, FOLDS_MAX, "columns")
             return Folded(op, of)
         if op in ARITHMETIC:
             left, right = (self._scalar(argument, depth + 1) for argument in _exactly(op, arguments, 2))

@@ -255,14 +255,20 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 def _text(scalar: Scalar, records: _Records) -> Texts | str:
     """Return a text for each record, or the one text of a literal."""
-    folds: list[str] = []
+    inner, folds = _unfolded(scalar)
+    if isinstance(inner, Property):
+        return records.texts(inner.name, folds)
+    assert isinstance(inner, Literal)
+    return folded(str(inner.value), folds)
+
+
+def _unfolded(scalar: Scalar) -> tuple[Scalar, Folds]:
+    """Return what stands inside CASEI and ACCENTI, and which of them."""
+    folds: set[str] = set()
     while isinstance(scalar, Folded):
-        folds.insert(0, scalar.how)
+        folds.add(scalar.how)
         scalar = scalar.of
-    if isinstance(scalar, Property):
-        return records.texts(scalar.name, tuple(folds))
-    assert isinstance(scalar, Literal)
-    return folded(str(scalar.value), tuple(folds))
+    return scalar, frozenset(folds)
 
 
 def _texts_compared(op: str, left: Scalar, right: Scalar, records: _Records) -> Truth:
@@ -316,12 +322,9 @@ def _same_type(literals: Sequence[Literal], dtype: np.dtype[Any]) -> npt.NDArray
 
 
 def _like(value: Scalar, pattern: Scalar, records: _Records) -> Truth:
-    folds: list[str] = []
-    while isinstance(pattern, Folded):
-        folds.insert(0, pattern.how)
-        pattern = pattern.of
-    assert isinstance(pattern, Literal)
-    regex = pattern_regex(str(pattern.value), tuple(folds))
+    written, folds = _unfolded(pattern)
+    assert isinstance(written, Literal)
+    regex = pattern_regex(str(written.value), folds)
     text = _text(value, records)
     if isinstance(text, str):
         return _known(pc.match_substring_regex(pa.array([text]), regex)[0].as_py())

@@ -26,6 +26,9 @@ PATTERNS_MAX = 32
 PATTERN_MAX = 256
 """Characters of one LIKE pattern."""
 
+FOLDS_MAX = 16
+"""Columns without regard to case or accents in one filter."""
+
 GEOMETRY_SECONDS_MAX = 1.5
 """For comparing geometries in one evaluation. Two thousand positions that cross one another everywhere can keep GEOS
 busy for minutes; ordinary ones need some hundredths of a second for a whole city."""

@@ -25,8 +25,10 @@ from gisservice.catalog import Features
 
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-Folds = tuple[str, ...]
-"""``casei`` and ``accenti``, the innermost first."""
+Folds = frozenset[str]
+"""``casei`` and ``accenti``, either or both: which stands inside the other makes no difference."""
+
+NO_FOLDS: Folds = frozenset()
 
 _COLUMNS_KEPT = 128
 _FOLDED_KEPT = 8
@@ -105,7 +107,7 @@ class Columns:
         """Return a column of numbers, truths, days (since 1970) or times (microseconds since 1970, UTC)."""
         return self._columns.get(name, lambda: _vector(_joined(self._table[name])))
 
-    def texts(self, name: str, folds: Folds = ()) -> Texts:
+    def texts(self, name: str, folds: Folds = NO_FOLDS) -> Texts:
         """Return a column of texts, normalized (NFC) and folded."""
         codes, distinct = self._columns.get(name, lambda: _coded(_joined(self._table[name])))
         if folds:
@@ -130,13 +132,15 @@ def folded(text: str, folds: Folds) -> str:
     ``casei`` is Unicode's full case folding; ``accenti`` takes the nonspacing marks off what is decomposed (OGC
     21-065r2, 7.3 and 7.4).
 
-    >>> folded("Weiße Élan", ("accenti", "casei"))
+    >>> folded("Weiße Élan", frozenset({"accenti", "casei"}))
     'weisse elan'
     """
-    text = unicodedata.normalize("NFC", text)
-    for fold in folds:
-        text = unicodedata.normalize("NFC", text.casefold() if fold == "casei" else _unaccented(text))
-    return text
+    if "accenti" in folds:
+        text = _unaccented(text)
+    if "casei" in folds:
+        text = unicodedata.normalize("NFC", text).casefold()
+        text = _unaccented(text) if "accenti" in folds else text  # folding the case of a letter may set marks free
+    return unicodedata.normalize("NFC", text)
 
 
 def pattern_regex(pattern: str, folds: Folds) -> str:
@@ -144,8 +148,8 @@ def pattern_regex(pattern: str, folds: Folds) -> str:
 
     ``%`` is any run of characters, ``_`` any one, and a backslash takes the next character as it is.
 
-    >>> pattern_regex(r"50\%_a%", ())
-    '\\A(?s:50%.a.*)\\z'
+    >>> pattern_regex(r"50\%_a%", frozenset())
+    '\\A(?s:50\\%.a.*)\\z'
     """
     pieces, plain, at = [], "", 0
     while at < len(pattern):
@@ -164,10 +168,12 @@ def pattern_regex(pattern: str, folds: Folds) -> str:
 
 
 def _literal(text: str) -> str:
-    return re.sub(r"[^\w\s]", lambda match: _escaped(match[0]), text.replace("\0", r"\x00"), flags=re.ASCII)
+    return re.sub(r"[^\w\s]", lambda match: _escaped(match[0]), text, flags=re.ASCII)
 
 
 def _escaped(character: str) -> str:
+    if character == "\0":
+        return r"\x00"
     return f"\\{character}" if character.isascii() else character
 
 
