@@ -146,7 +146,7 @@ def _tested(
         solid = ((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).nonzero()[0]
         outlines = shapely.box(*boxes[solid].T)
         inside = solid[shapely.contains_properly(geometry, outlines)]
-        apart = solid[shapely.disjoint(geometry, outlines)]
+        apart = solid[~shapely.intersects(geometry, outlines)]  # several times faster than disjoint
         answers[inside] = op in ("s_intersects", "s_within")  # what lies within an area does nothing else with it
         left = np.setdiff1d(left, np.concatenate([inside, apart]), assume_unique=True)
     turned = _PREDICATES[_TURNED.get(op, op)]  # the prepared geometry has to come first
