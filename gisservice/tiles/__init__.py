@@ -20,6 +20,9 @@
     archive     PMTiles 3, written and memory-mapped
     matrix      the grids that tiles are offered in, as clients are told of them
     dynamic     one tile of any grid, drawn when it is asked for
+    changes     what a new version has in common with the one before
+    renewal     the shapes of a new version, worked out only where it differs
+    past, reuse the files of the version before, and which of its tiles still hold
     workers     work shared among processes
     pyramid     all zooms, over the cores, into archives, levels and account
 """
@@ -29,6 +32,7 @@ from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, Archive
 from gisservice.tiles.grid import BUFFER, EXTENT, TileCoord, parse_tile
 from gisservice.tiles.levels import LEVELS_FILE, Levels
 from gisservice.tiles.matrix import MATRIX_SETS, TileMatrixSet, matrix_set
+from gisservice.tiles.past import Previous
 from gisservice.tiles.pyramid import build_pyramid
 from gisservice.tiles.source import TileSource
 
@@ -42,6 +46,7 @@ __all__ = [
     "TILES_FILE",
     "Archive",
     "Levels",
+    "Previous",
     "Report",
     "TileCoord",
     "TileMatrixSet",

@@ -96,7 +96,8 @@ class Tally:
 
     def to_json(self) -> dict[str, list[int]]:
         """Return lists of numbers: under ``tile``, places, each as what it is more than the one before."""
-        columns = {name: values.tolist() for name, values in self.columns.items() if values.any()}
+        names = sorted(self.columns, key=_COLUMNS.index)
+        columns = {name: self.columns[name].tolist() for name in names if self.columns[name].any()}
         return {"tile": np.diff(self.places, prepend=0).tolist(), **columns}
 
     @classmethod

@@ -340,7 +340,10 @@ class Archive:
 
     def get(self, tile: TileCoord) -> bytes | None:
         """Return a tile's bytes as stored, or None where the archive has none."""
-        place = tile_id(tile)
+        return self.at(tile_id(tile))
+
+    def at(self, place: int) -> bytes | None:
+        """Return the bytes of the tile at a place (:func:`gisservice.tiles.grid.tile_id`), or None without one."""
         row = bisect_right(self._places, place) - 1
         if row < 0 or place >= self._ends[row]:
             return None
@@ -351,6 +354,14 @@ class Archive:
         """Yield the places of all tiles in order."""
         for place, end in zip(self._places, self._ends, strict=True):
             yield from range(place, end)
+
+    def places(self, z: int) -> npt.NDArray[np.int64]:
+        """Return the places of all tiles of a zoom in order."""
+        first, last = ((1 << 2 * zoom) // 3 for zoom in (z, z + 1))
+        rows = np.flatnonzero((self.directory.places >= first) & (self.directory.places < last))
+        runs = self.directory.runs[rows]
+        ends = np.cumsum(runs)
+        return np.repeat(self.directory.places[rows] - (ends - runs), runs) + np.arange(runs.sum())
 
     def _read_directory(self, offset: int, length: int, depth: int = 0) -> Directory:
         directory = Directory.from_bytes(self._map[offset : offset + length])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gisservice.model import Geometries, GeometryKind
+from gisservice.model import GeometryKind
 from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
 from gisservice.tiles.noding import Borders, crossings, snap_round
 from gisservice.tiles.outlines import Outlines
@@ -91,17 +91,9 @@ NODED_AT_ONCE, ROUNDED_AT_ONCE = 200_000, 1_000_000
 class Generaliser:
     """Makes the shapes of any zoom of a layer. ``run`` works on its parts in order, like ``map``."""
 
-    def __init__(
-        self,
-        geometries: Geometries,
-        maxzoom: int,
-        *,
-        coverage: bool = False,
-        always: Flags | None = None,
-        run: Run = map,
-    ) -> None:
-        self.outlines = Outlines(geometries, maxzoom, coverage=coverage, always=always)
-        self.deepest = Deepest.joined(list(run(self._block, self.outlines.blocks(NODED_AT_ONCE))))
+    def __init__(self, outlines: Outlines, *, run: Run = map) -> None:
+        self.outlines = outlines
+        self.deepest = Deepest.joined(list(run(self._block, outlines.blocks(NODED_AT_ONCE))))
 
     @property
     def crossing(self) -> int:
@@ -118,6 +110,10 @@ class Generaliser:
         """Return the shapes of zoom ``z``, tidy, valid and in level units, and how many rounding had broken."""
         zoom = self.zoom(z)
         return zoom.shapes, int(zoom.broken.sum())
+
+    def renewed(self, z: int) -> tuple[Zoom, Flags]:
+        """Return the shapes of a zoom, and mark those that are not as they were: all."""
+        return self.zoom(z), np.ones(len(self.outlines), dtype=bool)
 
     def zoom(self, z: int) -> Zoom:
         """Return the shapes of zoom ``z`` and how they came to be."""

@@ -19,9 +19,11 @@ from gisservice.tiles.budget import ALWAYS, BUDGET_BYTES, Load, Thresholds
 from gisservice.tiles.clip import cut, place
 from gisservice.tiles.coverage import Conflicts
 from gisservice.tiles.encode import TileFeatures, encode_tiles
+from gisservice.tiles.generalise import Zoom
 from gisservice.tiles.grid import tile_ids
 from gisservice.tiles.plan import Plan
-from gisservice.tiles.shapes import Ints, Shapes, offsets, ranges
+from gisservice.tiles.reuse import Reuse, Tiles
+from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
 
 _CHUNK_FEATURES = 20_000
 """Features that are encoded at once; bounds memory, changes no byte."""
@@ -32,17 +34,16 @@ _SAMPLE = 1000
 _SHAPE_BYTES, _VERTEX_BYTES = 12, 4
 """Of a feature without properties, about, before it is compressed."""
 
-Tiles = list[tuple[int, bytes]]
-"""Places (ascending) and contents."""
-
 
 @dataclass(frozen=True)
 class Level:
     """The tiles of one zoom by their places (ascending), compressed in two ways, and what they show."""
 
     z: int
-    shapes: Shapes
+    zoom: Zoom
     thresholds: Thresholds
+    groups: selection.Groups | None
+    """Of a coverage, but at the deepest zoom."""
     tiles: Tiles
     brotli: Tiles
     account: dict[str, Any]
@@ -82,41 +83,67 @@ class _Sheet:
 
 def build_level(plan: Plan, z: int) -> Level:
     """Return the tiles of zoom ``z``."""
-    shapes, broken = plan.generaliser.at(z)
+    zoom, reshaped = plan.generaliser.renewed(z)
     if z == plan.maxzoom:
-        return _deepest_level(plan, shapes, broken)
+        return _deepest_level(plan, zoom, reshaped)
+    shapes, tried = zoom.shapes, None
     natural = selection.natural_weight(plan.kind, plan.maxzoom - z)
-    tried: Thresholds | None = None
     for thresholds in load(plan, shapes, z, natural).thresholds(natural):
-        if tried is None or thresholds.drawn != tried.drawn:
-            chosen = _select(plan, z, shapes, thresholds.drawn)
+        reuse = _reuse(plan, z, shapes, reshaped, thresholds)
+        if tried is None or reuse is not None or thresholds.drawn != tried.drawn:
+            chosen = _select(plan, z, shapes, thresholds.drawn, reuse)
             drawn = _summary(plan, chosen)
-        tiles, tallies = _made(plan, z, drawn, thresholds)
+        tiles, tallies = _made(plan, z, drawn, thresholds, reuse)
         if thresholds.drawn == ALWAYS or _fit(tiles):
             break
         tried = thresholds
     reasons, found = _reasons(plan, shapes, chosen, natural), plan.conflicts(z, chosen)
-    account = _account(plan, z, drawn.features(thresholds.detailed), tallies, tiles, reasons) | _validity(broken, found)
-    return Level(z, shapes, thresholds, tiles, _recompressed(tiles), account)
+    gzip, brotli = _with_clean(plan, tiles, reuse)
+    account = _account(plan, z, drawn.features(thresholds.detailed), tallies, gzip, reasons, reuse)
+    groups = chosen.merged if plan.coverage else None
+    return Level(z, zoom, thresholds, groups, gzip, brotli, account | _validity(zoom, found))
 
 
-def _deepest_level(plan: Plan, shapes: Shapes, broken: int) -> Level:
+def _deepest_level(plan: Plan, zoom: Zoom, reshaped: Flags) -> Level:
     """Return the tiles of the deepest zoom: every record, whatever the bytes."""
     z, drawn, thresholds = plan.maxzoom, _every_record(plan), Thresholds(0, 0)
-    tiles, tallies = _made(plan, z, drawn, thresholds, whatever=True)
-    reasons = np.where(np.diff(shapes.vertices) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
-    account = _account(plan, z, drawn.features(0), tallies, tiles, reasons) | _validity(broken, plan.source_conflicts())
-    return Level(z, shapes, thresholds, tiles, _recompressed(tiles), account)
+    reuse = _reuse(plan, z, zoom.shapes, reshaped, thresholds)
+    tiles, tallies = _made(plan, z, drawn, thresholds, reuse, whatever=True)
+    reasons = np.where(np.diff(zoom.shapes.vertices) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
+    gzip, brotli = _with_clean(plan, tiles, reuse)
+    account = _account(plan, z, drawn.features(0), tallies, gzip, reasons, reuse)
+    return Level(z, zoom, thresholds, None, gzip, brotli, account | _validity(zoom, plan.source_conflicts()))
+
+
+def _reuse(plan: Plan, z: int, shapes: Shapes, reshaped: Flags, thresholds: Thresholds) -> Reuse | None:
+    """Say what can be taken over from the version before; None when there is none, or it was cut by other measures."""
+    if plan.past is None or plan.past.levels.thresholds(z) != thresholds:
+        return None
+    if plan.past.levels.dust_side(z) != selection.dust_side(thresholds.drawn, plan.weights, plan.maxzoom - z):
+        return None
+    return Reuse(plan, plan.past, z, shapes, reshaped, thresholds)
+
+
+def _with_clean(plan: Plan, tiles: Tiles, reuse: Reuse | None) -> tuple[Tiles, Tiles]:
+    """Return all tiles of a zoom in two encodings: those made, and those taken over."""
+    brotli = [(where, compress_brotli(decompress(tile))) for where, tile in tiles]
+    if reuse is None or plan.past is None:
+        return tiles, brotli
+    gzip, brotli = tiles + reuse.clean(plan.past.archive), brotli + reuse.clean(plan.past.brotli)
+    return sorted(gzip), sorted(brotli)
 
 
 def _made(
-    plan: Plan, z: int, drawn: _Drawn, thresholds: Thresholds, *, whatever: bool = False
+    plan: Plan, z: int, drawn: _Drawn, thresholds: Thresholds, reuse: Reuse | None, *, whatever: bool = False
 ) -> tuple[Tiles, list[Tally]]:
-    """Return tiles and their tallies; one that takes too many bytes is the last, unless they are taken ``whatever``."""
+    """Return tiles and their tallies: all, or those that cannot be taken over.
+
+    One that takes too many bytes is the last, unless tiles are taken ``whatever`` they take.
+    """
     features = drawn.features(thresholds.detailed)
     tiles: Tiles = []
     tallies: list[Tally] = []
-    for sheet in _sheets(drawn, z):
+    for sheet in _sheets(drawn, z, None if reuse is None else reuse.dirty):
         for where, tile in _encoded(plan, sheet, drawn, thresholds.detailed):
             tiles.append((where, compress(tile)))
         tallies.append(features.tally(sheet.places[sheet.tile], sheet.feature))
@@ -155,7 +182,7 @@ def load(plan: Plan, shapes: Shapes, z: int, natural: int) -> Load:
     return estimate.scaled(here, least, most)
 
 
-def _select(plan: Plan, z: int, shapes: Shapes, weight: int) -> selection.Selection:
+def _select(plan: Plan, z: int, shapes: Shapes, weight: int, reuse: Reuse | None) -> selection.Selection:
     limit = plan.limit(weight)
     if plan.kind != GeometryKind.POLYGON:
         return selection.select(shapes, plan.ranks, limit)
@@ -163,8 +190,9 @@ def _select(plan: Plan, z: int, shapes: Shapes, weight: int) -> selection.Select
         shift = plan.maxzoom - z
         side = selection.dust_side(weight, plan.weights, shift)
         return selection.select_with_dust(shapes, plan.ranks, limit, plan.areas, plan.centres, shift, side)
-    classes = plan.attributes.codes[plan.first, plan.merge_by] if plan.merge_by >= 0 else np.zeros_like(plan.first)
-    return selection.select_with_merged(shapes, plan.ranks, limit, classes, plan.centres >> (plan.maxzoom - z))
+    merge = None if reuse is None else reuse.merged
+    centres = plan.centres >> (plan.maxzoom - z)
+    return selection.select_with_merged(shapes, plan.ranks, limit, plan.classes, centres, merge)
 
 
 def _every_record(plan: Plan) -> _Drawn:
@@ -246,10 +274,6 @@ def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detailed: int) -> list[tu
     )
 
 
-def _recompressed(tiles: Tiles) -> Tiles:
-    return [(where, compress_brotli(decompress(tile))) for where, tile in tiles]
-
-
 def _reasons(plan: Plan, shapes: Shapes, chosen: selection.Selection, natural: int) -> Ints:
     """Say of each geometry why its records are not drawn."""
     groups = np.diff(chosen.shapes.vertices)[len(chosen.drawn) :] > 0
@@ -270,10 +294,13 @@ def _account(
     tallies: list[Tally],
     tiles: Tiles,
     reasons: Ints,
+    reuse: Reuse | None,
 ) -> dict[str, Any]:
     """Add up what tiles show and what they lack, for the zoom and by tile."""
     lost = lost_tally(plan.boxes, plan.stack, reasons, z, plan.maxzoom - z)
     by_tile = Tally.joined([*tallies, byte_tally(tiles), lost])
+    if reuse is not None:
+        by_tile = Tally.joined([by_tile.select(np.isin(by_tile.places, reuse.dirty)), reuse.tally()])
     return {
         **byte_totals(tiles, BUDGET_BYTES),
         **features.totals(plan.stack, reasons),
@@ -281,6 +308,6 @@ def _account(
     }
 
 
-def _validity(broken: int, found: Conflicts | None) -> dict[str, Any]:
-    invalid = {"invalid": {"before": broken, "after": 0}}
+def _validity(zoom: Zoom, found: Conflicts | None) -> dict[str, Any]:
+    invalid = {"invalid": {"before": int(zoom.broken.sum()), "after": 0}}
     return invalid if found is None else {**invalid, "conflicts": found.to_json()}

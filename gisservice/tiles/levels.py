@@ -12,6 +12,12 @@ A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns
 ``rings_16`` …   int64       vertices to rings; see :class:`gisservice.tiles.shapes.Shapes`
 ``starts_16`` …  int64 n+1   rings to geometries
 ``outer_16`` …   bool        which rings are exterior
+``broken_16`` …  int64       geometries that rounding had made invalid
+``seeds_15`` …   int64       see :class:`gisservice.tiles.generalise.Zoom`
+``restored_15``  int64       likewise
+``group_…_15``   …           merged groups of a coverage: shapes as above, members and where those of each begin
+``stays``        uint8 v     for each vertex of the deepest zoom how many zooms above it is kept
+``crossing``     bool n      see :class:`gisservice.tiles.generalise.Deepest`
 ``codes``        int32 r,k   for each record and column the place of its value in ``values``; -1: it has none
 ``always``       bool r      which records are drawn at every zoom
 ``values``       bytes       distinct values as finished messages; see :class:`gisservice.tiles.attributes.Values`
@@ -22,62 +28,41 @@ A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind, Starts
-from gisservice.pack import Pack, PackWriter
+from gisservice.pack import Pack
 from gisservice.tiles.attributes import Values
 from gisservice.tiles.budget import Thresholds
+from gisservice.tiles.generalise import Deepest
 from gisservice.tiles.grid import EXTENT_BITS
-from gisservice.tiles.plan import Plan
-from gisservice.tiles.selection import dust_side
+from gisservice.tiles.selection import Groups, dust_side
 from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
 
 LEVELS_FILE = "tiles.levels"
 """What the generalised shapes of a version are called in its folder."""
 
-_FORMAT = 1
+FORMAT = 1
+"""Of the levels file."""
 
 
-class LevelsWriter:
-    """Writes the zooms one after the other, the deepest first; the file is whole when the ``with`` block ends."""
+@dataclass(frozen=True)
+class History:
+    """How the shapes of a zoom came to be; see :class:`gisservice.tiles.generalise.Zoom`."""
 
-    def __init__(self, path: Path, plan: Plan) -> None:
-        self._zooms = range(plan.minzoom, plan.maxzoom + 1)
-        self._thresholds = np.zeros((len(self._zooms), 2), dtype=np.int64)
-        self._pack = PackWriter(path, _about(plan))
-        self._pack.array("weights", plan.weights)
-        self._pack.array("ranks", plan.ranks)
-        self._pack.array("areas", plan.areas)
-        self._pack.array("centres", plan.centres)
-        self._pack.array("codes", plan.attributes.codes)
-        self._pack.array("always", plan.always)
-        self._pack.array("values", plan.attributes.values.data)
-        self._pack.array("value_starts", plan.attributes.values.starts)
-        self._pack.array("whole", plan.attributes.values.whole)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, t: TracebackType | None) -> None:
-        if kind is None:
-            self._pack.array("thresholds", self._thresholds)
-        self._pack.__exit__(kind, error, t)
-
-    def add(self, z: int, shapes: Shapes, thresholds: Thresholds) -> None:
-        """Write the shapes of a zoom (tidy, level units) and its thresholds."""
-        self._thresholds[z - self._zooms.start] = thresholds.drawn, thresholds.detailed
-        self._pack.array(f"xy_{z}", shapes.xy.astype(_coordinate(z)))
-        self._pack.array(f"rings_{z}", shapes.rings)
-        self._pack.array(f"starts_{z}", shapes.starts)
-        self._pack.array(f"outer_{z}", shapes.exterior)
+    seeds: Ints
+    restored: Ints
+    broken: Flags
 
 
 class Levels:
@@ -91,7 +76,7 @@ class Levels:
     def __init__(self, path: Path) -> None:
         self._pack = Pack(path)
         about = self._pack.about
-        if about.get("levels") != _FORMAT:
+        if about.get("levels") != FORMAT:
             raise CatalogError(f"{path.name} is of another format; publish the layer again.")
         self.kind = GeometryKind(about["kind"])
         self.coverage: bool = about["coverage"]
@@ -100,6 +85,8 @@ class Levels:
         self.maxzoom: int = about["maxzoom"]
         self.count: int = about["count"]
         """Distinct geometries."""
+        self.current: bool = about["made_by"] == made_by()
+        """Whether this release, on this machine, would make the same bytes of the same source."""
         self.keys: tuple[str, ...] = tuple(about["keys"])
         """Names of the properties: the columns, how many records a stack has, how many a merged group has."""
         self.class_columns: tuple[str, ...] = tuple(about["class_columns"])
@@ -144,6 +131,30 @@ class Levels:
     def values(self) -> Values:
         """Every distinct attribute value of the layer, ready to be put into a tile."""
         return Values(self._part("values"), self._part("value_starts"), self._part("whole"))
+
+    def deepest(self) -> Deepest:
+        """Return all geometries at the deepest zoom, and what is needed to make those of any smaller one."""
+        every = np.arange(self.count, dtype=np.int64)
+        broken = self._marked(f"broken_{self.maxzoom}")
+        return Deepest(self.shapes(self.maxzoom, every), self._part("stays"), self._part("crossing"), broken)
+
+    def history(self, z: int) -> History:
+        """Return how the shapes of a zoom came to be."""
+        self._row(z)
+        return History(self._part(f"seeds_{z}"), self._part(f"restored_{z}"), self._marked(f"broken_{z}"))
+
+    def groups(self, z: int) -> Groups:
+        """Return the merged groups of a coverage at a zoom above the deepest."""
+        self._row(z)
+        xy, rings, starts, outer, members, cuts = (
+            self._part(f"group_{name}_{z}") for name in ("xy", "rings", "starts", "outer", "members", "cuts")
+        )
+        return Groups(Shapes(self.kind, xy.astype(np.int64), rings, starts, outer), members, cuts)
+
+    def _marked(self, name: str) -> Flags:
+        flags = np.zeros(self.count, dtype=bool)
+        flags[self._part(name)] = True
+        return flags
 
     def limit(self, z: int) -> int:
         """Return the rank from which geometries are merged, turned to dust or dropped at a zoom."""
@@ -206,21 +217,12 @@ def _gathered(xy: npt.NDArray[Any], starts: Starts, lengths: Ints) -> Ints:
     return positions
 
 
-def _about(plan: Plan) -> dict[str, Any]:
-    classes: Flags = plan.class_keys[: len(plan.attributes.keys)]
-    return {
-        "levels": _FORMAT,
-        "kind": str(plan.kind),
-        "coverage": plan.coverage,
-        "minzoom": plan.minzoom,
-        "maxzoom": plan.maxzoom,
-        "count": len(plan.stack),
-        "keys": plan.keys,
-        "class_columns": [key for key, kept in zip(plan.attributes.keys, classes.tolist(), strict=True) if kept],
-        "merge_by": plan.attributes.keys[plan.merge_by] if plan.merge_by >= 0 else None,
-    }
+def made_by() -> list[str]:
+    """Return the release and the libraries that decide what bytes come out."""
+    versions = [metadata.version(name) for name in ("gisservice", "numpy", "brotli")]
+    return [*versions, shapely.geos_version_string, zlib.ZLIB_RUNTIME_VERSION]
 
 
-def _coordinate(z: int) -> type[np.integer[Any]]:
+def coordinate(z: int) -> type[np.integer[Any]]:
     """Return the smallest type that holds positions of a zoom, those on the world's far edge included."""
     return np.int32 if z + EXTENT_BITS < 31 else np.int64

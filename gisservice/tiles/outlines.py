@@ -45,7 +45,7 @@ class Outlines:
 
     def shapes(self, rows: Ints, z: int) -> Shapes:
         """Return some geometries in level units of a zoom, as :func:`~gisservice.tiles.shapes.from_geometries`."""
-        return from_geometries(_part(self.geometries, rows), z)
+        return from_geometries(part_of(self.geometries, rows), z)
 
     def beside(self, boxes: Boxes, shift: int) -> Ints:
         """Return the geometries, ascending, that can have to do with something in these boxes.
@@ -92,7 +92,7 @@ def _boxes(geometries: Geometries, cuts: Ints) -> Boxes:
     return boxes
 
 
-def _part(geometries: Geometries, rows: Ints) -> Geometries:
+def part_of(geometries: Geometries, rows: Ints) -> Geometries:
     """Return some geometries, in this order."""
     if len(rows) == len(geometries):
         return geometries

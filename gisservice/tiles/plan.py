@@ -11,7 +11,10 @@ from gisservice.tiles.attributes import ABSENT, Attributes, encode_attributes
 from gisservice.tiles.coverage import Arrangement, Conflicts, conflicts
 from gisservice.tiles.generalise import Generaliser
 from gisservice.tiles.grid import EXTENT_BITS, PYRAMID_ZOOM_MAX
-from gisservice.tiles.shapes import Ints, from_geometries, offsets, sums, tidy
+from gisservice.tiles.outlines import Outlines
+from gisservice.tiles.past import Past, Previous
+from gisservice.tiles.renewal import Renewal
+from gisservice.tiles.shapes import Flags, Ints, from_geometries, offsets, sums, tidy
 from gisservice.tiles.source import TileSource
 from gisservice.tiles.workers import shared
 
@@ -33,7 +36,7 @@ class Plan:
     ``class_keys`` marks the properties that features keep when bytes are short.
     """
 
-    def __init__(self, source: TileSource, workers: int = 1) -> None:
+    def __init__(self, source: TileSource, workers: int = 1, previous: Previous | None = None) -> None:
         self.name, self.kind, self.coverage = source.name, source.kind, source.coverage
         self.minzoom, self.maxzoom = source.minzoom, source.maxzoom
         self.records, self.ids = len(source), source.ids
@@ -46,13 +49,9 @@ class Plan:
         self.first = np.append(self.named, 0)[self.cuts[:-1]]
         lasting = np.bincount(owners[self.always], minlength=len(self.stack)) > 0
         self.lasting = int(lasting.sum())
-        self.generaliser = Generaliser(
-            source.geometries,
-            source.maxzoom,
-            coverage=source.coverage,
-            always=lasting,
-            run=lambda work, blocks: shared(work, blocks, workers, source.name),
-        )
+        self._set_classes(source.merge_by)
+        self.past = Past.of(previous, source, self.attributes, self.class_columns) if previous is not None else None
+        self.generaliser = self._generaliser(source, lasting, workers)
         self.deepest = self.generaliser.deepest.shapes
         self.bits = source.maxzoom + EXTENT_BITS
         self.priority = _scattered(self.ids[self.first]) if len(owners) else self.first
@@ -63,11 +62,33 @@ class Plan:
         self._deepest = Arrangement(self.deepest, source.maxzoom) if source.coverage else None
         self.boxes = self.deepest.bounds()
         self.centres = (self.boxes[:, :2] + self.boxes[:, 2:]) >> 1
+
+    def _set_classes(self, merge_by: str | None) -> None:
         self.class_keys = np.append(self.attributes.distinct <= _CLASS_VALUES_MAX, [True, True])
         self.merge_by = -1
-        if source.merge_by is not None:
-            self.merge_by = self.attributes.keys.index(source.merge_by)
+        if merge_by is not None:
+            self.merge_by = self.attributes.keys.index(merge_by)
             self.class_keys[self.merge_by] = True
+
+    def _generaliser(self, source: TileSource, lasting: Flags, workers: int) -> Generaliser | Renewal:
+        outlines = Outlines(source.geometries, source.maxzoom, coverage=source.coverage, always=lasting)
+        if self.past is not None:
+            return Renewal(outlines, self.past.outlines, self.past.levels, self.past.changes)
+        return Generaliser(outlines, run=lambda work, blocks: shared(work, blocks, workers, source.name))
+
+    @property
+    def class_columns(self) -> tuple[str, ...]:
+        """Columns that features keep when bytes are short."""
+        keys = zip(self.attributes.keys, self.class_keys.tolist(), strict=False)
+        return tuple(key for key, is_class in keys if is_class)
+
+    @cached_property
+    def classes(self) -> Ints:
+        """What small polygons are merged by: for each geometry the code of its first record's value."""
+        if self.merge_by < 0:
+            return np.zeros(len(self.first), dtype=np.int64)
+        classes: Ints = self.attributes.codes[self.first, self.merge_by].astype(np.int64)
+        return classes
 
     def limit(self, weight: int) -> int:
         """Return the rank of the first geometry that weighs less."""

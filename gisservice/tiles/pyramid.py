@@ -14,7 +14,9 @@ from gisservice.tiles.account import REPORT_FILE, write_report
 from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, ArchiveWriter
 from gisservice.tiles.budget import BUDGET_BYTES
 from gisservice.tiles.level import build_level
-from gisservice.tiles.levels import LEVELS_FILE, LevelsWriter
+from gisservice.tiles.levels import LEVELS_FILE
+from gisservice.tiles.levelwriter import LevelsWriter
+from gisservice.tiles.past import Previous
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.source import TileSource
 from gisservice.tiles.workers import shared
@@ -23,20 +25,27 @@ Progress = Callable[[int, int], None]
 
 
 def build_pyramid(
-    source: TileSource, folder: Path, *, workers: int, progress: Progress | None = None
+    source: TileSource,
+    folder: Path,
+    *,
+    workers: int,
+    progress: Progress | None = None,
+    previous: Previous | None = None,
 ) -> dict[str, Any]:
     """Write the tiles of all zooms of ``source`` into a folder and return an account of them.
 
     Written are two archives (PMTiles 3), ``tiles.pmtiles`` and ``tiles.br.pmtiles``, with the same tiles compressed
     in two ways; ``tiles.levels``, the shapes they were cut from; and ``tiles.json``, the account. The same source
-    gives the same bytes, whatever ``workers`` is. ``progress`` is called with zooms done and all. Raises
-    :class:`PublishError` when a worker process dies. The account has for each zoom: ``tiles``, ``bytes``,
-    ``largest_bytes`` (gzip), and how many tiles are ``over_budget``; ``features`` (records) = ``kept`` + what was
-    ``merged`` + what was ``dropped``, by reason; ``drawn``, features in all (merged groups too), of which ``reduced``
-    have only the columns that have few values; the same ``by_tile`` (:mod:`gisservice.tiles.account`); polygons
-    ``invalid`` before and after repair; of a coverage, the ``conflicts`` (:mod:`gisservice.tiles.coverage`).
+    gives the same bytes, whatever ``workers`` is, and whatever was before: of a ``previous`` version all that still
+    holds is taken over, if it is of the same declaration and can be read. ``progress`` is called with zooms done and
+    all. Raises :class:`PublishError` when a worker process dies. The account has for each zoom: ``tiles``,
+    ``bytes``, ``largest_bytes`` (gzip), and how many tiles are ``over_budget``; ``features`` (records) = ``kept`` +
+    what was ``merged`` + what was ``dropped``, by reason; ``drawn``, features in all (merged groups too), of which
+    ``reduced`` have only the columns that have few values; the same ``by_tile`` (:mod:`gisservice.tiles.account`);
+    polygons ``invalid`` before and after repair; of a coverage, the ``conflicts``
+    (:mod:`gisservice.tiles.coverage`).
     """
-    plan = Plan(source, workers)
+    plan = Plan(source, workers, previous)
     zooms = range(source.maxzoom, source.minzoom - 1, -1)
     accounts: dict[int, dict[str, Any]] = {}
     with (
@@ -49,7 +58,7 @@ def build_pyramid(
                 archive.add(where, tile)
             for where, tile in level.brotli:
                 brotli.add(where, tile)
-            levels.add(level.z, level.shapes, level.thresholds)
+            levels.add(level.z, level.zoom, level.thresholds, level.groups)
             accounts[level.z] = level.account
             if progress is not None:
                 progress(len(accounts), len(zooms))

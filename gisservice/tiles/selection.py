@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +47,19 @@ _LARGEST = 0x7FE0_0000_0000_0000
 """The bits of a size that is larger than any other and still a number."""
 
 
+Merge = Callable[[Shapes, Ints, Ints], Shapes]
+"""Makes one shape of each group of shapes: members and where groups begin."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Polygons drawn as one: the shape of each group, its members end to end, and where those of each begin."""
+
+    shapes: Shapes
+    members: Ints
+    cuts: Ints
+
+
 @dataclass(frozen=True)
 class Selection:
     """What a zoom draws: the shapes of the geometries ``drawn``, then one shape for each group of small ones.
@@ -62,6 +76,11 @@ class Selection:
     def groups(self) -> int:
         """How many groups there are."""
         return len(self.cuts) - 1
+
+    @property
+    def merged(self) -> Groups:
+        """The groups, with their shapes."""
+        return Groups(self.shapes.take(len(self.drawn) + np.arange(self.groups)), self.members, self.cuts)
 
 
 def representatives(owner: Ints, always: Flags, count: int) -> tuple[Ints, Ints]:
@@ -154,16 +173,21 @@ def select(shapes: Shapes, ranks: Ints, limit: int) -> Selection:
     return whole(shapes, np.flatnonzero((ranks < limit) & _full(shapes)))
 
 
-def select_with_merged(shapes: Shapes, ranks: Ints, limit: int, classes: Ints, centres: Ints) -> Selection:
+def select_with_merged(
+    shapes: Shapes, ranks: Ints, limit: int, classes: Ints, centres: Ints, merge: Merge | None = None
+) -> Selection:
     """Draw the polygons of a coverage of rank below ``limit``, and the rest in groups without inner borders.
 
     ``classes`` (any whole numbers) is what the members of a group have in common, beside being near each other by
-    their ``centres`` (n, 2). What has no extent here is still counted with its group.
+    their ``centres`` (n, 2). What has no extent here is still counted with its group. ``merge`` makes the shapes of
+    the groups (:func:`merged`, unless it is known how they look).
     """
     chosen = select(shapes, ranks, limit)
     rest = np.flatnonzero(ranks >= limit)
     members, cuts = groups(rest, centres[rest] >> CELL_BITS, classes[rest])
-    return Selection(concatenate([chosen.shapes, _merged(shapes.take(members), cuts)]), chosen.drawn, members, cuts)
+    return Selection(
+        concatenate([chosen.shapes, (merge or merged)(shapes, members, cuts)]), chosen.drawn, members, cuts
+    )
 
 
 def groups(rest: Ints, cells: Ints, classes: Ints) -> tuple[Ints, Ints]:
@@ -230,13 +254,19 @@ def _full(shapes: Shapes) -> Flags:
     return full
 
 
-def _merged(shapes: Shapes, cuts: Ints) -> Shapes:
-    """Return the union of each group; borders between its members vanish."""
-    lengths = np.diff(cuts)
+def part_of_groups(members: Ints, cuts: Ints, which: Ints) -> tuple[Ints, Ints]:
+    """Return the members of some groups end to end, and where these begin."""
+    counts = np.diff(cuts)[which]
+    return members[ranges(cuts[which], counts)], offsets(counts)
+
+
+def merged(shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
+    """Return the union of each group of shapes; borders between its members vanish."""
+    shapes, lengths = shapes.take(members), np.diff(cuts)
     if not len(lengths):
         return shapes
     table = np.full((len(lengths), int(lengths.max())), None, dtype=object)
     table[np.repeat(np.arange(len(lengths)), lengths), ranges(np.zeros_like(lengths), lengths)] = to_polygons(shapes)
-    merged = tidy(from_polygons(shapely.union_all(table, axis=1)))
-    bad = np.flatnonzero(invalid(merged))
-    return repair(merged, bad) if len(bad) else merged
+    united = tidy(from_polygons(shapely.union_all(table, axis=1)))
+    bad = np.flatnonzero(invalid(united))
+    return repair(united, bad) if len(bad) else united
