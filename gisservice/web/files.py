@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import mimetypes
 import os
 import re
@@ -14,7 +15,7 @@ from werkzeug.security import safe_join
 
 from gisservice.errors import NotFound
 from gisservice.web import params
-from gisservice.web.exchange import FOR_EVER, GZIP_BYTES_MIN, Answer, Headers, Request, compress, entity_tag
+from gisservice.web.exchange import FOR_EVER, GZIP_BYTES_MIN, Answer, Headers, Request, entity_tag
 from gisservice.web.service import Service
 
 _POLICY = ("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'; object-src 'none'")
@@ -54,7 +55,7 @@ def _find(root: Path, filename: str) -> tuple[Path, os.stat_result]:
 @lru_cache(maxsize=128)
 def _compressed(path: Path, modified: int) -> bytes:
     """Compress a file once for each time it changed (``modified``, in nanoseconds)."""
-    return compress(path.read_bytes(), 9)
+    return gzip.compress(path.read_bytes(), 9, mtime=0)
 
 
 def _media_type(path: Path) -> str:
