@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +52,13 @@ class Collection:
         except FileNotFoundError:
             return False
 
+    def is_whole(self, names: Iterable[str]) -> bool:
+        """Read some files and tell whether they are as they were published."""
+        try:
+            return all(digest(self.path / name) == _expected(self.manifest.files[name]) for name in names)
+        except (KeyError, OSError):
+            return False
+
     @property
     def layer(self) -> Layer:
         """The declaration that the version was published under."""
@@ -88,7 +95,7 @@ def damage(path: Path, collection_id: str) -> Iterator[Finding]:
     for name, entry in manifest.files.items():
         label = f"{collection_id}/{path.name}/{name}"
         try:
-            if digest(path / name) != (entry["sha256"], entry["size"]):
+            if digest(path / name) != _expected(entry):
                 yield Finding("damaged-file", f"{label} does not match its sha256.", 1, (label,))
         except FileNotFoundError:
             yield Finding("missing-file", f"{label} is missing.", 1, (label,))
@@ -108,6 +115,10 @@ def _manifest(path: Path, collection_id: str) -> Manifest:
     if manifest.collection != collection_id or version_id(content) != path.name:
         raise CatalogError(f"{label} describes another version than the folder it lies in.")
     return manifest
+
+
+def _expected(entry: FileDigest) -> tuple[str, int]:
+    return entry["sha256"], entry["size"]
 
 
 def _check_size(path: Path, name: str, entry: FileDigest) -> None:

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import shapely
 
 from gisservice import crs
-from gisservice.catalog import Catalog, Features, Manifest, write_features
-from gisservice.errors import PublishError
+from gisservice.catalog import Catalog, Collection, Features, Manifest, write_features
+from gisservice.errors import CatalogError, NotFound, PublishError
 from gisservice.ingest.reading import quiet
 from gisservice.ingest.stages import Progress, Projection, Standard
 from gisservice.model import AlwaysDrawn, Extent, Geometries, Layer, Version
-from gisservice.tiles import BROTLI_FILE, LEVELS_FILE, TILES_FILE, TileSource, build_pyramid
+from gisservice.tiles import BROTLI_FILE, LEVELS_FILE, REPORT_FILE, TILES_FILE, Previous, TileSource, build_pyramid
 
 
 def publish(
@@ -44,7 +44,7 @@ def publish(
     with catalog.stage(layer.id) as staging, writing(layer.id):
         write_features(staging.path, standard.records)
         progress("publish", 1, 3)
-        tiles = _tiles(staging.path, declared, build_workers, progress)
+        tiles = _tiles(staging.path, declared, _current(catalog, layer.id), build_workers, progress)
         west, south, east, north = shapely.total_bounds(standard.records.lonlat)
         manifest = Manifest(
             collection=layer.id,
@@ -83,16 +83,40 @@ def writing(collection_id: str) -> Iterator[None]:
         ) from exc
 
 
-def _tiles(folder: Path, layer: Layer, workers: int, progress: Progress) -> dict[str, Any]:
+def _current(catalog: Catalog, collection_id: str) -> Collection | None:
+    """Return the current version of a collection, or None when tiles cannot be taken over from it."""
+    try:
+        current = catalog.collection(collection_id)
+        whole = current.features is not None and current.is_whole((TILES_FILE, BROTLI_FILE, LEVELS_FILE, REPORT_FILE))
+    except (CatalogError, NotFound):
+        return None
+    return current if whole else None
+
+
+def _tiles(folder: Path, layer: Layer, current: Collection | None, workers: int, progress: Progress) -> dict[str, Any]:
     """Cut the tiles of the records just written; return what the manifest says of them."""
-    source = tile_source(Features.open(folder), layer)
-    report = build_pyramid(source, folder, workers=workers, progress=lambda done, total: progress("tiles", done, total))
+    report = build_pyramid(
+        tile_source(Features.open(folder), layer),
+        folder,
+        workers=workers,
+        progress=lambda done, total: progress("tiles", done, total),
+        previous=_previous(current),
+    )
     return {
         "minzoom": layer.minzoom,
         "maxzoom": layer.maxzoom,
         "tiles": sum(zoom["tiles"] for zoom in report["zooms"].values()),
         "bytes": sum((folder / name).stat().st_size for name in (TILES_FILE, BROTLI_FILE, LEVELS_FILE)),
     }
+
+
+def _previous(current: Collection | None) -> Previous | None:
+    if current is None or current.features is None:
+        return None
+    try:
+        return Previous(tile_source(current.features, current.layer), current.path)
+    except CatalogError:  # a part of the records is damaged: seen when it is first used
+        return None
 
 
 def tile_source(features: Features, layer: Layer) -> TileSource:

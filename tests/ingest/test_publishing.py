@@ -16,9 +16,12 @@ import shapely
 from ingest_sources import STATE_PLANE, column, layer, lots, write
 from pmtiles.reader import MmapSource, Reader, all_tiles
 
+from gisservice.catalog import Catalog
 from gisservice.errors import PublishError
 from gisservice.ingest import ingest, ingest_layer, publishing
 from gisservice.model import Visibility
+from gisservice.pack import Pack
+from gisservice.tiles import past, reuse
 
 COLUMNS = (
     column("pid", source="PID", meaning="Parcel number"),
@@ -163,3 +166,40 @@ def test_an_undeclared_file_with_dates_and_odd_names(make, catalog):
     assert [c.name for c in manifest.columns] == ["fid", "PID", "script", "AREA", "proto", "day"]
     assert manifest.id_column == "fid"
     assert [finding.code for finding in summary.noted] == ["renamed-columns"]
+
+
+@pytest.fixture
+def taken_over(monkeypatch) -> list[int]:
+    """How many tiles each zoom took over from the version before."""
+    counts = []
+    clean = reuse.Reuse.clean
+
+    def watched(self, archive):
+        found = clean(self, archive)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr(reuse.Reuse, "clean", watched)
+    monkeypatch.setattr(past, "_MOST_CHANGED", 1.0)
+    return counts
+
+
+@pytest.mark.parametrize(
+    "harm", ["", "tiles.pmtiles", "tiles.br.pmtiles", "tiles.levels", "tiles.json", "serve/features.bin"]
+)
+def test_a_version_is_the_same_whatever_was_published_before(tmp_path, catalog, taken_over, harm):
+    changed = lots()
+    changed.loc[5, "LOTS"] = 99
+    (tmp_path / "new").mkdir()
+    first, second = write(lots(), tmp_path, "lots.gpkg"), write(changed, tmp_path / "new", "lots.gpkg")
+    publish(first, catalog)
+    if harm:
+        path = catalog.collection("lots").path / harm
+        content = bytearray(path.read_bytes())
+        content[Pack(path).span("world")[0] if harm.endswith("bin") else len(content) // 2] ^= 1
+        path.write_bytes(content)
+    after = publish(second, Catalog(tmp_path / "published"))
+    alone = publish(second, Catalog(tmp_path / "another"))
+    assert after.version == alone.version
+    assert bool(taken_over) == (not harm)
+    assert not any(Catalog(tmp_path / "another").verify())
