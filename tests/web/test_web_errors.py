@@ -66,7 +66,7 @@ def test_an_error_of_somebody_else_is_internal() -> None:
         ("/layers/nope", 404, "urn:gisservice:problem:collection-not-found"),
         ("/static/nope.js", 404, "urn:gisservice:problem:not-found"),
         ("/nope", 404, "about:blank"),
-        ("/api/", 404, "about:blank"),
+        ("/api/conformance/", 404, "about:blank"),
         ("/api/nope", 404, "about:blank"),
     ],
 )
