@@ -153,8 +153,13 @@ def test_the_same_links_stand_in_the_header(client: Client) -> None:
     for link in document["links"]:
         assert f'<{link["href"]}>; rel="{link["rel"]}"' in answer.headers["Link"]
     assert {link["rel"] for link in document["links"]} == {
-        "self", "next", "prev", "alternate", "collection",
-        "http://www.opengis.net/def/rel/ogc/1.0/queryables", "http://www.opengis.net/def/rel/ogc/1.0/sortables",
+        "self",
+        "next",
+        "prev",
+        "alternate",
+        "collection",
+        "http://www.opengis.net/def/rel/ogc/1.0/queryables",
+        "http://www.opengis.net/def/rel/ogc/1.0/sortables",
     }
 
 
