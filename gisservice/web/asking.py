@@ -101,9 +101,7 @@ class Asking:
         except ReprojectionError as exc:
             assert asked.query.box is not None, "only a box has to be moved"
             text = ",".join(map(repr, asked.query.box.bbox))
-            raise InvalidParameter(
-                "bbox", text, "a box with a place on the earth, in its system"
-            ) from exc
+            raise InvalidParameter("bbox", text, "a box with a place on the earth, in its system") from exc
 
     def _selection(self, collection: Collection, features: Features, asked: ItemsRequest) -> Selection:
         area = area_of(collection)
