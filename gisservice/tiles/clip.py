@@ -79,12 +79,14 @@ def place(shapes: Shapes, z: int) -> Placement:
         return _place_points(shapes, z)
     blocks = _touched(shapes, np.arange(len(shapes), dtype=np.int64), z)
     wide = blocks.tiles > _MANY_TILES
+    whole = int((~wide).sum())
     if wide.any():
         blocks = _joined([blocks.take(np.flatnonzero(~wide)), *_divided(blocks.take(np.flatnonzero(wide)), z)])
     row, x, y = _cells(blocks.low, blocks.high)
     corner = np.column_stack([x, y]) << EXTENT_BITS
     box = blocks.shapes.bounds()[row]
     inside: Flags = np.logical_and.reduce((box[:, :2] >= corner + _LOW) & (box[:, 2:] <= corner + _HIGH), axis=1)
+    inside &= row < whole  # what was divided has been cut, even if nothing of it is left to cut
     return Placement(blocks.shapes, row, blocks.origin[row], x, y, inside)
 
 
@@ -204,7 +206,7 @@ def _clipped(shapes: Shapes) -> Shapes:
         shapes = _clip_rings(shapes, axis, _HIGH, -1)
     shapes = _begun_alike(tidy(shapes))
     bad = np.flatnonzero(invalid(shapes))
-    return repair(shapes, bad) if len(bad) else shapes
+    return _begun_alike(repair(shapes, bad)) if len(bad) else shapes
 
 
 def _begun_alike(shapes: Shapes) -> Shapes:
