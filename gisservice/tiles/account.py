@@ -218,6 +218,11 @@ class Report:
         }
         return {**self._content, "zooms": zooms}
 
+    def has_conflicts(self, z: int) -> bool:
+        """Return whether anything overlaps or gapes at a zoom (:mod:`gisservice.tiles.coverage`)."""
+        found = self._content["zooms"][str(z)].get("conflicts", {})
+        return bool(found.get("overlaps") or found.get("gaps"))
+
     def tally(self, z: int) -> Tally:
         """Return the numbers of all tiles of a zoom. Raises :class:`TileOutsideMatrix` for another zoom."""
         zooms = self._content["zooms"]

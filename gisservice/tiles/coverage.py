@@ -95,10 +95,17 @@ class Conflicts:
     overlaps: Polygons
     gaps: Polygons
 
+    def __len__(self) -> int:
+        return len(self.overlaps) + len(self.gaps)
+
     def to_json(self) -> dict[str, Any]:
         """Return the ground of each kind in m², and its pieces as x, y (of a position in it, level units) and m²."""
         overlaps, gaps = _rows(self.overlaps, self.z), _rows(self.gaps, self.z)
         return {"overlap_m2": _sum(overlaps), "gap_m2": _sum(gaps), "overlaps": overlaps, "gaps": gaps}
+
+
+NO_CONFLICTS = Conflicts(0, np.zeros(0, dtype=object), np.zeros(0, dtype=object))
+"""Nothing overlaps and nothing gapes."""
 
 
 def _sum(rows: list[list[float]]) -> float:
@@ -111,16 +118,36 @@ def _rows(pieces: Polygons, z: int) -> list[list[float]]:
     return [[x, y, m2] for (x, y), m2 in zip(np.floor(xy).tolist(), area.round(3).tolist(), strict=True)]
 
 
-def conflicts(drawn: Arrangement, parts: Ints, cuts: Ints, finer: Arrangement) -> Conflicts:
-    """Compare the polygons that a zoom draws with finer ones.
+@dataclass(frozen=True)
+class Comparison:
+    """Polygons drawn at zoom ``z`` beside finer ones, both in level units of their zoom.
 
     Drawn polygon ``i`` stands for the finer polygons ``parts[cuts[i]:cuts[i + 1]]``.
     """
-    pairs = overlapping(drawn)
-    fresh = pairs[~_overlap_too(pairs, parts, cuts, finer)]
-    common = shapely.intersection(drawn.polygons[fresh[:, 0]], drawn.polygons[fresh[:, 1]])
-    windows = np.concatenate([_around(_far(drawn, finer)), _missing(drawn, parts, cuts, finer)])
-    return Conflicts(drawn.z, _pieces(common), _gaps(windows, drawn, finer))
+
+    z: int
+    drawn: Shapes
+    parts: Ints
+    cuts: Ints
+    finer: Arrangement
+
+    def conflicts(self) -> Conflicts:
+        """Return what overlaps and what gapes, and does not among the finer polygons."""
+        drawn = Arrangement(self.drawn, self.z)
+        pairs = overlapping(drawn)
+        fresh = pairs[~_overlap_too(pairs, self.parts, self.cuts, self.finer)]
+        common = shapely.intersection(drawn.polygons[fresh[:, 0]], drawn.polygons[fresh[:, 1]])
+        missing = _missing(drawn, self.parts, self.cuts, self.finer)
+        windows = np.concatenate([_around(_far(drawn, self.finer)), missing])
+        return Conflicts(self.z, _pieces(common), _gaps(windows, drawn, self.finer))
+
+
+def closed(some: Flags, parts: Ints, cuts: Ints) -> tuple[Flags, Ints]:
+    """Mark some finer polygons and all others of the drawn ones they are part of; return those drawn ones, too."""
+    drawn = np.flatnonzero(sums(some[parts].astype(np.int64), cuts))
+    marked = some.copy()
+    marked[parts[ranges(cuts[drawn], np.diff(cuts)[drawn])]] = True
+    return marked, drawn
 
 
 def _pieces(polygons: Polygons) -> Polygons:
@@ -135,15 +162,20 @@ def overlapping(drawn: Arrangement) -> Ints:
 
     Polygons of one square unit are left out: they are marks for what is too small to be drawn true to its extent.
     """
-    ground = np.flatnonzero(sums(drawn.shapes.areas(), drawn.shapes.starts) > 2)
-    one, other = drawn.tree.query(drawn.polygons[ground])
-    pairs = np.column_stack([ground[one], other])
-    true = np.zeros(len(drawn.polygons), dtype=bool)
-    true[ground] = True
-    pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & true[pairs[:, 1]]]
+    pairs = drawn.tree.query(drawn.polygons).T
+    true: Flags = np.asarray(sums(drawn.shapes.areas(), drawn.shapes.starts) > 2)
+    pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & true[pairs].all(axis=1)]
+    pairs = pairs[_boxes_meet(drawn.shapes.bounds(), pairs)]
     pairs = pairs[_meet(drawn.polygons, pairs)]
     ascending: Ints = pairs[np.lexsort([pairs[:, 1], pairs[:, 0]])]
     return ascending
+
+
+def _boxes_meet(boxes: npt.NDArray[Any], pairs: Ints) -> Flags:
+    """Mark the pairs of polygons whose boxes have ground in common."""
+    one, other = boxes[pairs[:, 0]], boxes[pairs[:, 1]]
+    meet: Flags = ((one[:, :2] < other[:, 2:]) & (other[:, :2] < one[:, 2:])).all(axis=1)
+    return meet
 
 
 def _meet(polygons: Polygons, pairs: Ints) -> Flags:
@@ -161,8 +193,7 @@ def _overlap_too(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Fl
     within = ranges(np.zeros(len(pairs), dtype=np.int64), ones * others)
     one = parts[cuts[pairs[pair, 0]] + within // others[pair]]
     other = parts[cuts[pairs[pair, 1]] + within % others[pair]]
-    box = finer.shapes.bounds()
-    near = ((box[one, :2] < box[other, 2:]) & (box[other, :2] < box[one, 2:])).all(axis=1)
+    near = _boxes_meet(finer.shapes.bounds(), np.column_stack([one, other]))
     pair, one, other = pair[near], one[near], other[near]
     which, place = np.unique(np.column_stack([one, other]), return_inverse=True)
     meet = _meet(to_polygons(finer.shapes.take(which)), place.reshape(-1, 2))
@@ -206,10 +237,12 @@ def _gaps(window: Polygons, drawn: Arrangement, finer: Arrangement) -> Polygons:
 def _bare(window: Any, drawn: Arrangement, finer: Arrangement, scale: float) -> Any:
     """Return what is bare in a window, farther than ``REACH`` from anything the finer polygons leave bare."""
     wide = shapely.buffer(window, 2 * REACH, join_style="mitre")
-    near = shapely.make_valid(finer.polygons[finer.tree.query(shapely.transform(wide, lambda xy: xy / scale))])
-    covered = shapely.transform(shapely.union_all(near), lambda xy: xy * scale)
+    near = finer.polygons[finer.tree.query(shapely.transform(wide, lambda xy: xy / scale))]
+    near = shapely.transform(shapely.make_valid(near), lambda xy: xy * scale)
+    covered = shapely.union_all(shapely.intersection(near, wide))
     kept = shapely.intersection(shapely.buffer(covered, -REACH), window)
-    return shapely.difference(kept, shapely.union_all(drawn.polygons[drawn.tree.query(window)]))
+    over = shapely.intersection(drawn.polygons[drawn.tree.query(window)], window)
+    return shapely.difference(kept, shapely.union_all(over))
 
 
 def _far(drawn: Arrangement, finer: Arrangement) -> Reals:

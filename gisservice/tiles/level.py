@@ -97,7 +97,10 @@ def build_level(plan: Plan, z: int) -> Level:
         if thresholds.drawn == ALWAYS or _fit(tiles):
             break
         tried = thresholds
-    reasons, found = _reasons(plan, shapes, chosen, natural), plan.conflicts(z, chosen)
+    reasons, found = (
+        _reasons(plan, shapes, chosen, natural),
+        plan.conflicts(z, chosen, None if reuse is None else reuse.changed),
+    )
     gzip, brotli = _with_clean(plan, tiles, reuse)
     account = _account(plan, z, drawn.features(thresholds.detailed), tallies, gzip, reasons, reuse)
     groups = chosen.merged if plan.coverage else None
@@ -112,7 +115,15 @@ def _deepest_level(plan: Plan, zoom: Zoom, reshaped: Flags) -> Level:
     reasons = np.where(np.diff(zoom.shapes.vertices) > 0, Reason.SHOWN, Reason.NO_GEOMETRY)
     gzip, brotli = _with_clean(plan, tiles, reuse)
     account = _account(plan, z, drawn.features(0), tallies, gzip, reasons, reuse)
-    return Level(z, zoom, thresholds, None, gzip, brotli, account | _validity(zoom, plan.source_conflicts()))
+    return Level(
+        z,
+        zoom,
+        thresholds,
+        None,
+        gzip,
+        brotli,
+        account | _validity(zoom, plan.source_conflicts(None if reuse is None else reuse.changed)),
+    )
 
 
 def _reuse(plan: Plan, z: int, shapes: Shapes, reshaped: Flags, thresholds: Thresholds) -> Reuse | None:

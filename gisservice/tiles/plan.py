@@ -8,18 +8,21 @@ import numpy as np
 
 from gisservice.tiles import selection
 from gisservice.tiles.attributes import ABSENT, Attributes, encode_attributes
-from gisservice.tiles.coverage import Arrangement, Conflicts, conflicts
+from gisservice.tiles.coverage import NO_CONFLICTS, Arrangement, Comparison, Conflicts, closed
 from gisservice.tiles.generalise import Generaliser
 from gisservice.tiles.grid import EXTENT_BITS, PYRAMID_ZOOM_MAX
 from gisservice.tiles.outlines import Outlines
 from gisservice.tiles.past import Past, Previous
 from gisservice.tiles.renewal import Renewal
-from gisservice.tiles.shapes import Flags, Ints, from_geometries, offsets, sums, tidy
+from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges, sums, tidy
 from gisservice.tiles.source import TileSource
 from gisservice.tiles.workers import shared
 
 _CLASS_VALUES_MAX = 256
 """Columns with at most so many distinct values are classes: features keep them when bytes are short."""
+
+_NEAR_BITS = 5
+"""What a change could make overlap or gape is looked at with all that is within 32 units of the zoom."""
 
 _TAG_BYTES = 3
 """Of a property in a feature: the numbers of its key and its value."""
@@ -58,10 +61,10 @@ class Plan:
         self.weights = selection.weights(self.deepest, self.priority, self.bits, lasting)
         self.ranks = selection.ranks(self.weights, self.priority)
         self.areas = np.diff(offsets(self.deepest.areas())[self.deepest.starts])
-        self._geometries = source.geometries
-        self._deepest = Arrangement(self.deepest, source.maxzoom) if source.coverage else None
         self.boxes = self.deepest.bounds()
         self.centres = (self.boxes[:, :2] + self.boxes[:, 2:]) >> 1
+        if self.coverage and self.past is None:
+            self.arrangement = Arrangement(self.deepest, self.maxzoom)  # once, before processes are forked
 
     def _set_classes(self, merge_by: str | None) -> None:
         self.class_keys = np.append(self.attributes.distinct <= _CLASS_VALUES_MAX, [True, True])
@@ -106,22 +109,56 @@ class Plan:
         plain, detail = (sums(values[self.named], self.cuts) for values in (plain, detail))
         return plain, detail
 
-    def conflicts(self, z: int, chosen: selection.Selection) -> Conflicts | None:
-        """Compare what a smaller zoom draws of a coverage with the deepest; None for what is no coverage."""
-        if self._deepest is None:
+    @cached_property
+    def arrangement(self) -> Arrangement:
+        """The polygons of the deepest zoom, which what other zooms draw of a coverage is compared with."""
+        return Arrangement(self.deepest, self.maxzoom)
+
+    def conflicts(self, z: int, chosen: selection.Selection, changed: Flags | None) -> Conflicts | None:
+        """Compare what a smaller zoom draws of a coverage with the deepest; None for what is no coverage.
+
+        ``changed`` marks the geometries that are not drawn as in the version before; None: there is none.
+        """
+        if not self.coverage:
             return None
         alone = len(chosen.drawn)
         cuts = np.concatenate([np.arange(alone), alone + chosen.cuts])
         members = np.concatenate([chosen.drawn, chosen.members])
-        return conflicts(Arrangement(chosen.shapes, z), members, cuts, self._deepest)
+        if self._is_sound(z, chosen.shapes, members, cuts, changed):
+            return NO_CONFLICTS
+        return Comparison(z, chosen.shapes, members, cuts, self.arrangement).conflicts()
 
-    def source_conflicts(self) -> Conflicts | None:
-        """Compare the deepest zoom of a coverage with the source; None for what is no coverage."""
-        if self._deepest is None:
+    def source_conflicts(self, changed: Flags | None) -> Conflicts | None:
+        """Compare the deepest zoom of a coverage with the source; see :meth:`conflicts`."""
+        if not self.coverage:
             return None
-        source = Arrangement(tidy(from_geometries(self._geometries, PYRAMID_ZOOM_MAX)), PYRAMID_ZOOM_MAX)
         each = np.arange(len(self.stack) + 1)
-        return conflicts(self._deepest, each[:-1], each, source)
+        if self._is_sound(self.maxzoom, self.deepest, each[:-1], each, changed):
+            return NO_CONFLICTS
+        finer = self._finer(self.maxzoom, each[:-1])
+        return Comparison(self.maxzoom, self.deepest, each[:-1], each, finer).conflicts()
+
+    def _finer(self, z: int, rows: Ints) -> Arrangement:
+        """Return what some geometries are compared with at a zoom."""
+        if z < self.maxzoom:
+            return Arrangement(self.deepest.take(rows), self.maxzoom)
+        return Arrangement(tidy(self.generaliser.outlines.shapes(rows, PYRAMID_ZOOM_MAX)), PYRAMID_ZOOM_MAX)
+
+    def _is_sound(self, z: int, drawn: Shapes, parts: Ints, cuts: Ints, changed: Flags | None) -> bool:
+        """Return whether nothing is wrong near what changed, and nothing was wrong before."""
+        if self.past is None or changed is None or self.past.report.has_conflicts(z):
+            return False
+        outlines, shift = self.generaliser.outlines, self.maxzoom - z + _NEAR_BITS
+        moved = changed | self.generaliser.renewed(self.maxzoom)[1]
+        region = np.concatenate([outlines.boxes[moved], self.past.outlines.boxes[self.past.changes.gone]])
+        near = np.zeros(len(outlines), dtype=bool)
+        near[outlines.beside(region, shift)] = True
+        near, some = closed(near, parts, cuts)
+        number = np.cumsum(near) - 1
+        counts = np.diff(cuts)[some]
+        own = number[parts[ranges(cuts[some], counts)]]
+        finer = self._finer(z, np.flatnonzero(near))
+        return not len(Comparison(z, drawn.take(some), own, offsets(counts), finer).conflicts())
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -48,6 +48,11 @@ class Reuse:
                 found += self._touched_by_dust(rest, before, past.levels.dust_side(z))
         self.dirty = np.unique(np.concatenate(found))
 
+    @property
+    def changed(self) -> Flags:
+        """Marks the geometries that are not drawn as they were, by themselves or in their group."""
+        return self._changed | self._merged_anew
+
     def _changed_geometries(self, reshaped: Flags, thresholds: Thresholds) -> Flags:
         """Mark the geometries that are not drawn, counted and summed up as they were."""
         plan, levels, origin = self._plan, self._past.levels, self._past.changes.origin

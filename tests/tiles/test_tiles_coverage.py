@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tile_factories import make_source
 
 from gisservice.tiles import EXTENT, coverage, generalise
-from gisservice.tiles.coverage import REACH, Arrangement, conflicts, overlapping
+from gisservice.tiles.coverage import REACH, Arrangement, Comparison, overlapping
 from gisservice.tiles.grid import ground_m2
+from gisservice.tiles.outlines import Outlines
 from gisservice.tiles.shapes import Shapes, from_polygons, tidy, to_polygons
 
 Z = 14
@@ -53,7 +54,7 @@ def compare(drawn: list[Any], source: list[Any], stands_for: list[list[int]] | N
     fine = Arrangement(shapes_of([shapely.transform(polygon, lambda xy: xy * 16) for polygon in source]), z + 4)
     groups = [[i] for i in range(len(drawn))] if stands_for is None else stands_for
     cuts = np.cumsum([0, *map(len, groups)])
-    return conflicts(Arrangement(shapes_of(drawn), z), np.concatenate(groups), cuts, fine)
+    return Comparison(z, shapes_of(drawn), np.concatenate(groups), cuts, fine).conflicts()
 
 
 def areas(found: Any) -> tuple[float, float]:
@@ -226,12 +227,12 @@ def test_a_simplified_coverage_of_crooked_lots_has_none() -> None:
             sides = [crooked(a, b) for a, b in pairwise(corners)]
             lots.append(shapely.Polygon(np.concatenate(sides) + ORIGIN))
     source = make_source(lots, z=Z, minzoom=10, coverage=True)
-    generaliser = generalise.Generaliser(source.geometries, Z, coverage=True)
+    generaliser = generalise.Generaliser(Outlines(source.geometries, Z, coverage=True))
     deepest = Arrangement(generaliser.at(Z)[0], Z)
     each = np.arange(len(lots) + 1)
     for z in range(10, Z):
         shapes = generaliser.at(z)[0]
-        assert areas(conflicts(Arrangement(shapes, z), each[:-1], each, deepest)) == (0, 0)
+        assert not len(Comparison(z, shapes, each[:-1], each, deepest).conflicts())
         assert bare(list(to_polygons(shapes)), list(scaled(deepest, z))) == pytest.approx(0, abs=1e-6)
 
 
@@ -264,17 +265,17 @@ def displaced(shapes: Shapes) -> Shapes:
 @pytest.mark.parametrize("z", [Z - 3, Z])
 def test_what_breaks_while_a_pyramid_is_built_is_published(build: Any, monkeypatch: Any, z: int) -> None:
     """A polygon that moves away from its neighbours shows in the report of that zoom alone."""
-    at, part = generalise.Generaliser.at, generalise.part
+    zoom_of, part = generalise.Generaliser.zoom, generalise.part
 
     def at_zoom(self: Any, zoom: int) -> Any:
-        shapes, broken = at(self, zoom)
-        return displaced(shapes) if zoom == z < Z else shapes, broken
+        found = zoom_of(self, zoom)
+        return replace(found, shapes=displaced(found.shapes)) if zoom == z < Z else found
 
     def at_deepest(*given: Any) -> Any:
         found = part(*given)
         return replace(found, shapes=displaced(found.shapes)) if z == Z else found
 
-    monkeypatch.setattr(generalise.Generaliser, "at", at_zoom)
+    monkeypatch.setattr(generalise.Generaliser, "zoom", at_zoom)
     monkeypatch.setattr(generalise, "part", at_deepest)
     lots = [shapely.transform(lot, lambda xy: (xy - ORIGIN) * 20 + ORIGIN) for lot in block()]
     report = build(make_source(lots, minzoom=Z - 4, coverage=True)).report
@@ -292,12 +293,12 @@ def test_the_real_parcels_do_not_gape_or_overlap(real_parcels: Any) -> None:
     from gisservice.tiles.plan import Plan
 
     plan = Plan(real_parcels)
-    assert areas(plan.source_conflicts()) == (0, 0)
+    assert not len(plan.source_conflicts(None))
     deepest = Arrangement(plan.deepest, plan.maxzoom)
     each = np.arange(len(plan.deepest) + 1)
     for z in range(plan.minzoom, plan.maxzoom):
         drawn = Arrangement(plan.generaliser.at(z)[0], z)
-        assert areas(conflicts(drawn, each[:-1], each, deepest)) == (0, 0)
+        assert not len(Comparison(z, drawn.shapes, each[:-1], each, deepest).conflicts())
         if z in (11, 14):
             assert bare(list(drawn.polygons), list(scaled(deepest, z))) == pytest.approx(0, abs=1)
 
