@@ -7,11 +7,12 @@ something failed, 2 that the command line itself was wrong.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -21,13 +22,15 @@ from rich.table import Table
 
 from gisservice.catalog import Catalog, load_registry
 from gisservice.errors import CollectionNotFound, GISServiceError, RegistryError, SettingsError
-from gisservice.ingest import Summary, ingest, ingest_layer
-from gisservice.ingest.doctor import examine
-from gisservice.ingest.downloads import make_current
-from gisservice.ingest.sample import generate
 from gisservice.model import Finding, Layer, Registry, Version
 from gisservice.settings import Settings
 from gisservice.web import serve
+
+if TYPE_CHECKING:
+    from gisservice.ingest import Summary
+
+# What only publishing needs (readers, rasters, the sample) is imported by the verbs that publish: a server's workers
+# are children of this process, and would hold it too.
 
 Report = Callable[[str, int, int], None]
 """``report(step, done, total)``: how far a long piece of work has come."""
@@ -131,6 +134,8 @@ def main(ctx: click.Context, registry: Path | None, home: Path | None) -> None:
 @pass_settings
 def demo(settings: Settings, host: str | None, port: int | None, workers: int | None, as_json: bool) -> None:
     """Build the sample city, publish it and serve it with its maps."""
+    from gisservice.ingest.sample import generate
+
     settings = _with_server(settings, host, port, workers)
     output = Output(as_json)
     registry = load_registry(settings.registry)
@@ -143,8 +148,7 @@ def demo(settings: Settings, host: str | None, port: int | None, workers: int | 
     missing = [layer for layer in registry.layers if layer.enabled and layer.id not in catalog.ids()]
     if not _ingest_all(missing, registry, catalog, settings, output):
         sys.exit(1)
-    _announce(settings, registry, output)
-    serve(settings)
+    _become_server(settings, as_json)
 
 
 @main.command("ingest")
@@ -182,6 +186,8 @@ def ingest_command(
         return
     if collection_id is None:
         raise click.UsageError("Say which collection to publish: --id ID, or --all for the whole registry.")
+    from gisservice.ingest import ingest, ingest_layer
+
     declared = _declared(settings, collection_id)
     with output.progress(collection_id) as report:
         if source is None:
@@ -327,6 +333,8 @@ def check(settings: Settings, as_json: bool) -> None:
 @pass_settings
 def doctor(settings: Settings, as_json: bool) -> None:
     """Examine the installation: libraries, PROJ grids, browser libraries, security."""
+    from gisservice.ingest.doctor import examine
+
     output = Output(as_json)
     table = Table("", "subject", "found", box=None)
     findings = examine(settings)
@@ -341,6 +349,15 @@ def doctor(settings: Settings, as_json: bool) -> None:
 
 def _with_server(settings: Settings, host: str | None, port: int | None, workers: int | None) -> Settings:
     return Settings.load(registry=settings.registry, home=settings.home, host=host, port=port, workers=workers)
+
+
+def _become_server(settings: Settings, as_json: bool) -> None:
+    """Go on as the verb ``serve``: a new program in this process, which holds nothing of what publishing took."""
+    sys.stdout.flush()
+    before = ["--registry", str(settings.registry), "--home", str(settings.home)]
+    after = ["--host", settings.host, "--port", str(settings.port), "--workers", str(settings.workers)]
+    verb = ["serve", *after, *(["--json"] if as_json else [])]
+    os.execv(sys.executable, [sys.executable, "-m", "gisservice", *before, *verb])
 
 
 def _catalog(settings: Settings) -> Catalog:
@@ -361,6 +378,8 @@ def _declared(settings: Settings, collection_id: str) -> tuple[Layer, Registry] 
 
 def _ingest_all(layers: list[Layer], registry: Registry, catalog: Catalog, settings: Settings, output: Output) -> bool:
     """Publish each layer; one that fails does not stop the others. Return whether all were published."""
+    from gisservice.ingest import ingest_layer
+
     failed = []
     for layer in layers:
         try:
@@ -386,6 +405,8 @@ def _ingest_all(layers: list[Layer], registry: Registry, catalog: Catalog, setti
 
 def _make_downloads(collection_ids: list[str], settings: Settings, output: Output) -> bool:
     """Make the files that layers are downloaded as; what was published is served meanwhile. Return whether all are."""
+    from gisservice.ingest.downloads import make_current
+
     with output.progress("Downloads") as report:
         made = make_current(settings.home, collection_ids, workers=settings.build_workers, progress=report)
     output.event("downloads", files=made.files, bytes=made.size_bytes, failed=made.failed)

@@ -58,7 +58,8 @@ SETTINGS: tuple[Setting, ...] = (
         "items_bytes_max",
         "33554432",
         "bytes",
-        "Most bytes of items on a page, before compression; a page that would have more is cut, with a link to the rest.",
+        "Most bytes of items on a page, before compression; a page that would have more is cut, with a link to the "
+        "rest.",
         10_000,
         1_000_000_000,
     ),
@@ -81,7 +82,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("versions_kept", "10", "versions", "Versions kept of a collection, the current one included.", 1, 10_000),
     Setting(
         "tile_cache_bytes",
-        "67108864",
+        "33554432",
         "bytes",
         "Memory of a server process for tiles that were drawn on request; stored tiles need none.",
         0,

@@ -22,8 +22,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-
-import geopandas
+from typing import TYPE_CHECKING
 
 from gisservice.catalog import archive, frames
 from gisservice.catalog.collection import Collection, damage, finish
@@ -35,6 +34,9 @@ from gisservice.catalog.shelf import PointerKey, Shelf
 from gisservice.catalog.store import let_go, writing
 from gisservice.errors import CatalogError, CollectionNotFound, ItemNotFound, PublishError, VersionNotFound
 from gisservice.model import BBox, Finding, Version
+
+if TYPE_CHECKING:
+    import geopandas
 
 _COLLECTION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import geopandas
 import numpy as np
 import orjson
-import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +17,9 @@ from gisservice.catalog.layout import PARQUET_FILE
 from gisservice.catalog.manifest import Manifest
 from gisservice.errors import CatalogError
 from gisservice.model import BBox
+
+if TYPE_CHECKING:
+    import geopandas
 
 
 def read(folder: Path, manifest: Manifest, features: Features, bbox: BBox | None) -> geopandas.GeoDataFrame:
@@ -36,6 +38,9 @@ def read(folder: Path, manifest: Manifest, features: Features, bbox: BBox | None
 def _frame(
     file: pq.ParquetFile, manifest: Manifest, features: Features, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> geopandas.GeoDataFrame:
+    import geopandas  # here, not above: a server opens versions and never makes a frame of them
+    import pandas
+
     sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
     ends = np.cumsum(sizes, dtype=np.int64)
     groups = np.unique(np.searchsorted(ends, rows, side="right"))

@@ -36,13 +36,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import geopandas
 import numpy as np
 import numpy.typing as npt
 import orjson
-import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
@@ -53,6 +51,10 @@ from gisservice.catalog.store import writing
 from gisservice.errors import PublishError
 from gisservice.model import Geometries, GeometryKind
 from gisservice.pack import PackWriter
+
+if TYPE_CHECKING:
+    import geopandas
+    import pandas
 
 SERVE_FILE = "serve/features.bin"
 PARQUET_FILE = "features.parquet"
@@ -150,6 +152,8 @@ def _order(records: Records) -> npt.NDArray[np.int64]:
 
 def _table(frame: geopandas.GeoDataFrame, order: npt.NDArray[np.int64]) -> pa.Table:
     """Return the public columns without the geometry, in stored order."""
+    import pandas  # here, not above: a server reads what this module lays out, and writes none of it
+
     plain = pandas.DataFrame(frame.drop(columns=frame.geometry.name))
     return _arrow(plain.iloc[order])
 

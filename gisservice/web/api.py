@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import pyogrio
 import shapely
 
 from gisservice import crs
@@ -270,7 +269,6 @@ def health(service: Service, request: Request) -> Answer:
         "damaged": damaged,
         "libraries": {
             "PROJ": crs.proj_version(),
-            "GDAL": ".".join(str(part) for part in pyogrio.__gdal_version__),
             "GEOS": shapely.geos_version_string,
         },
     }

@@ -12,14 +12,17 @@ from flask.testing import FlaskClient
 from web_city import City, build_city
 from werkzeug.test import Client
 
+from gisservice.ingest.downloads import make_current
 from gisservice.settings import Settings
 from gisservice.web import create_app, wsgi_app
 
 
 @pytest.fixture(scope="session")
 def city(tmp_path_factory: pytest.TempPathFactory) -> City:
-    """A city that no test changes."""
-    return build_city(tmp_path_factory.mktemp("city"))
+    """A city that no test changes, with its files for download made, as ``gisservice ingest`` leaves it."""
+    found = build_city(tmp_path_factory.mktemp("city"))
+    make_current(found.settings.home, found.catalog.ids(), workers=1)
+    return found
 
 
 @pytest.fixture

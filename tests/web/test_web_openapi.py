@@ -164,7 +164,7 @@ def test_health(client: Client) -> None:
     assert document["status"] == "ok"
     assert set(document["collections"]) == {"lots", "places", "relief"}
     assert document["libraries"]["PROJ"] == proj_version()
-    assert re.fullmatch(r"3\.[0-9]+\.[0-9]+.*", document["libraries"]["GDAL"])
+    assert re.fullmatch(r"3\.[0-9]+\.[0-9]+.*", document["libraries"]["GEOS"])
 
 
 def test_every_described_path_is_a_route_and_every_api_route_is_described(definition: dict, city: City) -> None:

@@ -6,7 +6,6 @@ import io
 import warnings
 
 import pyarrow as pa
-import pyogrio
 import shapely
 
 from gisservice.catalog.features import shapes_of
@@ -28,6 +27,8 @@ def encode_flatgeobuf(extract: Extract, name: str) -> bytes:
 
     Lines and polygons are all multi, so that the file is of one type; points are single where all of them are.
     """
+    import pyogrio  # here, not above: GDAL takes 27 MiB of a worker, and few ask for this format
+
     table, geometry_type = extract.table, None
     if extract.form.geometry:
         shaped = extract.shaped
