@@ -538,12 +538,9 @@ def test_tiles_of_the_real_parcels(shared_data: Path, tmp_path: Path) -> None:
     shapes[bad] = shapely.make_valid(shapes[bad], method="structure", keep_collapsed=False)
     table = {name: frame[name].to_numpy() for name in ("ZONING", "LANDDESC", "ADDRESS_GIS") if name in frame}
     layer = publish(tmp_path, shapes, table, coverage=True, merge_by="ZONING", zooms=(10, 16), name="parcels")
-    compared = 0
     for tile, stored in layer.stored():
-        if tile.z < 14 or (tile.x + 3 * tile.y) % 7 == 0:
-            assert layer.bytes(WEB, tile) == stored, tile
-            compared += 1
-    assert compared > 150
+        assert layer.bytes(WEB, tile) == stored, tile
+    assert len(list(layer.archive.tiles())) > 250
     for grid in GRIDS:
         for z in (11, 13, 15, 16, 17):
             drawn = layer.tiles(grid, z - grid.pyramid_shift)[:12]
