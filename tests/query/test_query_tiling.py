@@ -300,7 +300,10 @@ def test_what_is_summed_up_for_want_of_bytes_is_drawn_as_it_is_stored(
     monkeypatch.setattr(level, "BUDGET_BYTES", 4_000)
     shapes = coverage(20, 0.002)
     bands = [shapely.box(-77.09, 38.809 - 0.002 * i, -76.99, 38.8089 - 0.002 * i) for i in range(1, 7)]
-    layer = publish(tmp_path, [*shapes, *bands], columns(406), coverage=shared, merge_by="zone" if shared else None)
+    small = coverage(12, 0.0001, 3, corner=(-77.0406, 38.8064))  # merged with what has its middle among them
+    shapes = [*shapes, *bands, *small]
+    merge_by = "zone" if shared else None
+    layer = publish(tmp_path, shapes, columns(len(shapes)), coverage=shared, merge_by=merge_by)
     summed = reaching = 0
     for tile, stored in layer.stored():
         assert layer.bytes(WEB, tile) == stored, tile
