@@ -163,7 +163,8 @@ def overlapping(drawn: Arrangement) -> Ints:
     Polygons of one square unit are left out: they are marks for what is too small to be drawn true to its extent.
     """
     pairs = drawn.tree.query(drawn.polygons).T
-    true: Flags = np.asarray(sums(drawn.shapes.areas(), drawn.shapes.starts) > 2)
+    sizes: Ints = sums(drawn.shapes.areas(), drawn.shapes.starts)
+    true: Flags = np.greater(sizes, 2)
     pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & true[pairs].all(axis=1)]
     pairs = pairs[_boxes_meet(drawn.shapes.bounds(), pairs)]
     pairs = pairs[_meet(drawn.polygons, pairs)]
@@ -174,7 +175,7 @@ def overlapping(drawn: Arrangement) -> Ints:
 def _boxes_meet(boxes: npt.NDArray[Any], pairs: Ints) -> Flags:
     """Mark the pairs of polygons whose boxes have ground in common."""
     one, other = boxes[pairs[:, 0]], boxes[pairs[:, 1]]
-    meet: Flags = ((one[:, :2] < other[:, 2:]) & (other[:, :2] < one[:, 2:])).all(axis=1)
+    meet: Flags = np.logical_and.reduce((one[:, :2] < other[:, 2:]) & (other[:, :2] < one[:, 2:]), axis=1)
     return meet
 
 

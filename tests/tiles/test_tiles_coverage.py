@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tile_factories import make_source
 
-from gisservice.tiles import EXTENT, coverage, generalise
+from gisservice.tiles import EXTENT, Previous, build_pyramid, coverage, generalise, renewal
 from gisservice.tiles.coverage import REACH, Arrangement, Comparison, overlapping
 from gisservice.tiles.grid import ground_m2
 from gisservice.tiles.outlines import Outlines
@@ -255,10 +255,10 @@ def test_a_layer_that_is_no_coverage_is_not_measured(build: Any) -> None:
     assert build(make_source([lot(0, 0)], coverage=True)).report["zooms"]["14"]["conflicts"]["gap_m2"] == 0.0
 
 
-def displaced(shapes: Shapes) -> Shapes:
-    """The same shapes, but for number 6, which is 8 units farther south and east."""
+def displaced(shapes: Shapes, which: int = 6) -> Shapes:
+    """The same shapes, but for one, which is 8 units farther south and east."""
     xy = shapes.xy.copy()
-    xy[slice(*shapes.vertices[[6, 7]])] += 8
+    xy[slice(*shapes.vertices[[which, which + 1]])] += 8
     return Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)
 
 
@@ -285,6 +285,55 @@ def test_what_breaks_while_a_pyramid_is_built_is_published(build: Any, monkeypat
         at_city = ground_m2(np.array([moved_away]), np.array([ORIGIN[1] >> (Z - int(zoom))]), int(zoom))[0]
         assert account["conflicts"]["overlap_m2"] == pytest.approx(at_city, rel=1e-3)
         assert account["conflicts"]["gap_m2"] == pytest.approx(at_city, rel=1e-3)
+
+
+def land(edited: bool) -> Any:
+    """A coverage of lots of 400 units; edited, the border of lots 6 and 7 has one vertex more."""
+    lots = [shapely.transform(lot, lambda xy: (xy - ORIGIN) * 20 + ORIGIN) for lot in block(12, 12)]
+    if edited:
+        lots[19] = with_vertex(lots[19], (3200, 400), (3230, 600))
+        lots[20] = shapely.difference(lots[20], lots[19])
+    return make_source(lots, minzoom=Z - 4, coverage=True)
+
+
+def republished(build: Any, tmp_path: Any, first: Any, second: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The report of a version built from nothing, and built on the one before."""
+    before, whole = build(first), build(second)
+    folder = tmp_path / "again"
+    folder.mkdir()
+    again = build_pyramid(second, folder, workers=1, previous=Previous(first, before.folder))
+    assert (folder / "tiles.json").read_bytes() == (whole.folder / "tiles.json").read_bytes()
+    return whole.report["zooms"], again["zooms"]
+
+
+def test_a_change_that_breaks_nothing_is_looked_at_alone(build: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    looked_at: list[int] = []
+    find = coverage.Comparison.conflicts
+
+    def watched(self: Any) -> Any:
+        looked_at.append(len(self.drawn))
+        return find(self)
+
+    monkeypatch.setattr(coverage.Comparison, "conflicts", watched)
+    _, again = republished(build, tmp_path, land(False), land(True))
+    assert all(zoom["conflicts"]["overlap_m2"] == zoom["conflicts"]["gap_m2"] == 0 for zoom in again.values())
+    assert looked_at[:10] == [144] * 10 and max(looked_at[10:]) < 30 and len(looked_at) == 15
+
+
+def test_what_a_change_breaks_is_found_near_it(build: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    """A lot that is displaced when it is rounded to z12, once it has more than four vertices."""
+    genuine = generalise.rounded
+
+    def rounded(outlines: Any, shapes: Any, keep: Any, shift: int, rows: Any) -> Any:
+        found, broken = genuine(outlines, shapes, keep, shift, rows)
+        place = np.flatnonzero(rows == 19)
+        bent = len(place) and np.diff(shapes.vertices)[19] > 4
+        return (displaced(found, int(place[0])) if bent and shift == 2 else found), broken
+
+    monkeypatch.setattr(generalise, "rounded", rounded)
+    monkeypatch.setattr(renewal, "rounded", rounded)
+    _, again = republished(build, tmp_path, land(False), land(True))
+    assert {z for z, zoom in again.items() if zoom["conflicts"]["gaps"] and zoom["conflicts"]["overlaps"]} == {"12"}
 
 
 @pytest.mark.slow
