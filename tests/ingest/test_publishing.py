@@ -19,7 +19,7 @@ from pmtiles.reader import MmapSource, Reader, all_tiles
 from gisservice.catalog import Catalog
 from gisservice.errors import PublishError
 from gisservice.ingest import ingest, ingest_layer, publishing
-from gisservice.model import Visibility
+from gisservice.model import AlwaysDrawn, Visibility
 from gisservice.pack import Pack
 from gisservice.tiles import past, reuse
 
@@ -61,6 +61,26 @@ def test_all_files_of_a_version(make, catalog):
     assert manifest.quality.read == manifest.quality.published == 6
     west, south, east, north = manifest.extent.bbox
     assert lots(crs="OGC:CRS84").total_bounds.tolist() == pytest.approx([west, south, east, north], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (None, None),
+        (AlwaysDrawn(), {f"{n:03}.0{n}" for n in range(1, 7)}),
+        (AlwaysDrawn("pid", ("002.02", "005.05", "none")), {"002.02", "005.05"}),
+    ],
+)
+def test_what_a_layer_always_draws_is_marked_for_its_tiles(make, catalog, declared, expected):
+    publish(make("lots.gpkg"), catalog, always_drawn=declared)
+    collection = catalog.collection("lots")
+    assert collection.layer.always_drawn == declared
+    source = publishing.tile_source(collection.features, collection.layer)
+    if expected is None:
+        assert source.always is None
+    else:
+        names = source.attributes["pid"].to_pylist()
+        assert {name for name, always in zip(names, source.always, strict=True) if always} == expected
 
 
 def test_parquet_items_and_tiles_tell_the_same(make, catalog):

@@ -19,7 +19,7 @@ from gisservice.tiles.grid import tile_of_id
 Z = 14
 ORIGIN = np.array([4681, 6271]) * EXTENT
 KINDS = ["point", "line", "polygon", "coverage"]
-COUNT = 1500
+COUNT = 800
 
 
 def layer(kind: str, always: Any, minzoom: int = 7) -> Any:
@@ -33,7 +33,7 @@ def layer(kind: str, always: Any, minzoom: int = 7) -> Any:
     elif kind == "polygon":
         shapes = [shapely.box(*a, *(a + 7)) for a in corners]
     else:
-        place = [divmod(i, 40) for i in range(COUNT)]
+        place = [divmod(i, 30) for i in range(COUNT)]
         shapes = [shapely.box(*(ORIGIN + 9 * np.array(at)), *(ORIGIN + 9 * np.array(at) + 9)) for at in place]
     table = pa.table({"text": [f"{n:x}" for n in chance.integers(0, 2**60, COUNT)]})
     return make_source(shapes, minzoom=minzoom, attributes=table, always=always, coverage=kind == "coverage")
