@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from gisservice.model import Starts
@@ -35,12 +35,13 @@ class Values:
     whole: npt.NDArray[np.int32]
 
     @classmethod
-    def of(cls, messages: Mapping[bytes, int], records: int) -> Values:
-        """Frame messages, numbered from 0, and lay them end to end."""
-        framed_messages = [framed(0x22, message) for message in messages]
-        lengths = np.array([len(message) for message in framed_messages], dtype=np.int64)
-        whole = np.fromiter((messages.get(_integer(n), ABSENT) for n in range(records + 1)), np.int32, records + 1)
-        return cls(np.frombuffer(b"".join(framed_messages), dtype=np.uint8), offsets(lengths), whole)
+    def of(cls, messages: _Messages, records: int) -> Values:
+        """Frame distinct messages, numbered from 0."""
+        counts = _integers(np.arange(records + 1, dtype=np.int64))
+        found = pc.index_in(counts.binary(), value_set=messages.binary()).fill_null(ABSENT)
+        whole = found.to_numpy(zero_copy_only=False).astype(np.int32)
+        table = messages.framed(0x22)
+        return cls(table.data, table.starts, whole)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -103,26 +104,96 @@ def encode_attributes(table: pa.Table) -> Attributes:
     beyond ±(2**53 - 1) becomes text, because browsers would round it. Dates and times become RFC 3339 text; a
     time without a zone is taken as UTC.
     """
-    messages: dict[bytes, int] = {}
-    columns, fields, distinct, omitted = [], [], [], {}
-    for name in table.column_names:
-        array = _dictionary(table.column(name))
-        encode, field = _encoder(array.dictionary)
-        known = [ABSENT if message is None else messages.setdefault(message, len(messages))
-                 for message in map(encode, array.dictionary.to_pylist())]  # fmt: skip
+    dictionaries = [_dictionary(table.column(name)) for name in table.column_names]
+    encoded = [_encoded(array.dictionary) for array in dictionaries]
+    messages, numbers = _Messages.joined([messages for messages, _ in encoded]).distinct()
+    columns, distinct, omitted = [], [], {}
+    first = 0
+    for name, array in zip(table.column_names, dictionaries, strict=True):
+        known, first = numbers[first : first + len(array.dictionary)], first + len(array.dictionary)
         indices = array.indices.fill_null(len(known)).to_numpy(zero_copy_only=False).astype(np.int64)
-        columns.append(np.array([*known, ABSENT], dtype=np.int32)[indices])
-        fields.append(field)
-        distinct.append(len({code for code in known if code != ABSENT}))
+        columns.append(np.append(known, np.int32(ABSENT))[indices])
+        distinct.append(len(np.unique(known[known != ABSENT])))
         if pat.is_floating(array.dictionary.type):
             infinite = np.append(np.isinf(array.dictionary.to_numpy(zero_copy_only=False)), False)
             omitted[name] = int(infinite[indices].sum())
     codes = np.column_stack(columns) if columns else np.empty((table.num_rows, 0), dtype=np.int32)
-    lost = {name: count for name, count in omitted.items() if count}
-    counts = np.array(distinct, dtype=np.int64)
     return Attributes(
-        tuple(table.column_names), tuple(fields), codes, Values.of(messages, table.num_rows), counts, lost
+        tuple(table.column_names),
+        tuple(field for _, field in encoded),
+        codes,
+        Values.of(messages, table.num_rows),
+        np.array(distinct, dtype=np.int64),
+        {name: count for name, count in omitted.items() if count},
     )
+
+
+@dataclass(frozen=True)
+class _Messages:
+    """Byte strings end to end: number ``i`` is ``data[starts[i]:starts[i + 1]]``, where it is ``there`` at all."""
+
+    data: npt.NDArray[np.uint8]
+    starts: Starts
+    there: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, texts: Iterable[bytes | None]) -> _Messages:
+        found = list(texts)
+        data = b"".join(text or b"" for text in found)
+        lengths = np.array([len(text or b"") for text in found], dtype=np.int64)
+        there = np.array([text is not None for text in found], dtype=bool)
+        return cls(np.frombuffer(data, dtype=np.uint8), offsets(lengths), there)
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Messages]) -> _Messages:
+        lengths = [np.diff(part.starts) for part in parts]
+        return cls(
+            np.concatenate([np.zeros(0, dtype=np.uint8), *(part.data for part in parts)]),
+            offsets(np.concatenate([np.zeros(0, dtype=np.int64), *lengths])),
+            np.concatenate([np.zeros(0, dtype=bool), *(part.there for part in parts)]),
+        )
+
+    def binary(self) -> pa.Array:
+        """Return them as an array of Arrow, null where they are not there."""
+        there = pa.array(self.there).buffers()[1]
+        buffers = [there, pa.py_buffer(self.starts), pa.py_buffer(np.ascontiguousarray(self.data))]
+        return pa.Array.from_buffers(pa.large_binary(), len(self.there), buffers)
+
+    def distinct(self) -> tuple[_Messages, npt.NDArray[np.int32]]:
+        """Return those that differ, in the order in which they first come, and for each its number among these."""
+        encoded = self.binary().dictionary_encode()
+        numbers = encoded.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int32)
+        return _binary_messages(encoded.dictionary), numbers
+
+    def framed(self, tag: int) -> _Messages:
+        """Return them as length-delimited fields."""
+        lengths = np.diff(self.starts)
+        return self._led_by(_Messages.joined([]) if not len(lengths) else _varints(lengths, np.full(len(lengths), tag)))
+
+    def _led_by(self, heads: _Messages) -> _Messages:
+        """Return each with its head before it."""
+        head, body = np.diff(heads.starts), np.diff(self.starts)
+        starts = offsets(head + body)
+        leads = np.zeros(int(starts[-1]), dtype=bool)
+        leads[ranges(starts[:-1], head)] = True
+        data = np.empty(len(leads), dtype=np.uint8)
+        data[leads], data[~leads] = heads.data, self.data
+        return _Messages(data, starts, self.there)
+
+
+def _varints(numbers: npt.NDArray[np.int64], tags: npt.NDArray[np.int64]) -> _Messages:
+    """Return fields of whole numbers from 0 on: a tag, less than 128, and a varint."""
+    sizes = np.ones(len(numbers), dtype=np.int64)
+    for bits in range(7, 63, 7):
+        sizes += numbers >> bits > 0
+    starts = offsets(1 + sizes)
+    data = np.empty(int(starts[-1]), dtype=np.uint8)
+    data[starts[:-1]] = tags
+    for place in range(int(sizes.max(initial=0))):
+        rows = np.flatnonzero(sizes > place)
+        more = (sizes[rows] > place + 1).astype(np.int64) << 7
+        data[starts[rows] + 1 + place] = numbers[rows] >> 7 * place & 0x7F | more
+    return _Messages(data, starts, np.ones(len(numbers), dtype=bool))
 
 
 def _dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
@@ -132,42 +203,63 @@ def _dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
     return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
 
 
-def _encoder(values: pa.Array) -> tuple[Callable[[Any], bytes | None], str]:
+def _encoded(values: pa.Array) -> tuple[_Messages, str]:
+    """Return distinct values as messages, and what TileJSON calls their type."""
     kind = values.type
+    if pat.is_string(kind) or pat.is_large_string(kind):
+        return _binary_messages(values.cast(pa.large_string()).cast(pa.large_binary())).framed(0x0A), "String"
     if pat.is_boolean(kind):
-        return _boolean, "Boolean"
-    if pat.is_integer(kind):
-        whole = [value for value in values.to_pylist() if value is not None]
-        exact = not whole or (min(whole) >= -ID_MAX and max(whole) <= ID_MAX)
-        return (_optional_integer, "Number") if exact else (_text, "String")
-    if pat.is_floating(kind) or pat.is_decimal(kind):
-        return _number, "Number"
-    if pat.is_date(kind):
-        return _date, "String"
-    if pat.is_timestamp(kind):
-        return _moment, "String"
-    return _text, "String"
+        return _Messages.of(map(_boolean, values.to_pylist())), "Boolean"
+    if pat.is_integer(kind) and _exact(values):
+        there = values.is_valid().to_numpy(zero_copy_only=False)
+        messages = _integers(values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64))
+        return _Messages(messages.data, messages.starts, there), "Number"
+    if pat.is_floating(kind):
+        return _numbers(values.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)), "Number"
+    if pat.is_decimal(kind):
+        numbers = [np.nan if value is None else float(value) for value in values.to_pylist()]
+        return _numbers(np.array(numbers, dtype=np.float64)), "Number"
+    encode = _date if pat.is_date(kind) else _moment if pat.is_timestamp(kind) else _text
+    return _Messages.of(map(encode, values.to_pylist())), "String"
+
+
+def _binary_messages(values: pa.Array) -> _Messages:
+    """Return an array of large binary values as messages."""
+    there = values.is_valid().to_numpy(zero_copy_only=False)
+    _, cuts, data = values.buffers()
+    if not len(values) or data is None:
+        return _Messages(np.zeros(0, dtype=np.uint8), np.zeros(len(values) + 1, dtype=np.int64), there)
+    starts = np.frombuffer(cuts, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
+    return _Messages(np.frombuffer(data, dtype=np.uint8)[starts[0] : starts[-1]], starts - starts[0], there)
+
+
+def _exact(values: pa.Array) -> bool:
+    """Tell whether browsers read all of these whole numbers exactly."""
+    span = pc.min_max(values).as_py()
+    return span["min"] is None or (span["min"] >= -ID_MAX and span["max"] <= ID_MAX)
+
+
+def _integers(numbers: npt.NDArray[np.int64]) -> _Messages:
+    negative = numbers < 0
+    return _varints(np.where(negative, -2 * numbers - 1, numbers), np.where(negative, 0x30, 0x28))
+
+
+def _numbers(numbers: npt.NDArray[np.float64]) -> _Messages:
+    """Return numbers as messages, of 32 bits where that is exact; those that are not finite are not there."""
+    there = np.isfinite(numbers)
+    plain = np.where(there, numbers, 0.0) + 0.0  # turns -0.0 into 0.0
+    short = np.clip(plain, -_FLOAT32_MAX, _FLOAT32_MAX).astype("<f4")
+    exact = short == plain
+    room = np.zeros((len(plain), 9), dtype=np.uint8)
+    room[:, 0] = np.where(exact, 0x15, 0x19)
+    room[:, 1:] = plain.astype("<f8").view(np.uint8).reshape(-1, 8)
+    room[exact, 1:5] = short.view(np.uint8).reshape(-1, 4)[exact]
+    used = np.arange(9) < np.where(exact, 5, 9)[:, None]
+    return _Messages(room[used], offsets(used.sum(axis=1)), there)
 
 
 def _text(value: object) -> bytes | None:
     return None if value is None else framed(0x0A, str(value).encode("utf-8", "replace"))
-
-
-def _integer(value: int) -> bytes:
-    return b"\x28" + varint(value) if value >= 0 else b"\x30" + varint(-2 * value - 1)
-
-
-def _optional_integer(value: int | None) -> bytes | None:
-    return None if value is None else _integer(value)
-
-
-def _number(value: Any) -> bytes | None:
-    if value is None or not np.isfinite(number := float(value)):
-        return None
-    number += 0.0  # turns -0.0 into 0.0
-    if abs(number) <= _FLOAT32_MAX and float(np.float32(number)) == number:
-        return b"\x15" + struct.pack("<f", number)
-    return b"\x19" + struct.pack("<d", number)
 
 
 def _boolean(value: bool | None) -> bytes | None:

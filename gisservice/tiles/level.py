@@ -28,7 +28,7 @@ from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
 _CHUNK_FEATURES = 20_000
 """Features that are encoded at once; bounds memory, changes no byte."""
 
-_SAMPLE = 1000
+_SAMPLE = 500
 """Features that are compressed to learn how many bytes a zoom's features take."""
 
 _SHAPE_BYTES, _VERTEX_BYTES = 12, 4

@@ -23,7 +23,7 @@ from gisservice.tiles.generalise import (
     stays,
     vertices_of,
 )
-from gisservice.tiles.levels import Levels
+from gisservice.tiles.levels import History, Levels
 from gisservice.tiles.outlines import Outlines
 from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate
 
@@ -61,8 +61,7 @@ class Renewal(Generaliser):
         shapes, former = self.deepest.shapes, self.levels.history(z)
         keep, kept = self.deepest.stays >= shift, self._former.stays >= shift
         kept[former.restored] = True
-        first = self._seeds(keep, former.seeds)
-        restored = restore(self.outlines, shapes, keep, first)
+        first, restored = self._restored(keep, former)
         redrawn = self._redrawn(keep, kept, restored, former.restored)
         rows = self._with_beside(redrawn, shift) if self.outlines.coverage else redrawn
         made, broken = rounded(self.outlines, shapes, keep, shift, rows)
@@ -96,13 +95,23 @@ class Renewal(Generaliser):
         lasting[at] = found
         return lasting, np.setdiff1d(changed, moved)
 
-    def _seeds(self, keep: Flags, former: Ints) -> Ints:
-        """Return the vertices that must come back because an edge crosses another: looked for where things changed."""
+    def _restored(self, keep: Flags, former: History) -> tuple[Ints, Ints]:
+        """Return the vertices that come back because an edge crosses another, and all that do; mark them in ``keep``.
+
+        They are looked for where things changed. Where no border beside a change gets vertices back, neither before
+        nor now, all others get back the same.
+        """
+        shapes = self.deepest.shapes
         if not self.outlines.coverage:
-            return former[:0]
+            return former.seeds, former.restored
         near = self._with_beside(self._altered, 0)
-        found = seeds(self.outlines, self.deepest.shapes, keep, near)
-        return np.sort(np.concatenate([self._kept_vertices(former, near), found]))
+        found = seeds(self.outlines, shapes, keep, near)
+        first = np.sort(np.concatenate([self._kept_vertices(former.seeds, near), found]))
+        others = self._kept_vertices(former.restored, near)
+        if len(found) or len(others) < len(former.restored):
+            return first, restore(self.outlines, shapes, keep, first)
+        keep[others] = True
+        return first, others
 
     def _kept_vertices(self, former: Ints, without: Ints) -> Ints:
         """Return the new numbers of vertices of the version before, but those of some geometries (new numbers)."""
