@@ -16,6 +16,7 @@ from tile_factories import as_geometries, make_source
 from gisservice.model import GeometryKind
 from gisservice.tiles import EXTENT
 from gisservice.tiles.generalise import TOLERANCE, Generaliser
+from gisservice.tiles.outlines import Outlines
 from gisservice.tiles.shapes import to_polygons
 
 Z = 14
@@ -24,6 +25,10 @@ ORIGIN = np.array([4681, 6271]) * EXTENT
 
 def geometries(shapes: list[Any], kind: GeometryKind = GeometryKind.POLYGON) -> Any:
     return as_geometries(shapes, kind, lambda xy: ((np.asarray(xy) + ORIGIN) * 64).astype(np.uint32))
+
+
+def generaliser_of(source: Any, maxzoom: int, *, coverage: bool = False) -> Generaliser:
+    return Generaliser(Outlines(source, maxzoom, coverage=coverage))
 
 
 def wiggly_cells(count: int = 6, side: int = 300, points: int = 12, seed: int = 3) -> list[Any]:
@@ -59,7 +64,7 @@ def test_the_cells_are_a_clean_coverage() -> None:
 def test_a_clean_coverage_stays_one_at_every_zoom(z: int) -> None:
     """No gap, no overlap: what one polygon gives up its neighbour takes."""
     cells = wiggly_cells()
-    shapes, _ = Generaliser(geometries(cells), Z, coverage=True).at(z)
+    shapes, _ = generaliser_of(geometries(cells), Z, coverage=True).at(z)
     polygons = to_polygons(shapes)
     assert shapely.is_valid(polygons).all()
     united = shapely.union_all(polygons)
@@ -82,7 +87,7 @@ def small_cells(seed: int, count: int = 400, side: int = 1200) -> list[Any]:
 def test_no_border_passes_to_the_other_side_of_another(seed: int, z: int) -> None:
     """Where cells are as small as the units they are rounded to, they still do not overlap, and leave no gap."""
     cells = small_cells(seed)
-    polygons = to_polygons(Generaliser(geometries(cells), Z, coverage=True).at(z)[0])
+    polygons = to_polygons(generaliser_of(geometries(cells), Z, coverage=True).at(z)[0])
     assert shapely.is_valid(polygons).all()
     united = shapely.union_all(polygons)
     assert united.area == shapely.area(polygons).sum()
@@ -94,7 +99,7 @@ def test_polygons_that_overlap_in_the_source_go_on_and_no_others_begin(seed: int
     chance = np.random.default_rng(seed)
     cells = small_cells(seed, 60)
     cells += [shapely.Point(*xy).buffer(40) for xy in chance.uniform(50, 1150, (4, 2))]
-    generaliser = Generaliser(geometries(cells), Z, coverage=True)
+    generaliser = generaliser_of(geometries(cells), Z, coverage=True)
     before, after = np.array(cells), to_polygons(generaliser.at(z)[0])
     one, other = np.triu_indices(len(cells), 1)
     borders = shapely.boundary(before)
@@ -109,7 +114,7 @@ def test_polygons_that_overlap_in_the_source_go_on_and_no_others_begin(seed: int
 def test_overlaps_of_the_source_are_counted() -> None:
     apart, over = shapely.box(0, 0, 100, 100), shapely.box(300, 50, 400, 150)
     shapes = [apart, shapely.box(100, 0, 200, 100), over, shapely.box(350, 70, 450, 120), shapely.box(150, 30, 250, 90)]
-    assert Generaliser(geometries(shapes), Z, coverage=True).crossing == 4
+    assert generaliser_of(geometries(shapes), Z, coverage=True).crossing == 4
 
 
 def test_a_vertex_near_a_border_becomes_part_of_it() -> None:
@@ -118,13 +123,13 @@ def test_a_vertex_near_a_border_becomes_part_of_it() -> None:
     left = shapely.Polygon([(0, 100), (90.3, 100.004), (90.3, 200), (0, 200)])
     right = shapely.Polygon([(90.3, 100.004), (200, 100), (200, 200), (90.3, 200)])
     for z in range(9, Z + 1):
-        polygons = to_polygons(Generaliser(geometries([wide, left, right]), Z, coverage=True).at(z)[0])
+        polygons = to_polygons(generaliser_of(geometries([wide, left, right]), Z, coverage=True).at(z)[0])
         assert shapely.coverage_is_valid(shapely.get_parts(polygons))
 
 
 def test_simplification_is_within_its_tolerance() -> None:
     cells = wiggly_cells()
-    generaliser = Generaliser(geometries(cells), Z)
+    generaliser = generaliser_of(geometries(cells), Z)
     for z in (12, 13):
         scale = 2.0 ** (Z - z)
         found = shapely.transform(to_polygons(generaliser.at(z)[0]), lambda xy, s=scale: xy * s - ORIGIN)
@@ -143,7 +148,7 @@ def test_borders_do_not_depend_on_the_order_of_polygons_or_where_rings_begin(cov
         ring = np.array(cell.exterior.coords[:-1])
         ring = np.roll(ring, chance.integers(len(ring)), axis=0)
         turned.append(shapely.Polygon(ring if chance.random() < 0.5 else ring[::-1]))
-    one, other = (Generaliser(geometries(g), Z, coverage=coverage) for g in (cells, turned))
+    one, other = (generaliser_of(geometries(g), Z, coverage=coverage) for g in (cells, turned))
     for z in (11, 13):
         first, second = to_polygons(one.at(z)[0])[order], to_polygons(other.at(z)[0])
         assert shapely.equals_exact(shapely.normalize(first), shapely.normalize(second)).all()
@@ -158,7 +163,7 @@ def test_a_polygon_that_fills_a_hole_goes_on_filling_it() -> None:
         shapely.Polygon(hole.round()),
     ]
     for z in range(8, Z):
-        found = to_polygons(Generaliser(geometries(shapes), Z).at(z)[0])
+        found = to_polygons(generaliser_of(geometries(shapes), Z).at(z)[0])
         assert shapely.union_all(found).area == shapely.area(found).sum() == np.floor(2000 / 2 ** (Z - z) + 0.5) ** 2
 
 
@@ -168,7 +173,7 @@ def test_streets_keep_their_junctions() -> None:
     junction = wave[37]
     side = np.array([junction, junction + np.array([3, 50]), junction + np.array([0, 400])])
     shapes = [shapely.LineString(wave), shapely.LineString(side), shapely.LineString(wave[-1] + [[0, 0], [100, 100]])]
-    generaliser = Generaliser(geometries(shapes, GeometryKind.LINE), Z)
+    generaliser = generaliser_of(geometries(shapes, GeometryKind.LINE), Z)
     for z in range(8, Z):
         level, _ = generaliser.at(z)
         rows = [set(map(tuple, level.xy[a:b])) for a, b in zip(level.rings[:-1], level.rings[1:], strict=True)]
@@ -274,7 +279,7 @@ def test_which_point_stays_does_not_depend_on_the_order(seed: int) -> None:
 @pytest.mark.slow
 def test_the_real_parcels_gain_no_overlap(real_parcels: Any) -> None:
     """What did not overlap in the source does not overlap at any zoom, by not a square millimetre."""
-    generaliser = Generaliser(real_parcels.geometries, 16, coverage=True)
+    generaliser = generaliser_of(real_parcels.geometries, 16, coverage=True)
     deepest = to_polygons(generaliser.at(16)[0])
     assert generaliser.crossing > 500
     for z in (10, 13):
