@@ -68,6 +68,25 @@ def _unpacked(packed: Ints) -> Ints:
     return np.column_stack([packed >> 32, packed & _LOW_BITS])
 
 
+def edges_apart(*sides: tuple[Shapes, Ints]) -> Reals:
+    """Return the boxes (minx, miny, maxx, maxy) of the edges that only one of two sides has.
+
+    A side is shapes, and a number for each vertex, in which the edges that begin there must agree too.
+    """
+    found = []
+    for shapes, numbers in sides:
+        packed = (shapes.xy[:, 0] << 32) | shapes.xy[:, 1]
+        after = packed[following(shapes.rings)]
+        whole = np.ones(len(packed), dtype=bool)
+        if shapes.kind == GeometryKind.LINE:
+            whole[shapes.rings[1:] - 1] = False
+        rows = np.column_stack([np.minimum(packed, after), np.maximum(packed, after), numbers])[whole]
+        found.append(np.unique(rows, axis=0))
+    every, counts = np.unique(np.concatenate(found), axis=0, return_counts=True)
+    ends = [_unpacked(every[counts == 1, place]) for place in (0, 1)]
+    return np.concatenate([np.minimum(*ends), np.maximum(*ends)], axis=1).astype(np.float64)
+
+
 @dataclass(frozen=True)
 class _Strips:
     """Edges cut into horizontal strips of equal height: where in a strip an edge runs, from west to east."""

@@ -23,9 +23,11 @@ from gisservice.tiles.generalise import (
     stays,
     vertices_of,
 )
+from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
 from gisservice.tiles.levels import History, Levels
+from gisservice.tiles.noding import edges_apart
 from gisservice.tiles.outlines import Outlines
-from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate
+from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate, following, offsets
 
 
 class Renewal(Generaliser):
@@ -33,9 +35,13 @@ class Renewal(Generaliser):
 
     def __init__(self, outlines: Outlines, before: Outlines, levels: Levels, changes: Changes) -> None:
         self.outlines, self.levels, self.changes = outlines, levels, changes
-        self._gone = before.boxes[changes.gone]
+        self._unit = float(1 << PYRAMID_ZOOM_MAX - levels.maxzoom)
         self._former = levels.deepest()
-        touched = self._with_beside(changes.fresh, 0) if outlines.coverage else changes.fresh
+        touched = changes.fresh
+        if outlines.coverage:
+            sides = ((outlines, changes.fresh), (before, changes.gone))
+            now, then = (_with_winding(of.shapes(rows, PYRAMID_ZOOM_MAX)) for of, rows in sides)
+            touched = np.union1d(touched, outlines.beside(edges_apart(now, then), 0))
         made = node(outlines, touched)
         moved = touched[self._differing(levels.maxzoom, touched, made.shapes)]
         shapes = self._spliced(levels.maxzoom, touched, made.shapes)
@@ -60,10 +66,11 @@ class Renewal(Generaliser):
             return Zoom(self.deepest.shapes, self.deepest.broken, none, none), self._moved
         shapes, former = self.deepest.shapes, self.levels.history(z)
         keep, kept = self.deepest.stays >= shift, self._former.stays >= shift
+        near = self._near(shapes, self._altered, 0, keep, kept) if self.outlines.coverage else self._altered
+        first, restored = self._restored(keep, near, former)
         kept[former.restored] = True
-        first, restored = self._restored(keep, former)
         redrawn = self._redrawn(keep, kept, restored, former.restored)
-        rows = self._with_beside(redrawn, shift) if self.outlines.coverage else redrawn
+        rows = self._near(shapes, redrawn, shift, keep, kept) if self.outlines.coverage else redrawn
         made, broken = rounded(self.outlines, shapes, keep, shift, rows)
         different = np.zeros(len(self.outlines), dtype=bool)
         different[rows] = self._differing(z, rows, made)
@@ -74,17 +81,27 @@ class Renewal(Generaliser):
         """Return the shapes of zoom ``z`` and how they came to be."""
         return self.renewed(z)[0]
 
-    def _with_beside(self, rows: Ints, shift: int) -> Ints:
-        """Return these geometries and those beside them, or beside one that is gone."""
-        region = np.concatenate([self.outlines.boxes[rows], self._gone])
-        return np.union1d(rows, self.outlines.beside(region, shift))
+    def _near(
+        self, shapes: Shapes, rows: Ints, shift: int, keep: Flags | None = None, kept: Flags | None = None
+    ) -> Ints:
+        """Return these geometries, and those beside an edge that they, or others that are gone, have no more or newly.
+
+        Edges are those that are left of ``shapes``, the new ones at the deepest zoom, with the vertices to ``keep``,
+        and that were left of the former with those ``kept``; None: all. One that replaces others is not the same as
+        one that does not.
+        """
+        then = self.changes.origin[rows]
+        then = np.union1d(then[then >= 0], self.changes.gone)
+        sides = ((shapes, rows, keep), (self._former.shapes, then, kept))
+        boxes = edges_apart(*(_left(of, some, flags) for of, some, flags in sides))
+        return np.union1d(rows, self.outlines.beside(boxes * self._unit, shift))
 
     def _stays(self, shapes: Shapes, moved: Ints) -> tuple[Stays, Ints]:
         """Return for each vertex how long it stays, and the geometries not moved for which that is not as it was."""
         lasting = np.empty(len(shapes.xy), dtype=np.uint8)
         still = np.setdiff1d(np.arange(len(shapes)), moved)
         lasting[vertices_of(shapes, still)] = self._former.stays[self._former_vertices(still)]
-        near = moved if shapes.kind == GeometryKind.POINT else self._with_beside(moved, 0)
+        near = moved if shapes.kind == GeometryKind.POINT else self._near(shapes, moved, 0)
         if not len(near):
             return lasting, near
         some = self.outlines.around(near)
@@ -95,16 +112,15 @@ class Renewal(Generaliser):
         lasting[at] = found
         return lasting, np.setdiff1d(changed, moved)
 
-    def _restored(self, keep: Flags, former: History) -> tuple[Ints, Ints]:
+    def _restored(self, keep: Flags, near: Ints, former: History) -> tuple[Ints, Ints]:
         """Return the vertices that come back because an edge crosses another, and all that do; mark them in ``keep``.
 
-        They are looked for where things changed. Where no border beside a change gets vertices back, neither before
-        nor now, all others get back the same.
+        They are looked for ``near`` what changed. Where no border there gets vertices back, neither before nor now,
+        all others get back the same.
         """
         shapes = self.deepest.shapes
         if not self.outlines.coverage:
             return former.seeds, former.restored
-        near = self._with_beside(self._altered, 0)
         found = seeds(self.outlines, shapes, keep, near)
         first = np.sort(np.concatenate([self._kept_vertices(former.seeds, near), found]))
         others = self._kept_vertices(former.restored, near)
@@ -156,3 +172,22 @@ class Renewal(Generaliser):
         flags = np.append(former, False)[self.changes.origin]
         flags[rows] = found
         return flags
+
+
+def _left(shapes: Shapes, rows: Ints, keep: Flags | None) -> tuple[Shapes, Ints]:
+    """Return what is left of some shapes, and for each vertex whether the edge that begins there replaces others."""
+    some = shapes.take(rows)
+    if keep is None:
+        return _with_winding(some)
+    flags = keep[vertices_of(shapes, rows)]
+    kept = offsets(flags)[some.rings]
+    place = np.flatnonzero(flags)
+    after = place[following(kept)]
+    ring = np.repeat(some.ring_lengths, np.diff(kept))
+    step = np.where(after <= place, after + ring, after) - place
+    return some.keep_vertices(flags), (step > 1).astype(np.int64)
+
+
+def _with_winding(shapes: Shapes) -> tuple[Shapes, Ints]:
+    """Return shapes none of whose edges replaces others."""
+    return shapes, np.zeros(len(shapes.xy), dtype=np.int64)
