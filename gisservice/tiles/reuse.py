@@ -32,7 +32,8 @@ class Reuse:
     def __init__(self, plan: Plan, past: Past, z: int, shapes: Shapes, reshaped: Flags, thresholds: Thresholds) -> None:
         self._plan, self._past, self._z, self._shapes = plan, past, z, shapes
         self._shift = plan.maxzoom - z
-        self._changed = self._changed_geometries(reshaped, thresholds)
+        self._redrawn = self._drawn_otherwise(reshaped, thresholds)
+        self._changed = self._redrawn | ~past.changes.same
         self._changed_before = np.ones(past.levels.count, dtype=bool)
         kept = np.flatnonzero(~self._changed)
         self._changed_before[past.changes.origin[kept]] = False
@@ -50,22 +51,22 @@ class Reuse:
 
     @property
     def changed(self) -> Flags:
-        """Marks the geometries that are not drawn as they were, by themselves or in their group."""
-        return self._changed | self._merged_anew
+        """Marks the geometries that are not drawn where they were, by themselves or in their group."""
+        return self._redrawn | self._merged_anew
 
-    def _changed_geometries(self, reshaped: Flags, thresholds: Thresholds) -> Flags:
-        """Mark the geometries that are not drawn, counted and summed up as they were."""
+    def _drawn_otherwise(self, reshaped: Flags, thresholds: Thresholds) -> Flags:
+        """Mark the geometries that are not drawn or summed up as they were, whatever their records say."""
         plan, levels, origin = self._plan, self._past.levels, self._past.changes.origin
-        changed = ~self._past.changes.same | reshaped
-        rows = np.flatnonzero(~changed)
+        redrawn = reshaped.copy()
+        rows = np.flatnonzero(~redrawn)
         if self._shift:
             natural = selection.natural_weight(plan.kind, self._shift)
             steps = np.unique([natural, thresholds.drawn, thresholds.detailed])
             weights, before = plan.weights[rows], levels.weights[origin[rows]]
             other = np.searchsorted(steps, weights, "right") != np.searchsorted(steps, before, "right")
             other |= self._summed_up_elsewhere(rows)
-            changed[rows[other]] = True
-        return changed
+            redrawn[rows[other]] = True
+        return redrawn
 
     def _summed_up_elsewhere(self, rows: Ints) -> Flags:
         """Mark the geometries that, if they are summed up, are so in another place or by another area."""
