@@ -68,8 +68,8 @@ def _unpacked(packed: Ints) -> Ints:
     return np.column_stack([packed >> 32, packed & _LOW_BITS])
 
 
-def edges_apart(*sides: tuple[Shapes, Ints]) -> Reals:
-    """Return the boxes (minx, miny, maxx, maxy) of the edges that only one of two sides has.
+def edges_apart(*sides: tuple[Shapes, Ints]) -> tuple[Reals, Ints]:
+    """Return the boxes (minx, miny, maxx, maxy) of the edges that only one of two sides has, and their numbers.
 
     A side is shapes, and a number for each vertex, in which the edges that begin there must agree too.
     """
@@ -83,8 +83,9 @@ def edges_apart(*sides: tuple[Shapes, Ints]) -> Reals:
         rows = np.column_stack([np.minimum(packed, after), np.maximum(packed, after), numbers])[whole]
         found.append(np.unique(rows, axis=0))
     every, counts = np.unique(np.concatenate(found), axis=0, return_counts=True)
-    ends = [_unpacked(every[counts == 1, place]) for place in (0, 1)]
-    return np.concatenate([np.minimum(*ends), np.maximum(*ends)], axis=1).astype(np.float64)
+    alone = every[counts == 1]
+    ends = _unpacked(alone[:, 0]), _unpacked(alone[:, 1])
+    return np.concatenate([np.minimum(*ends), np.maximum(*ends)], axis=1).astype(np.float64), alone[:, 2]
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Renewal(Generaliser):
         if outlines.coverage:
             sides = ((outlines, changes.fresh), (before, changes.gone))
             now, then = (_with_winding(of.shapes(rows, PYRAMID_ZOOM_MAX)) for of, rows in sides)
-            touched = np.union1d(touched, outlines.beside(edges_apart(now, then), 0))
+            touched = np.union1d(touched, outlines.beside(edges_apart(now, then)[0], 0))
         made = node(outlines, touched)
         moved = touched[self._differing(levels.maxzoom, touched, made.shapes)]
         shapes = self._spliced(levels.maxzoom, touched, made.shapes)
@@ -93,7 +93,7 @@ class Renewal(Generaliser):
         then = self.changes.origin[rows]
         then = np.union1d(then[then >= 0], self.changes.gone)
         sides = ((shapes, rows, keep), (self._former.shapes, then, kept))
-        boxes = edges_apart(*(_left(of, some, flags) for of, some, flags in sides))
+        boxes, _ = edges_apart(*(_left(of, some, flags) for of, some, flags in sides))
         return np.union1d(rows, self.outlines.beside(boxes * self._unit, shift))
 
     def _stays(self, shapes: Shapes, moved: Ints) -> tuple[Stays, Ints]:

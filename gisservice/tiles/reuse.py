@@ -14,6 +14,7 @@ from gisservice.tiles import selection
 from gisservice.tiles.account import Tally, touched_tiles
 from gisservice.tiles.archive import Archive
 from gisservice.tiles.budget import Thresholds
+from gisservice.tiles.noding import edges_apart
 from gisservice.tiles.past import Past
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.selection import CELL_BITS
@@ -32,13 +33,15 @@ class Reuse:
     def __init__(self, plan: Plan, past: Past, z: int, shapes: Shapes, reshaped: Flags, thresholds: Thresholds) -> None:
         self._plan, self._past, self._z, self._shapes = plan, past, z, shapes
         self._shift = plan.maxzoom - z
-        self._redrawn = self._drawn_otherwise(reshaped, thresholds)
+        elsewhere = self._elsewhere(thresholds)
+        self._redrawn = reshaped | elsewhere
         self._changed = self._redrawn | ~past.changes.same
         self._changed_before = np.ones(past.levels.count, dtype=bool)
         kept = np.flatnonzero(~self._changed)
         self._changed_before[past.changes.origin[kept]] = False
-        found = [np.zeros(0, dtype=np.int64)]
-        found += self._touched(np.flatnonzero(self._changed), np.flatnonzero(self._changed_before))
+        alone = plan.weights >= thresholds.drawn if self._shift else np.ones(len(plan.weights), dtype=bool)
+        slightly = np.flatnonzero(reshaped & past.changes.same & ~elsewhere & alone)
+        found = self._touched_slightly(slightly)
         self._merged_anew = np.zeros(len(plan.weights), dtype=bool)
         if plan.kind == GeometryKind.POLYGON and self._shift:
             rest = np.flatnonzero(plan.weights < thresholds.drawn)
@@ -54,19 +57,19 @@ class Reuse:
         """Marks the geometries that are not drawn where they were, by themselves or in their group."""
         return self._redrawn | self._merged_anew
 
-    def _drawn_otherwise(self, reshaped: Flags, thresholds: Thresholds) -> Flags:
-        """Mark the geometries that are not drawn or summed up as they were, whatever their records say."""
+    def _elsewhere(self, thresholds: Thresholds) -> Flags:
+        """Mark the geometries that are new, or that thresholds or cells put with others than before."""
         plan, levels, origin = self._plan, self._past.levels, self._past.changes.origin
-        redrawn = reshaped.copy()
-        rows = np.flatnonzero(~redrawn)
+        elsewhere: Flags = origin < 0
+        rows = np.flatnonzero(~elsewhere)
         if self._shift:
             natural = selection.natural_weight(plan.kind, self._shift)
             steps = np.unique([natural, thresholds.drawn, thresholds.detailed])
             weights, before = plan.weights[rows], levels.weights[origin[rows]]
             other = np.searchsorted(steps, weights, "right") != np.searchsorted(steps, before, "right")
             other |= self._summed_up_elsewhere(rows)
-            redrawn[rows[other]] = True
-        return redrawn
+            elsewhere[rows[other]] = True
+        return elsewhere
 
     def _summed_up_elsewhere(self, rows: Ints) -> Flags:
         """Mark the geometries that, if they are summed up, are so in another place or by another area."""
@@ -76,6 +79,20 @@ class Reuse:
         bits = self._shift + CELL_BITS if plan.coverage else 0
         moved: Flags = (plan.centres[rows] >> bits != levels.centres[origin] >> bits).any(axis=1)
         return moved if plan.coverage else moved | (plan.weights[rows] != levels.weights[origin])
+
+    def _touched_slightly(self, rows: Ints) -> list[Ints]:
+        """Return the places of the tiles that changed geometries belong to, where ``rows`` changed in shape alone.
+
+        What a tile shows of these is what it was, unless the tile is near edges that are not as they were: what is
+        cut away elsewhere leaves no trace, as long as their rings begin where they began.
+        """
+        levels, origin = self._past.levels, self._past.changes.origin
+        now, then = self._shapes.take(rows), levels.shapes(self._z, origin[rows])
+        boxes, begun = _apart(now, then)
+        rest, rest_before = self._changed.copy(), self._changed_before.copy()
+        rest[rows[begun]] = rest_before[origin[rows[begun]]] = False
+        found = [touched_tiles(boxes[begun], self._z, 0)[1]]
+        return found + self._touched(np.flatnonzero(rest), np.flatnonzero(rest_before))
 
     def _touched(self, rows: Ints, before: Ints) -> list[Ints]:
         """Return the places of the tiles that geometries, and others of the version before, belong to."""
@@ -149,6 +166,24 @@ class Reuse:
         """Return the account of the tiles that are still right."""
         before = self._past.report.tally(self._z)
         return before.select(~np.isin(before.places, self.dirty))
+
+
+def _apart(now: Shapes, then: Shapes) -> tuple[Ints, Flags]:
+    """Return the box of the edges in which each shape is not as it was, a unit wider; mark those of like rings.
+
+    These have as many rings as before, and all of them begin in the same vertex.
+    """
+    owners = [np.repeat(np.arange(len(now)), np.diff(of.vertices)) for of in (now, then)]
+    apart, owner = edges_apart((now, owners[0]), (then, owners[1]))
+    boxes = np.tile(np.array([np.inf, np.inf, -np.inf, -np.inf]), (len(now), 1))
+    np.minimum.at(boxes[:, :2], owner, apart[:, :2] - 1)
+    np.maximum.at(boxes[:, 2:], owner, apart[:, 2:] + 1)
+    alike = (np.diff(now.starts) == np.diff(then.starts)) & np.isfinite(boxes[:, 0])
+    rows = np.flatnonzero(alike)
+    one, other = now.take(rows), then.take(rows)
+    begins = (one.xy[one.rings[:-1]] == other.xy[other.rings[:-1]]).all(axis=1) & (one.exterior == other.exterior)
+    alike[rows[one.owners[~begins]]] = False
+    return np.where(alike[:, None], boxes, 0.0).astype(np.int64), alike
 
 
 def _group_boxes(alike: Ints, shapes: Shapes) -> Ints:

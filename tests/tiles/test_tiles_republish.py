@@ -17,11 +17,15 @@ from gisservice.tiles import EXTENT, Previous, TileSource, budget, build_pyramid
 
 Z = 14
 ORIGIN = np.array([4681, 6271]) * EXTENT
-SIDE = 18
+SIDE, STRETCH = 18, 4
+"""Lots on a side, and how much larger they are drawn: on some ten tiles of the deepest zoom."""
 
 
 class Land:
-    """Lots on a grid of crooked corners and winding borders, each with its records; it can be edited."""
+    """Lots on a grid of crooked corners and winding borders, each with its records; it can be edited.
+
+    Around them is land that is not: where a border moves, it has to follow.
+    """
 
     def __init__(self, chance: np.random.Generator, *, clean: bool) -> None:
         self.chance, self.clean = chance, clean
@@ -31,6 +35,8 @@ class Land:
         self.stacks = {lot: [lot[0] * 1000 + lot[1] * 10] for lot in sorted(self.lots)}
         self.names: dict[int, str] = {}
         self.extra: dict[int, Any] = {}
+        inside = shapely.union_all([self.lot(*lot) for lot in sorted(self.lots)])
+        self.around = shapely.difference(shapely.box(*(np.array([-900, -700, 800, 1100]) + inside.bounds)), inside)
 
     def border(self, x: int, y: int, across: int) -> np.ndarray:
         start = self.corners[y, x]
@@ -43,7 +49,7 @@ class Land:
         top, right = self.border(x, y, 1), self.border(x + 1, y, 0)
         bottom, left = self.border(x, y + 1, 1), self.border(x, y, 0)
         last = [self.corners[y + 1, x + 1]], [self.corners[y + 1, x]]
-        ring = np.vstack([top, right, last[0], bottom[:0:-1], last[1], left[:0:-1], left[:1]])
+        ring = np.vstack([top, right, last[0], bottom[:0:-1], last[1], left[:0:-1], left[:1]]) * STRETCH
         return shapely.make_valid(shapely.Polygon(ring), method="structure", keep_collapsed=False)
 
     def edit(self) -> None:
@@ -67,13 +73,13 @@ class Land:
         elif kind == 6 and len(self.stacks[lot]) > 1:
             self.stacks[lot] = self.stacks[lot][1:]
         else:
-            place = chance.integers(-600, 160 * SIDE + 600, 2)
-            size = chance.integers(1, 60, 2)
+            place = chance.integers(-600, (160 * SIDE + 150) * STRETCH, 2)
+            size = chance.integers(1, 60 * 8 ** chance.integers(0, 4), 2)
             self.extra[90_000 + len(self.extra)] = shapely.box(*place, *(place + size))
 
     def source(self, *, minzoom: int, always: bool) -> TileSource:
         rows = [(self.lot(*lot), self.stacks[lot]) for lot in sorted(self.lots)]
-        rows = [row for row in rows if not row[0].is_empty]
+        rows = [row for row in rows if not row[0].is_empty] + ([(self.around, [7])] if rows else [])
         if not self.clean:
             rows += [(shape, [number]) for number, shape in sorted(self.extra.items())]
         return assembled(rows, self.names, GeometryKind.POLYGON, minzoom=minzoom, coverage=self.clean, always=always)
