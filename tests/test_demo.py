@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import brotli
 import mapbox_vector_tile
 import morecantile
 import pyarrow.parquet as pq
@@ -185,9 +186,10 @@ def readable(file: Path) -> Iterator[bytes]:
     if file.suffix != ".pmtiles":
         yield file.read_bytes()
         return
+    unpack = brotli.decompress if file.name.endswith(".br.pmtiles") else gzip.decompress
     with open(file, "rb") as archive:
         for _, tile in all_tiles(MmapSource(archive)):
-            yield gzip.decompress(tile)
+            yield unpack(tile)
 
 
 def test_the_office_column_is_kept_apart_and_never_sent(demo: Demo) -> None:
