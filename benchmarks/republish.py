@@ -86,6 +86,7 @@ def _with_records(
         geometries=geometries,
         record_geometry=owner.astype(np.uint32),
         ids=ids,
+        always=None if source.always is None else source.always[record],
         attributes=table.set_column(table.column_names.index(NAMED), NAMED, column),
     )
 

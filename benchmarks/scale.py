@@ -54,6 +54,7 @@ def replicated(source: TileSource, copies: int) -> TileSource:
         ),
         record_geometry=np.concatenate(owners),
         ids=np.concatenate(numbers),
+        always=None if source.always is None else np.tile(source.always, copies),
         attributes=pa.concat_tables(tables).unify_dictionaries(),
     )
 
