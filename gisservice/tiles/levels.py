@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,7 @@ class Levels:
         self.maxzoom: int = about["maxzoom"]
         self.count: int = about["count"]
         """Distinct geometries."""
-        self.current: bool = about["made_by"] == made_by()
-        """Whether this release, on this machine, would make the same bytes of the same source."""
+        self._made_by: list[str] = about["made_by"]
         self.keys: tuple[str, ...] = tuple(about["keys"])
         """Names of the properties: the columns, how many records a stack has, how many a merged group has."""
         self.class_columns: tuple[str, ...] = tuple(about["class_columns"])
@@ -96,6 +95,11 @@ class Levels:
         self._parts: dict[str, npt.NDArray[Any]] = {}
         self._sides: dict[int, int] = {}
         self._limits: dict[int, int] = {}
+
+    @property
+    def current(self) -> bool:
+        """Whether this release, on this machine, would make the same bytes of the same source."""
+        return self._made_by == made_by()
 
     @property
     def ranks(self) -> Ints:
@@ -217,6 +221,7 @@ def _gathered(xy: npt.NDArray[Any], starts: Starts, lengths: Ints) -> Ints:
     return positions
 
 
+@cache
 def made_by() -> list[str]:
     """Return the release and the libraries that decide what bytes come out."""
     versions = [metadata.version(name) for name in ("gisservice", "numpy", "brotli")]
