@@ -179,10 +179,13 @@ class Catalog:
     ) -> geopandas.GeoDataFrame:
         """Return items as a frame in the storage CRS, indexed by item id, in stored order.
 
-        ``bbox`` (CRS84) keeps the items whose geometry intersects it, the same as over HTTP.
+        ``bbox`` (CRS84) keeps the items whose geometry intersects it, the same as over HTTP. The frame's ``attrs``
+        name the ``collection``, its ``version`` and when that was ``published`` (ISO 8601, UTC).
         """
         collection = self.collection(collection_id) if asof is None else self.as_of(collection_id, asof)
-        return frames.read(collection.path, collection.manifest, _records(collection), bbox)
+        frame = frames.read(collection.path, collection.manifest, _records(collection), bbox)
+        frame.attrs = collection.attrs
+        return frame
 
     def verify(self, collection_id: str | None = None) -> tuple[Finding, ...]:
         """Read every file of every kept version and name those that are damaged, missing or too many."""

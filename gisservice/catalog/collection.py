@@ -6,6 +6,7 @@ import os
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC
 from functools import cached_property
 from pathlib import Path
 
@@ -63,6 +64,12 @@ class Collection:
     def layer(self) -> Layer:
         """The declaration that the version was published under."""
         return self.manifest.layer
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """What a frame or an answer made of this version says of where it comes from."""
+        published = self.manifest.created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {"collection": self.id, "version": self.version, "published": published}
 
     @cached_property
     def features(self) -> Features | None:
