@@ -113,6 +113,39 @@ class AlwaysDrawn:
     values: tuple[str, ...] = ()
 
 
+class Crossings(StrEnum):
+    """Where the lines of a network are joined."""
+
+    ENDS = "ends"
+    """Only where ends meet: a line that crosses another runs over or under it."""
+    AT_GRADE = "at_grade"
+    """Also where lines cross or touch along their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streets:
+    """Which columns of a line layer say how one may travel along its lines; all may be walked, cycled and driven else.
+
+    ``oneway`` has a value of ``forward`` where one may only travel as the line runs, of ``backward`` where only against
+    it. ``walk`` is a column of type boolean. ``no_walk``, ``no_bike``, ``no_drive`` and ``over`` are values of
+    ``road_class``; lines of the classes in ``over`` are joined at their ends only.
+    """
+
+    name: str | None = None
+    speed: str | None = None
+    speed_unit: str = "mile per hour"
+    oneway: str | None = None
+    forward: tuple[str, ...] = ()
+    backward: tuple[str, ...] = ()
+    walk: str | None = None
+    road_class: str | None = None
+    no_walk: tuple[str, ...] = ()
+    no_bike: tuple[str, ...] = ()
+    no_drive: tuple[str, ...] = ()
+    crossings: Crossings = Crossings.ENDS
+    over: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One declaration of the registry: all that is said about a layer before any data is read."""
@@ -137,6 +170,8 @@ class Layer:
     maxzoom: int = 16
     always_drawn: AlwaysDrawn | None = None
     """Records that no zoom merges, thins out or drops."""
+    network: Streets | None = None
+    """How the lines of the layer are travelled; None where they are no street network."""
     style: Style = Style()
     cadence: str = ""
     steward: str = ""

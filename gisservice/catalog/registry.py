@@ -26,11 +26,13 @@ from gisservice.model import (
     City,
     Column,
     ColumnType,
+    Crossings,
     GeometryKind,
     Layer,
     MapDeclaration,
     Registry,
     Source,
+    Streets,
     Style,
     StyleClass,
     Visibility,
@@ -201,7 +203,7 @@ def _city(table: _Table) -> City:
 def _layer(table: _Table) -> Layer:
     table.only(
         "title", "description", "sources", "licence", "attribution", "storage_crs", "geometry", "id_column",
-        "coverage", "zoom", "always_drawn", "cadence", "steward", "enabled", "columns", "style",
+        "coverage", "zoom", "always_drawn", "network", "cadence", "steward", "enabled", "columns", "style",
     )  # fmt: skip
     name = _identifier(table, "a collection id")
     geometry = table.choice("geometry", GeometryKind)
@@ -222,6 +224,7 @@ def _layer(table: _Table) -> Layer:
         minzoom=minzoom,
         maxzoom=maxzoom,
         always_drawn=_always_drawn(table, geometry, columns),
+        network=_network(table, geometry, columns),
         style=_style(table, columns),
         cadence=table.text("cadence"),
         steward=table.text("steward"),
@@ -390,20 +393,81 @@ def _always_drawn(layer: _Table, geometry: GeometryKind, columns: tuple[Column, 
     return AlwaysDrawn(name, _values(table, column))
 
 
-def _values(table: _Table, column: Column) -> tuple[str, ...]:
+def _values(table: _Table, column: Column, key: str = "values") -> tuple[str, ...]:
     expected = "a list of values in quotes, such as ['School', 'Fire station']"
-    values = table.need("values", expected)
+    values = table.need(key, expected)
     if not isinstance(values, list) or not values or not all(isinstance(value, str) and value for value in values):
-        table.wrong("values", expected)
+        table.wrong(key, expected)
     codes = [code for code, _ in column.codes]
     for value in values:
         if values.count(value) > 1:
-            table.fail("values", f"{value!r} is there more than once; expected each value once.")
+            table.fail(key, f"{value!r} is there more than once; expected each value once.")
         if codes and value not in codes:
             near = get_close_matches(value, codes, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(codes[:20])}."
-            table.fail("values", f"{value!r} is no code of column {column.name!r}; {hint}")
+            table.fail(key, f"{value!r} is no code of column {column.name!r}; {hint}")
     return tuple(values)
+
+
+def _network(layer: _Table, geometry: GeometryKind, columns: tuple[Column, ...] | None) -> Streets | None:
+    if "network" not in layer.values:
+        return None
+    table = layer.table("network", "network = {name = 'name', speed = 'speed'}")
+    if geometry is not GeometryKind.LINE:
+        layer.fail("network", f"was given for geometry {geometry.value!r}; only lines can be a network.")
+    table.only(
+        "name", "speed", "oneway", "forward", "backward", "walk",
+        "class", "no_walk", "no_bike", "no_drive", "crossings", "over",
+    )  # fmt: skip
+    speed = _role(table, "speed", columns, ColumnType.INTEGER, ColumnType.NUMBER)
+    oneway = _role(table, "oneway", columns, ColumnType.STRING)
+    road_class = _role(table, "class", columns, ColumnType.STRING)
+    walk = _role(table, "walk", columns, ColumnType.BOOLEAN)
+    name = _role(table, "name", columns, ColumnType.STRING)
+    return Streets(
+        name=name.name if name else None,
+        speed=speed.name if speed else None,
+        speed_unit=_speed_unit(table, speed),
+        oneway=oneway.name if oneway else None,
+        forward=_role_values(table, "forward", "oneway", oneway),
+        backward=_role_values(table, "backward", "oneway", oneway),
+        walk=walk.name if walk else None,
+        road_class=road_class.name if road_class else None,
+        no_walk=_role_values(table, "no_walk", "class", road_class),
+        no_bike=_role_values(table, "no_bike", "class", road_class),
+        no_drive=_role_values(table, "no_drive", "class", road_class),
+        crossings=table.choice("crossings", Crossings, Crossings.ENDS),
+        over=_role_values(table, "over", "class", road_class),
+    )
+
+
+def _role(table: _Table, key: str, columns: tuple[Column, ...] | None, *types: ColumnType) -> Column | None:
+    """Return the column that plays a role in a network, or None where no column does."""
+    if key not in table.values:
+        return None
+    name = _public_column(table, key, columns)
+    column = next(column for column in columns or () if column.name == name)
+    if column.type not in types:
+        expected = " or ".join(kind.value for kind in types)
+        table.fail(key, f"column {name!r} is of type {column.type.value}; expected one of type {expected}.")
+    return column
+
+
+def _speed_unit(table: _Table, speed: Column | None) -> str:
+    units = ("mile per hour", "kilometre per hour")
+    if speed is None:
+        return units[0]
+    if speed.unit not in units:
+        table.fail("speed", f"column {speed.name!r} has the unit {speed.unit!r}; expected {' or '.join(units)}.")
+    return str(speed.unit)
+
+
+def _role_values(table: _Table, key: str, role: str, column: Column | None) -> tuple[str, ...]:
+    if key not in table.values:
+        return ()
+    if column is None:
+        table.fail(key, f"there is no {role!r}; expected {role} = '…', the column that has these values.")
+    return _values(table, column, key)
 
 
 def _style(layer: _Table, columns: tuple[Column, ...] | None) -> Style:
