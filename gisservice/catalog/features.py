@@ -54,7 +54,9 @@ class Features:
         """The distinct geometry of each record: a position in :attr:`geometries`."""
         self.tile_ids: npt.NDArray[np.int64] = pack.array("tile_ids")
         """The feature id of each record inside tiles."""
-        self._levels = [pack.array(f"tree_{height + 1}") for height in range(len(level_sizes(self.count)))]
+        # Column by column: a level is compared whole, and numpy compares four times as fast what lies side by side.
+        levels = (pack.array(f"tree_{height + 1}") for height in range(len(level_sizes(self.count))))
+        self._levels = [np.asfortranarray(level) for level in levels]
 
     @classmethod
     def open(cls, version_folder: Path) -> Features:

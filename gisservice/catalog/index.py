@@ -116,10 +116,11 @@ def as_runs(rows: Rows) -> Rows:
     """Return ascending rows as runs of consecutive ones, shape (k, 2): first, one past the last."""
     if not len(rows):
         return _NO_ROWS.reshape(0, 2)
-    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-    firsts = rows[np.concatenate([[0], breaks])]
-    lasts = rows[np.concatenate([breaks, [len(rows)]]) - 1]
-    return pairs(firsts, lasts + 1)
+    breaks = (rows[1:] - rows[:-1] != 1).nonzero()[0]
+    runs = np.empty((len(breaks) + 1, 2), dtype=np.int64)
+    runs[0, 0], runs[-1, 1] = rows[0], rows[-1] + 1
+    runs[1:, 0], runs[:-1, 1] = rows[breaks + 1], rows[breaks] + 1
+    return runs
 
 
 def as_rows(runs: Rows) -> Rows:
@@ -134,8 +135,11 @@ def _meeting(boxes: Boxes, nodes: Rows | None, bbox: BBox) -> tuple[Rows, Boxes]
     minx, miny, maxx, maxy = bbox
     corners = boxes if nodes is None else boxes.take(nodes, axis=0)
     # A column at a time: one comparison of whole rows would run through numpy's loops four numbers at a time.
-    meets = (corners[:, 0] <= maxx) & (corners[:, 2] >= minx) & (corners[:, 1] <= maxy) & (corners[:, 3] >= miny)
-    found = np.flatnonzero(meets)
+    meets = corners[:, 0] <= maxx
+    meets &= corners[:, 2] >= minx
+    meets &= corners[:, 1] <= maxy
+    meets &= corners[:, 3] >= miny
+    found = meets.nonzero()[0]
     return (found if nodes is None else nodes[found]), corners.take(found, axis=0)
 
 
@@ -148,9 +152,12 @@ def _surely_intersects(corners: Boxes, bbox: BBox) -> npt.NDArray[np.bool_]:
     """Tell which features have a vertex inside ``bbox``, from their boxes alone.
 
     A feature that keeps within the x-range of ``bbox`` and has its lowest or its highest point in the y-range has
-    that very point inside; likewise with x and y exchanged. What is left are features over a corner or right across.
+    that very point inside; likewise with x and y exchanged. So three of the four edges inside are enough. What is left
+    are features over a corner or right across.
     """
     minx, miny, maxx, maxy = bbox
-    left, right = corners[:, 0] >= minx, corners[:, 2] <= maxx
-    lower, upper = corners[:, 1] >= miny, corners[:, 3] <= maxy
-    return (left & right & (lower | upper)) | (lower & upper & (left | right))
+    edges = (corners[:, 0] >= minx).view(np.int8)
+    edges += corners[:, 2] <= maxx
+    edges += corners[:, 1] >= miny
+    edges += corners[:, 3] <= maxy
+    return edges >= 3
