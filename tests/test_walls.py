@@ -36,7 +36,7 @@ OWNERS = {
     "folium": ("maps/",),
     "branca": ("maps/",),
     "pyproj": ("crs.py", "tiles/grid.py"),
-    "rasterio": ("ingest/",),
+    "rasterio": ("ingest/", "catalog/rasters.py"),
     "rio_cogeo": ("ingest/",),
     "click": ("__main__.py",),
     "rich": ("__main__.py",),
