@@ -19,14 +19,14 @@ NODE_SIZE = 16
 Boxes = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
-_FIRST_LOOK = 4_096
-"""Nodes: a level of so many is compared whole, which is faster than to descend to it."""
+FIRST_LOOK = 4_096
+"""Nodes: a level of so many is compared whole, which is faster than to descend to it; best stored column by column."""
 
 _WHOLE_MIN = 256
 """Rows: from so many candidates on, nodes that lie inside the box are taken whole, without a look at their rows."""
 
 _CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)
-_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+NO_RUNS: Rows = np.empty((0, 2), dtype=np.int64)
 
 
 def hilbert_keys(world: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
@@ -82,7 +82,13 @@ def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Row
     Returns ``runs``, shape (k, 2), first and one past the last row of stretches whose features surely intersect
     ``bbox``, in order; and ``maybe``, rows in order whose geometry has to be looked at. ``levels`` is lowest first.
     """
-    height = next((h for h, level in enumerate(levels, start=1) if len(level) <= _FIRST_LOOK), 0)
+    whole, sure, maybe = search_parts(boxes, levels, bbox)
+    return merged(whole, sure), maybe
+
+
+def search_parts(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Rows, Rows]:
+    """Like :func:`search`, but the sure rows come in two parts: runs that were taken whole, and single rows."""
+    height = next((h for h, level in enumerate(levels, start=1) if len(level) <= FIRST_LOOK), 0)
     nodes: Rows | None = None if height else np.empty(0, dtype=np.int64)
     whole: list[Rows] = []
     while height:
@@ -98,11 +104,16 @@ def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Row
         nodes = nodes[: nodes.searchsorted(len(levels[height - 1] if height else boxes))]
     rows, corners = _meeting(boxes, nodes, bbox)
     sure = _surely_intersects(corners, bbox)
-    runs = as_runs(rows[sure])
-    if any(map(len, whole)):
-        runs = np.concatenate([*whole, runs])
-        runs = runs[runs[:, 0].argsort()]
-    return runs, rows[~sure]
+    return np.concatenate(whole) if whole else NO_RUNS, rows[sure], rows[~sure]
+
+
+def merged(whole: Rows, rows: Rows) -> Rows:
+    """Return runs and ascending rows, none of them twice, as runs in order."""
+    runs = as_runs(rows)
+    if not len(whole):
+        return runs
+    runs = np.concatenate([whole, runs])
+    return runs[runs[:, 0].argsort()]
 
 
 def pairs(firsts: Rows, lasts: Rows) -> Rows:
@@ -115,7 +126,7 @@ def pairs(firsts: Rows, lasts: Rows) -> Rows:
 def as_runs(rows: Rows) -> Rows:
     """Return ascending rows as runs of consecutive ones, shape (k, 2): first, one past the last."""
     if not len(rows):
-        return _NO_ROWS.reshape(0, 2)
+        return NO_RUNS
     breaks = (rows[1:] - rows[:-1] != 1).nonzero()[0]
     runs = np.empty((len(breaks) + 1, 2), dtype=np.int64)
     runs[0, 0], runs[-1, 1] = rows[0], rows[-1] + 1
@@ -140,7 +151,9 @@ def _meeting(boxes: Boxes, nodes: Rows | None, bbox: BBox) -> tuple[Rows, Boxes]
     meets &= corners[:, 1] <= maxy
     meets &= corners[:, 3] >= miny
     found = meets.nonzero()[0]
-    return (found if nodes is None else nodes[found]), corners.take(found, axis=0)
+    if nodes is None:
+        return found, corners.T.take(found, axis=1).T
+    return nodes[found], corners.take(found, axis=0)
 
 
 def _inside(corners: Boxes, bbox: BBox) -> npt.NDArray[np.bool_]:
