@@ -147,6 +147,41 @@ class Streets:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressColumns:
+    """Which columns of a layer of addresses hold the parts of an address; None where it has no such part."""
+
+    number: str
+    street: str
+    """Street name without direction and type."""
+    suffix: str | None = None
+    """Letter or fraction behind the house number."""
+    direction: str | None = None
+    type: str | None = None
+    unit: str | None = None
+    zip: str | None = None
+    parcel: str | None = None
+    """Id of the parcel that the address belongs to."""
+    label: str | None = None
+    """The whole address as the office writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreetColumns:
+    """Which columns of a layer of centrelines name the street."""
+
+    street: str
+    direction: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelColumns:
+    """Which columns of a layer of parcels hold numbers that people know a parcel by."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One declaration of the registry: all that is said about a layer before any data is read."""
 
@@ -176,6 +211,9 @@ class Layer:
     cadence: str = ""
     steward: str = ""
     enabled: bool = True
+    address: AddressColumns | None = None
+    street: StreetColumns | None = None
+    parcel: ParcelColumns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +236,59 @@ class City:
     name: str
     notice: str = ""
     contact: str = ""
+    boundary: str | None = None
+    """The layer whose polygons are the city's ground; None: nothing is known to lie outside."""
+
+
+class ReportKind(StrEnum):
+    """How a line of the report of a place is found."""
+
+    WITHIN = "within"
+    NEAREST = "nearest"
+    SCHEDULE = "schedule"
+
+
+class HolidayShift(StrEnum):
+    """What a holiday does to collection days of its week."""
+
+    REST_OF_WEEK = "rest_of_week"
+    """That day and the later ones of the week move to the day after each."""
+    THAT_DAY = "that_day"
+    """Only that day moves, to the day after."""
+    NONE = "none"
+    """Nothing moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holiday:
+    """A day of each year: on a ``day`` of the month, or on the ``nth`` of a ``weekday`` in it (-1: the last)."""
+
+    name: str
+    month: int
+    day: int | None = None
+    weekday: int | None = None
+    """Monday is 0."""
+    nth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLine:
+    """One line of the report of a place: which layer answers, how, and in which words."""
+
+    id: str
+    title: str
+    layer: str
+    kind: ReportKind
+    columns: tuple[str, ...]
+    sentence: str
+    """With columns in braces; ``{column_meaning}`` is the meaning of a code."""
+    absent: str = ""
+    """The sentence for a place where the layer says nothing."""
+    everywhere: bool = False
+    """Every place of the city should be in the layer, so one that is not is a gap in the data."""
+    weekday: str | None = None
+    """Of a schedule: the column with the day of the week."""
+    shift: HolidayShift = HolidayShift.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +299,9 @@ class Registry:
     layers: tuple[Layer, ...]
     maps: tuple[MapDeclaration, ...]
     folder: str
+    report: tuple[ReportLine, ...] = ()
+    """The lines of the report of a place, in their order."""
+    holidays: tuple[Holiday, ...] = ()
 
     def layer(self, layer_id: str) -> Layer | None:
         """Return the declaration of this id, or None."""

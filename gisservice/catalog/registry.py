@@ -7,21 +7,19 @@ must not publish a column.
 
 from __future__ import annotations
 
-import math
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gisservice import crs
-from gisservice.catalog.positions import KeyPath, key_lines
-from gisservice.errors import RegistryError, ReprojectionError
+from gisservice.catalog.documents import Table, is_number, open_document, shown
+from gisservice.catalog.reportlines import holidays, report_lines
 from gisservice.model import (
+    AddressColumns,
     AlwaysDrawn,
     City,
     Column,
@@ -30,8 +28,10 @@ from gisservice.model import (
     GeometryKind,
     Layer,
     MapDeclaration,
+    ParcelColumns,
     Registry,
     Source,
+    StreetColumns,
     Streets,
     Style,
     StyleClass,
@@ -55,7 +55,7 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _ARCGIS_LAYER = re.compile(r".*/(?:FeatureServer|MapServer)/[0-9]{1,6}")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-_E = TypeVar("_E", bound=StrEnum)
+_P = TypeVar("_P", AddressColumns, StreetColumns)
 
 
 def load_registry(path: Path) -> Registry:
@@ -63,147 +63,28 @@ def load_registry(path: Path) -> Registry:
 
     Raises :class:`RegistryError` for the first mistake found, in the order of the file's sections.
     """
-    top = _open(path)
-    top.only("maps", "city", "layers")
-    city = _city(top.table("city"))
+    top = open_document(path)
+    top.only("maps", "city", "layers", "report", "holidays")
     layers = tuple(_layer(table) for table in top.tables("layers", "[layers.parcels]"))
+    city = _city(top.table("city"), layers)
     maps = _maps(top, path, {layer.id for layer in layers}) if "maps" in top.values else ()
-    return Registry(city, layers, maps, str(path.parent))
+    return Registry(city, layers, maps, str(path.parent), report_lines(top, layers), holidays(top))
 
 
-@dataclass(frozen=True)
-class _Table:
-    """One table of a document, with what is needed to point at a mistake in it."""
-
-    file: str
-    lines: Mapping[KeyPath, int]
-    path: KeyPath
-    values: Mapping[str, Any]
-
-    def fail(self, key: str | int | None, problem: str) -> NoReturn:
-        """Raise the error for ``key`` of this table, or for the table itself."""
-        path = self.path if key is None else (*self.path, key)
-        known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in self.lines), ())
-        raise RegistryError(self.file, self.lines.get(known, 0), _dotted(path), problem)
-
-    def only(self, *known: str) -> None:
-        """Refuse every key that is not one of ``known``, and name the nearest."""
-        for key in self.values:
-            if key not in known:
-                near = get_close_matches(key.lower(), known, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}."
-                self.fail(key, f"unknown key; {hint}")
-
-    def need(self, key: str, expected: str) -> Any:
-        """Return a value that has to be there."""
-        if key not in self.values:
-            self.fail(None, f"has no {key!r}; expected {expected}.")
-        return self.values[key]
-
-    def wrong(self, key: str, expected: str) -> NoReturn:
-        """Raise the error for a value of the wrong type or range."""
-        self.fail(key, f"was {_shown(self.values[key])}; expected {expected}.")
-
-    def text(self, key: str, default: str | None = "", expected: str = "text in quotes") -> str:
-        """Return a text without control characters; ``default=None`` makes the key obligatory."""
-        value = self.need(key, expected) if default is None else self.values.get(key, default)
-        if not isinstance(value, str) or any(ord(c) < 32 and c not in "\n\t" for c in value):
-            self.wrong(key, expected)
-        if default is None and not value.strip():
-            self.wrong(key, expected)
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        """Return a text, or None where the key is absent."""
-        return self.text(key, None) if key in self.values else None
-
-    def flag(self, key: str, default: bool) -> bool:
-        """Return a true or false."""
-        value = self.values.get(key, default)
-        if not isinstance(value, bool):
-            self.wrong(key, "true or false")
-        return value
-
-    def number(self, key: str, default: float, low: float, high: float) -> float:
-        """Return a finite number from ``low`` to ``high``."""
-        value = self.values.get(key, default)
-        if not _is_number(value) or not low <= value <= high:
-            self.wrong(key, f"a number from {low:g} to {high:g}")
-        return float(value)
-
-    def choice(self, key: str, kinds: type[_E], default: _E | None = None) -> _E:
-        """Return a member of an enumeration; without a default the key is obligatory."""
-        valid = [kind.value for kind in kinds]
-        expected = "one of " + ", ".join(valid)
-        value = self.need(key, expected) if default is None else self.values.get(key, default)
-        if not isinstance(value, str) or value not in valid:
-            near = get_close_matches(value.lower(), valid, n=1, cutoff=0.5) if isinstance(value, str) else []
-            self.wrong(key, f"{expected}; did you mean {near[0]!r}?" if near else expected)
-        return kinds(value)
-
-    def reference_system(self, key: str) -> str | None:
-        """Return the code of a horizontal reference system, or None where the key is absent."""
-        value = self.optional_text(key)
-        if value is None:
-            return None
-        try:
-            system = crs.parse(value)
-        except ReprojectionError as exc:
-            self.fail(key, str(exc))
-        if not (system.is_projected or system.is_geographic):
-            self.wrong(key, "a projected or geographic reference system, such as 'EPSG:2283'")
-        return crs.code(system)
-
-    def table(self, key: str, example: str | None = None) -> _Table:
-        """Return the table at ``key``."""
-        value = self.need(key, f"a table such as {example or f'[{_dotted((*self.path, key))}]'}")
-        if not isinstance(value, dict):
-            self.wrong(key, f"a table such as {example or f'[{_dotted((*self.path, key))}]'}")
-        return _Table(self.file, self.lines, (*self.path, key), value)
-
-    def tables(self, key: str, example: str) -> list[_Table]:
-        """Return the tables inside the table at ``key``, in the order of the file."""
-        inner = self.table(key, example)
-        if not inner.values:
-            self.fail(key, f"is empty; expected at least one table such as {example}.")
-        return [inner.table(name, example) for name in inner.values]
-
-    def list_of_tables(self, key: str, example: str) -> list[_Table]:
-        """Return the tables of a list, for example ``sources = [{path = "…"}]``."""
-        value = self.need(key, f"a list such as {example}")
-        if not isinstance(value, list) or not value or not all(isinstance(entry, dict) for entry in value):
-            self.wrong(key, f"a list such as {example}")
-        return [_Table(self.file, self.lines, (*self.path, key, n), entry) for n, entry in enumerate(value)]
+def _city(table: Table, layers: tuple[Layer, ...]) -> City:
+    table.only("name", "notice", "contact", "boundary")
+    boundary = table.optional_text("boundary")
+    if boundary is not None:
+        polygons = [layer.id for layer in layers if layer.geometry is GeometryKind.POLYGON]
+        table.one_of("boundary", polygons, "a declared layer of polygons")
+    return City(table.text("name", None), table.text("notice"), table.text("contact"), boundary)
 
 
-def _open(path: Path) -> _Table:
-    """Parse a TOML file into its top table."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError as exc:
-        raise RegistryError(str(path), 0, "", "there is no such file; expected a registry in TOML.") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise RegistryError(str(path), 0, "", f"cannot be read ({reason}); expected a registry in TOML.") from exc
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        found = re.search(r"\(at line (\d+), column \d+\)", str(exc))
-        line = int(found[1]) if found else text.count("\n") + 1
-        problem = re.sub(r"\s*\(at [^)]*\)$", "", str(exc))
-        raise RegistryError(str(path), line, "", f"is not valid TOML: {problem}.") from exc
-    return _Table(str(path), key_lines(text), (), values)
-
-
-def _city(table: _Table) -> City:
-    table.only("name", "notice", "contact")
-    return City(table.text("name", None), table.text("notice"), table.text("contact"))
-
-
-def _layer(table: _Table) -> Layer:
+def _layer(table: Table) -> Layer:
     table.only(
         "title", "description", "sources", "licence", "attribution", "storage_crs", "geometry", "id_column",
         "coverage", "zoom", "always_drawn", "network", "cadence", "steward", "enabled", "columns", "style",
+        "address", "street", "parcel",
     )  # fmt: skip
     name = _identifier(table, "a collection id")
     geometry = table.choice("geometry", GeometryKind)
@@ -229,21 +110,47 @@ def _layer(table: _Table) -> Layer:
         cadence=table.text("cadence"),
         steward=table.text("steward"),
         enabled=table.flag("enabled", True),
+        address=_parts(table, "address", AddressColumns, columns),
+        street=_parts(table, "street", StreetColumns, columns),
+        parcel=_parcel(table, columns),
     )
 
 
-def _identifier(table: _Table, what: str) -> str:
+def _parts(layer: Table, key: str, kind: type[_P], columns: tuple[Column, ...] | None) -> _P | None:
+    """Read which columns hold the parts of an address or of a street's name."""
+    if key not in layer.values:
+        return None
+    example = "number = 'number', street = 'street'" if kind is AddressColumns else "street = 'street'"
+    table = layer.table(key, f"{key} = {{{example}}}")
+    names = [field.name for field in fields(kind)]
+    table.only(*names)
+    for field in fields(kind):
+        if field.default is MISSING:
+            table.need(field.name, "the name of a column")
+    return kind(**{name: _public_column(table, name, columns) for name in names if name in table.values})
+
+
+def _parcel(layer: Table, columns: tuple[Column, ...] | None) -> ParcelColumns | None:
+    if "parcel" not in layer.values:
+        return None
+    table = layer.table("parcel", "parcel = {ids = ['pid']}")
+    table.only("ids")
+    public = [column.name for column in columns or () if column.visibility is Visibility.PUBLIC]
+    return ParcelColumns(table.some_of("ids", public, "a declared public column"))
+
+
+def _identifier(table: Table, what: str) -> str:
     name = str(table.path[-1])
     if not COLLECTION_ID.fullmatch(name):
         table.fail(None, f"{name[:80]!r} cannot be {what}; expected 1 to 64 of the characters a-z, 0-9, _ and -.")
     return name
 
 
-def _sources(layer: _Table) -> tuple[Source, ...]:
+def _sources(layer: Table) -> tuple[Source, ...]:
     return tuple(_source(table) for table in layer.list_of_tables("sources", 'sources = [{path = "parcels.gpkg"}]'))
 
 
-def _source(table: _Table) -> Source:
+def _source(table: Table) -> Source:
     table.only("path", "url", "layer", "crs", "x", "y")
     if ("path" in table.values) == ("url" in table.values):
         came = "both" if "path" in table.values else "neither"
@@ -260,7 +167,7 @@ def _source(table: _Table) -> Source:
     )
 
 
-def _url(table: _Table) -> str:
+def _url(table: Table) -> str:
     expected = "the https address of an ArcGIS REST layer, ending in /FeatureServer/0 or /MapServer/0"
     address = table.text("url", None, expected)
     try:
@@ -275,7 +182,7 @@ def _url(table: _Table) -> str:
     return address
 
 
-def _columns(layer: _Table, geometry: GeometryKind) -> tuple[Column, ...] | None:
+def _columns(layer: Table, geometry: GeometryKind) -> tuple[Column, ...] | None:
     if geometry is GeometryKind.RASTER:
         if "columns" in layer.values:
             layer.fail("columns", "a raster has no columns; leave this table out.")
@@ -287,7 +194,7 @@ def _columns(layer: _Table, geometry: GeometryKind) -> tuple[Column, ...] | None
     return columns
 
 
-def _column(table: _Table) -> Column:
+def _column(table: Table) -> Column:
     table.only("source", "type", "meaning", "unit", "visibility", "codes")
     name = str(table.path[-1])
     if not _COLUMN_NAME.fullmatch(name) or name.lower() in _RESERVED:
@@ -307,17 +214,17 @@ def _column(table: _Table) -> Column:
     )
 
 
-def _codes(column: _Table) -> tuple[tuple[str, str], ...]:
+def _codes(column: Table) -> tuple[tuple[str, str], ...]:
     if "codes" not in column.values:
         return ()
     codes = column.table("codes", "codes = {RB = 'Townhouse zone'}")
     if column.values.get("type") != ColumnType.STRING:
-        column.fail("codes", f"a code list needs type = 'string'; it is {_shown(column.values.get('type'))}.")
+        column.fail("codes", f"a code list needs type = 'string'; it is {shown(column.values.get('type'))}.")
     _unique(codes, codes.values, "code")
     return tuple((code, codes.text(code)) for code in codes.values)
 
 
-def _distinct(layer: _Table, columns: tuple[Column, ...]) -> None:
+def _distinct(layer: Table, columns: tuple[Column, ...]) -> None:
     """Refuse two columns that differ in case only, and two that come from the same source column."""
     tables = layer.table("columns")
     _unique(tables, (column.name for column in columns), "column")
@@ -332,7 +239,7 @@ def _distinct(layer: _Table, columns: tuple[Column, ...]) -> None:
             )
 
 
-def _unique(table: _Table, names: Iterable[str], what: str) -> None:
+def _unique(table: Table, names: Iterable[str], what: str) -> None:
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(name.strip().casefold(), name)
@@ -340,13 +247,13 @@ def _unique(table: _Table, names: Iterable[str], what: str) -> None:
             table.fail(name, f"differs from {what} {other!r} in case or blanks only; expected one of the two.")
 
 
-def _id_column(layer: _Table, columns: tuple[Column, ...] | None) -> str | None:
+def _id_column(layer: Table, columns: tuple[Column, ...] | None) -> str | None:
     if "id_column" not in layer.values or layer.values["id_column"] == "auto":
         return None
     return _public_column(layer, "id_column", columns, " or 'auto'")
 
 
-def _public_column(table: _Table, key: str, columns: tuple[Column, ...] | None, other: str = "") -> str:
+def _public_column(table: Table, key: str, columns: tuple[Column, ...] | None, other: str = "") -> str:
     """Return the name at ``key``, which has to be one of a declared public column."""
     name = table.text(key, None)
     public = [column.name for column in columns or () if column.visibility is Visibility.PUBLIC]
@@ -357,14 +264,14 @@ def _public_column(table: _Table, key: str, columns: tuple[Column, ...] | None, 
     return name
 
 
-def _coverage(layer: _Table, geometry: GeometryKind) -> bool:
+def _coverage(layer: Table, geometry: GeometryKind) -> bool:
     coverage = layer.flag("coverage", False)
     if coverage and geometry is not GeometryKind.POLYGON:
         layer.fail("coverage", f"was true for geometry {geometry.value!r}; only polygons can be a coverage.")
     return coverage
 
 
-def _zoom(layer: _Table, geometry: GeometryKind) -> tuple[int, int]:
+def _zoom(layer: Table, geometry: GeometryKind) -> tuple[int, int]:
     deepest = ZOOM_MAX if geometry is GeometryKind.RASTER else VECTOR_ZOOM_MAX
     expected = f"two whole numbers from 0 to {deepest}, the smaller first, such as [11, 16]"
     value = layer.values.get("zoom", [8, 16])
@@ -374,7 +281,7 @@ def _zoom(layer: _Table, geometry: GeometryKind) -> tuple[int, int]:
     return value[0], value[1]
 
 
-def _always_drawn(layer: _Table, geometry: GeometryKind, columns: tuple[Column, ...] | None) -> AlwaysDrawn | None:
+def _always_drawn(layer: Table, geometry: GeometryKind, columns: tuple[Column, ...] | None) -> AlwaysDrawn | None:
     expected = "true, or a table such as {column = 'kind', values = ['School', 'Fire station']}"
     if layer.values.get("always_drawn", False) is False:
         return None
@@ -393,7 +300,7 @@ def _always_drawn(layer: _Table, geometry: GeometryKind, columns: tuple[Column, 
     return AlwaysDrawn(name, _values(table, column))
 
 
-def _values(table: _Table, column: Column, key: str = "values") -> tuple[str, ...]:
+def _values(table: Table, column: Column, key: str = "values") -> tuple[str, ...]:
     expected = "a list of values in quotes, such as ['School', 'Fire station']"
     values = table.need(key, expected)
     if not isinstance(values, list) or not values or not all(isinstance(value, str) and value for value in values):
@@ -409,7 +316,7 @@ def _values(table: _Table, column: Column, key: str = "values") -> tuple[str, ..
     return tuple(values)
 
 
-def _network(layer: _Table, geometry: GeometryKind, columns: tuple[Column, ...] | None) -> Streets | None:
+def _network(layer: Table, geometry: GeometryKind, columns: tuple[Column, ...] | None) -> Streets | None:
     if "network" not in layer.values:
         return None
     table = layer.table("network", "network = {name = 'name', speed = 'speed'}")
@@ -441,7 +348,7 @@ def _network(layer: _Table, geometry: GeometryKind, columns: tuple[Column, ...] 
     )
 
 
-def _role(table: _Table, key: str, columns: tuple[Column, ...] | None, *types: ColumnType) -> Column | None:
+def _role(table: Table, key: str, columns: tuple[Column, ...] | None, *types: ColumnType) -> Column | None:
     """Return the column that plays a role in a network, or None where no column does."""
     if key not in table.values:
         return None
@@ -453,7 +360,7 @@ def _role(table: _Table, key: str, columns: tuple[Column, ...] | None, *types: C
     return column
 
 
-def _speed_unit(table: _Table, speed: Column | None) -> str:
+def _speed_unit(table: Table, speed: Column | None) -> str:
     units = ("mile per hour", "kilometre per hour")
     if speed is None:
         return units[0]
@@ -462,7 +369,7 @@ def _speed_unit(table: _Table, speed: Column | None) -> str:
     return str(speed.unit)
 
 
-def _role_values(table: _Table, key: str, role: str, column: Column | None) -> tuple[str, ...]:
+def _role_values(table: Table, key: str, role: str, column: Column | None) -> tuple[str, ...]:
     if key not in table.values:
         return ()
     if column is None:
@@ -470,7 +377,7 @@ def _role_values(table: _Table, key: str, role: str, column: Column | None) -> t
     return _values(table, column, key)
 
 
-def _style(layer: _Table, columns: tuple[Column, ...] | None) -> Style:
+def _style(layer: Table, columns: tuple[Column, ...] | None) -> Style:
     if "style" not in layer.values:
         return Style()
     table = layer.table("style")
@@ -489,7 +396,7 @@ def _style(layer: _Table, columns: tuple[Column, ...] | None) -> Style:
     )
 
 
-def _classes(style: _Table, by: Column | None) -> tuple[StyleClass, ...]:
+def _classes(style: Table, by: Column | None) -> tuple[StyleClass, ...]:
     if "classes" not in style.values:
         return ()
     if by is None:
@@ -509,20 +416,20 @@ def _classes(style: _Table, by: Column | None) -> tuple[StyleClass, ...]:
     return tuple(StyleClass(t.text("value"), t.text("label", t.text("value")), _color(t, "color")) for t in tables)
 
 
-def _color(table: _Table, key: str, default: str | None = None) -> str:
+def _color(table: Table, key: str, default: str | None = None) -> str:
     value = table.text(key, default, "a colour such as '#3b6ea5'")
     if not _COLOR.fullmatch(value):
         table.wrong(key, "a colour such as '#3b6ea5'")
     return value.lower()
 
 
-def _maps(top: _Table, path: Path, layers: set[str]) -> tuple[MapDeclaration, ...]:
-    document = _open(path.parent / top.text("maps", None, "the name of a file of maps, such as 'maps.toml'"))
+def _maps(top: Table, path: Path, layers: set[str]) -> tuple[MapDeclaration, ...]:
+    document = open_document(path.parent / top.text("maps", None, "the name of a file of maps, such as 'maps.toml'"))
     document.only("maps")
     return tuple(_map(table, layers) for table in document.tables("maps", "[maps.property]"))
 
 
-def _map(table: _Table, layers: set[str]) -> MapDeclaration:
+def _map(table: Table, layers: set[str]) -> MapDeclaration:
     table.only("title", "description", "layers", "center", "zoom")
     zoom = table.values.get("zoom")
     if zoom is not None and not _is_zoom(zoom):
@@ -537,7 +444,7 @@ def _map(table: _Table, layers: set[str]) -> MapDeclaration:
     )
 
 
-def _map_layers(table: _Table, known: set[str]) -> tuple[str, ...]:
+def _map_layers(table: Table, known: set[str]) -> tuple[str, ...]:
     expected = "a list of layer ids, bottom first, such as ['zoning', 'parcels']"
     names = table.need("layers", expected)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
@@ -552,28 +459,15 @@ def _map_layers(table: _Table, known: set[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _center(table: _Table) -> tuple[float, float] | None:
+def _center(table: Table) -> tuple[float, float] | None:
     if "center" not in table.values:
         return None
     value = table.values["center"]
-    pair = isinstance(value, list) and len(value) == 2 and all(_is_number(part) for part in value)
+    pair = isinstance(value, list) and len(value) == 2 and all(is_number(part) for part in value)
     if not pair or not (-180 <= value[0] <= 180 and -90 <= value[1] <= 90):
         table.wrong("center", "longitude and latitude in degrees, such as [-77.05, 38.81]")
     return float(value[0]), float(value[1])
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_zoom(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ZOOM_MAX
-
-
-def _shown(value: object) -> str:
-    text = repr(value) if not isinstance(value, bool) else str(value).lower()
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _dotted(path: KeyPath) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
