@@ -19,6 +19,7 @@ import shapely
 from gisservice import crs
 from gisservice.analysis.network import BIKE_KMH, MODES, WALK_KMH, Mode, Network, check_unit
 from gisservice.analysis.ragged import Floats, Ints, merged
+from gisservice.analysis.snapping import Pieces
 from gisservice.errors import InvalidParameter, LimitExceeded
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 BESIDE_M = 800.0
 """Metres; a place farther from every street than this (half a mile) is not on the network."""
+
+PIECE_M = 50.0
+"""Metres; how long the pieces are that edges are divided into to find the nearest. It changes no answer."""
 
 ORIGINS_MAX = 1_000
 MINUTES_MAX = 240.0
@@ -76,11 +80,11 @@ class Travel:
         return np.flatnonzero(self.forward | self.backward)
 
     @cached_property
-    def tree(self) -> shapely.STRtree:
-        """The index of :attr:`open_edges`."""
+    def pieces(self) -> Pieces:
+        """The :attr:`open_edges`, ready to be asked for the nearest place on them."""
         if self.towards:  # the same edges are open either way
-            return self.network.travel(self.mode).tree
-        return shapely.STRtree(self.network.lines.shapes[self.open_edges])
+            return self.network.travel(self.mode).pieces
+        return Pieces(self.network.lines, self.open_edges, PIECE_M / self.network.metres)
 
     @cached_property
     def arcs(self) -> tuple[Ints, Ints, Floats, Ints]:
@@ -132,14 +136,9 @@ class Travel:
 
     def _among(self, points: npt.NDArray[Any], row: Ints, rows: int) -> Stops:
         usable = np.flatnonzero(~(shapely.is_missing(points) | shapely.is_empty(points)))
-        beside = BESIDE_M / self.network.metres
-        (asked, found), distance = self.tree.query_nearest(
-            points[usable], max_distance=beside, return_distance=True, all_matches=False
-        )
-        chosen, edge = usable[asked], self.open_edges[found]
-        along = shapely.line_locate_point(self.network.lines.shapes[edge], points[chosen])
-        along = np.clip(along, 0.0, self.network.lines.lengths[edge])
-        return Stops(rows, row[chosen], edge, along, distance * self.walk_pace)
+        found = self.pieces.nearest(shapely.get_coordinates(points[usable]), BESIDE_M / self.network.metres)
+        along = np.clip(found.along, 0.0, self.network.lines.lengths[found.line])
+        return Stops(rows, row[usable[found.asked]], found.line, along, found.distance * self.walk_pace)
 
     # Ways
 
