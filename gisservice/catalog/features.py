@@ -7,6 +7,7 @@ shares the same pages of memory. What the sections hold is said in :mod:`gisserv
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
@@ -58,12 +59,14 @@ class Features:
         self.count: int = pack.about["count"]
         self.kind = GeometryKind(pack.about["kind"])
         self._map = pack.map
+        self._view = memoryview(pack.map)
         self._items_at, _ = pack.span("items")
         self._ids = pack.array("ids").data
         self._item_starts: Starts = pack.array("item_starts")
         self._id_starts: Starts = pack.array("id_starts")
-        self._id_hashes = pack.array("id_hashes")
-        self._id_rows = pack.array("id_rows")
+        # As plain views: one by one they are read ten times faster than numpy's scalars.
+        self._id_hashes = pack.array("id_hashes").data
+        self._id_rows = pack.array("id_rows").data
         self.boxes: Boxes = pack.array("boxes")
         """Box of each record, shape (n, 4), CRS84."""
         self.record_geometry: npt.NDArray[np.uint32] = pack.array("record_geometry")
@@ -103,10 +106,10 @@ class Features:
             encoded = item_id.encode()
         except UnicodeEncodeError:  # half of a surrogate pair: no stored id holds one
             return None
-        wanted = np.uint64(id_hash(encoded))
-        at = int(np.searchsorted(self._id_hashes, wanted))
+        wanted = id_hash(encoded)
+        at = bisect_left(self._id_hashes, wanted)
         while at < self.count and self._id_hashes[at] == wanted:
-            row = int(self._id_rows[at])
+            row: int = self._id_rows[at]
             if self._id_bytes(row) == encoded:
                 return row
             at += 1
@@ -124,6 +127,12 @@ class Features:
         """Return finished GeoJSON features joined by ``,\\n``; consecutive rows are one slice of the file."""
         runs = as_runs(np.asarray(rows, dtype=np.int64)).tolist()
         return ITEM_SEPARATOR.join([self._items(first, last) for first, last in runs])
+
+    def item_views(self, rows: Rows) -> list[memoryview]:
+        """Return what :meth:`items` returns as views of the file, to be put one behind the other."""
+        cuts = self._item_starts[as_runs(rows)] + self._items_at
+        cuts[-1:, 1] -= len(ITEM_SEPARATOR)
+        return [self._view[first:last] for first, last in cuts.tolist()]
 
     def item_pieces(self, rows: Rows, bytes_max: int) -> Iterator[bytes]:
         """Yield what :meth:`items` returns in pieces of whole items, of so many bytes or of one larger item.

@@ -83,6 +83,15 @@ def encode_collection(
     return b"".join([opening(page, links, timestamp), joined(written.pieces), END])
 
 
+def stored_page(features: Features, rows: Rows, bytes_max: int) -> list[memoryview] | None:
+    """Return stored items as views of the file, to be put one behind the other; None where they are too many bytes.
+
+    Counted as :func:`fitting` does, a separator for each.
+    """
+    views = features.item_views(rows)
+    return views if sum(map(len, views)) + len(ITEM_SEPARATOR) <= bytes_max else None
+
+
 def encode_item(
     features: Features,
     row: int,
@@ -91,7 +100,10 @@ def encode_item(
     area: BBox | None = None,
 ) -> bytes:
     """Return one item as a GeoJSON Feature, with ``links`` as a member of it when there are any."""
-    (item,) = write_items(features, np.array([row], dtype=np.int64), form, area).pieces
+    if form.is_stored:
+        item = features.item(row)
+    else:
+        (item,) = write_items(features, np.array([row], dtype=np.int64), form, area).pieces
     if not links:
         return item
     return b"".join([item[:-1], b',"links":', orjson.dumps(list(links)), b"}"])

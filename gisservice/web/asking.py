@@ -18,6 +18,7 @@ from gisservice.settings import Settings
 from gisservice.web import itemparams, params
 from gisservice.web.cache import ByteCache
 from gisservice.web.exchange import Headers
+from gisservice.web.gates import Turnstile
 from gisservice.web.itemparams import ItemsRequest, Terms
 
 _REMEMBERED_BYTES_MAX = 1_024
@@ -94,21 +95,32 @@ class Asking:
         """Return the checked request for one item."""
         return self._parsed(collection, query, whole_page=False)
 
-    def selection(self, collection: Collection, features: Features, asked: ItemsRequest) -> Selection:
-        """Return the rows that a request selects; those of filters and orders are kept for its other pages."""
+    def selection(
+        self, collection: Collection, features: Features, asked: ItemsRequest, turnstile: Turnstile
+    ) -> Selection:
+        """Return the rows that a request selects; those of filters and orders are kept for its other pages.
+
+        Those are worked out behind the turnstile. Raises :class:`Overloaded` when too many wait there.
+        """
         try:
-            return self._selection(collection, features, asked)
+            return self._selection(collection, features, asked, turnstile)
         except ReprojectionError as exc:
             assert asked.query.box is not None, "only a box has to be moved"
             text = ",".join(map(repr, asked.query.box.bbox))
             raise InvalidParameter("bbox", text, "a box with a place on the earth, in its system") from exc
 
-    def _selection(self, collection: Collection, features: Features, asked: ItemsRequest) -> Selection:
+    def _selection(
+        self, collection: Collection, features: Features, asked: ItemsRequest, turnstile: Turnstile
+    ) -> Selection:
         area = area_of(collection)
         if not asked.query.conditions and not asked.query.sortby:  # quicker found than looked up
             return matching(features, asked.query, area)
         key = (collection.id, collection.version, asked.selection)
-        return self._selections.get(key, lambda: _Weighed(matching(features, asked.query, area))).selection
+        kept = self._selections.kept(key)
+        if kept is None:
+            with turnstile.passed():  # who waits for another to work out the same keeps a place, too
+                kept = self._selections.get(key, lambda: _Weighed(matching(features, asked.query, area)))
+        return kept.selection
 
     def _parsed(self, collection: Collection, query: str, whole_page: bool) -> ItemsRequest:
         terms = self.terms(collection)

@@ -48,6 +48,12 @@ class ByteCache(Generic[V]):
         with self._lock:
             return self._use(key)
 
+    def keep(self, key: Key, made: V) -> None:
+        """Keep what was made for a key."""
+        with self._lock:
+            if key not in self._kept:
+                self._keep(key, made)
+
     def get(self, key: Key, make: Callable[[], V]) -> V:
         """Return the bytes of a key; when they are not kept, ``make`` makes them.
 

@@ -6,19 +6,28 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 
 from gisservice.catalog import Collection, Features
 from gisservice.errors import ItemNotFound, NotFound
 from gisservice.model import Page
 from gisservice.query import page_of
-from gisservice.query.formats import Format
+from gisservice.query.formats import GEOJSON, Format
 from gisservice.query.geojson import Alarm, Bounds
 from gisservice.query.paging import read_token
 from gisservice.query.systems import way_to
 from gisservice.web.asking import FinishedPage, area_of
 from gisservice.web.exchange import Answer, Headers, Offer, Request
-from gisservice.web.itemformats import ITEM_FORMATS, PAGE_FORMATS, Leaf, negotiate, write_item, write_page
+from gisservice.web.itemformats import (
+    ITEM_FORMATS,
+    PAGE_FORMATS,
+    WHOLE_BYTES,
+    WHOLE_ROWS,
+    Leaf,
+    negotiate,
+    write_item,
+    write_page,
+)
 from gisservice.web.itemparams import ItemsRequest
 from gisservice.web.links import (
     JSON,
@@ -34,11 +43,11 @@ from gisservice.web.links import (
 )  # fmt: skip
 from gisservice.web.service import Service
 
-PAGE_ROWS = 1_000
-"""Items on a page from which on it counts as large: it is sent while it is written, and not many at a time."""
-
 PAGE_KEPT_BYTES = 1 << 20
-"""Of stored items, from which on a page counts as large, too. Smaller pages are kept for the next who asks."""
+"""Pages of so many bytes at most are kept for the next who asks."""
+
+PAGE_ANEW_ROWS = 100
+"""Items that are written in another form than the stored one without waiting for a turn."""
 
 _TOKEN = re.compile(r"(?:^|&)token=([A-Za-z0-9_-]{24})(?:&|$)", re.ASCII)
 
@@ -55,9 +64,12 @@ def items(service: Service, request: Request, *, collection_id: str) -> Answer:
     if kept is not None:
         return Answer(200, kept.headers, kept.body)
     features = _features(collection)
-    page = page_of(service.asking.selection(collection, features, asked), asked.query)
-    if page.number_returned <= PAGE_ROWS and int(features.item_sizes(page.rows).sum()) <= PAGE_KEPT_BYTES:
-        return _answer_page(service, collection, asked, page, chosen, offer)
+    page = page_of(service.asking.selection(collection, features, asked, service.selections), asked.query)
+    if page.number_returned <= WHOLE_ROWS and int(features.item_sizes(page.rows).sum()) <= WHOLE_BYTES:
+        if page.number_returned <= PAGE_ANEW_ROWS or (chosen is GEOJSON and asked.query.form.is_stored):
+            return _answer_page(service, collection, asked, page, chosen, offer)
+        with service.selections.passed():
+            return _answer_page(service, collection, asked, page, chosen, offer)
     service.large_pages.enter()
     leave = _once(service.large_pages.leave)
     try:
@@ -120,9 +132,8 @@ def _answer_page(
         return offer.stream(found.pieces, found.size, let_go, extra)
     answer = offer.send(b"".join(found.pieces), extra)
     assert isinstance(answer.body, bytes)
-    if not found.was_late:
-        finished = FinishedPage(answer.headers, answer.body)
-        service.pages.get((offer.etag,), lambda: finished)
+    if not found.was_late and len(answer.body) <= PAGE_KEPT_BYTES:
+        service.pages.keep((offer.etag,), FinishedPage(answer.headers, answer.body))
     return answer
 
 
@@ -185,8 +196,10 @@ def _crs_headers(collection: Collection, asked: ItemsRequest) -> Headers:
 
 
 def _page_links(collection: Collection, asked: ItemsRequest, chosen: Format, offer: Offer, page: Page) -> list[Link]:
+    path = offer.request.address + items_path(collection.id)
+
     def to(query: str, rel: str, media: str, title: str) -> Link:
-        return link(offer.request, items_path(collection.id, query), rel, media, title)
+        return {"href": f"{path}?{query}" if query else path, "rel": rel, "type": media, "title": title}
 
     links = [to(asked.text, "self", offer.media, "This page")]
     if page.next_offset is not None:
@@ -195,8 +208,16 @@ def _page_links(collection: Collection, asked: ItemsRequest, chosen: Format, off
     if page.before is not None:
         links.append(to(asked.text_from(collection.version, page.before), "prev", offer.media, "The page before"))
     links += [to(asked.text_as(e.name), "alternate", e.media, e.title) for e in PAGE_FORMATS if e is not chosen]
-    path = collection_path(collection.id)
-    links.append(link(offer.request, path, "collection", JSON, "The collection"))
-    links.append(link(offer.request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
-    links.append(link(offer.request, f"{path}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"))
+    links += _collection_links(offer.request.address, collection.id)
     return links
+
+
+@lru_cache(maxsize=256)
+def _collection_links(address: str, collection_id: str) -> tuple[Link, ...]:
+    path = address + collection_path(collection_id)
+    found = (
+        ("", "collection", JSON, "The collection"),
+        ("/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"),
+        ("/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"),
+    )
+    return tuple({"href": path + tail, "rel": rel, "type": media, "title": title} for tail, rel, media, title in found)

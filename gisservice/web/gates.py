@@ -36,13 +36,26 @@ class Gate:
 
 
 class Turnstile:
-    """Lets so many callers in at a time and so many more wait, each for a while; others get :class:`Overloaded`."""
+    """Lets so many callers in at a time; others wait at its door for a while, as far as that has places for them.
 
-    def __init__(self, what: str, at_once: int, waiting: int, patience_seconds: float) -> None:
-        self._door = Gate(what, at_once + waiting)
+    Several may share a door, which then bounds how many wait for and are in all of them together. Who finds no place
+    at the door, or none inside in time, gets :class:`Overloaded`.
+    """
+
+    def __init__(self, what: str, at_once: int, door: Gate, patience_seconds: float) -> None:
         self._what = what
+        self._door = door
         self._places = Semaphore(at_once)
         self._patience = patience_seconds
+
+    @contextmanager
+    def passed(self) -> Iterator[None]:
+        """Hold a place while the ``with`` block runs."""
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
 
     def enter(self) -> None:
         """Take a place, or wait for one; raises :class:`Overloaded` when there is none in time."""

@@ -38,6 +38,10 @@ PAGE_FORMATS = tuple(FORMATS.values())
 ITEM_FORMATS = (GEOJSON, JSON_FG)
 """Formats of one item."""
 
+WHOLE_ROWS, WHOLE_BYTES = 1_000, 2 << 20
+"""A page of so many items, and so many bytes as stored, is put together at once (a thousand parcels are less); a larger
+one is sent while it is written.
+"""
 
 LinkUp = Callable[[Page], list[Link]]
 
@@ -95,6 +99,11 @@ def write_page(leaf: Leaf, chosen: Format, asked: ItemsRequest, page: Page, boun
     Raises what :func:`gisservice.query.shaping.shaped` raises.
     """
     form, rows = asked.query.form, page.rows
+    if chosen is GEOJSON and form.is_stored and len(rows) <= WHOLE_ROWS:
+        views = geojson.stored_page(leaf.features, rows, min(bounds.bytes_max, WHOLE_BYTES))
+        if views is not None:
+            links = link_up(page)
+            return Writing(page, links, [b"".join([geojson.opening(page, links), *views, geojson.END])])
     if chosen in (CSV, FLATGEOBUF):  # measured by what the items are as GeoJSON
         page = page.shortened(geojson.fitting(leaf.features, rows, bounds.bytes_max))
         extract = Extract(leaf.features, page.rows, form, leaf.area)

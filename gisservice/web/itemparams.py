@@ -43,6 +43,8 @@ FILTER_BYTES_MAX = 6_000
 FORM_NAMES = ("crs", "properties", "skipGeometry", "precision", "tolerance")
 """How items are written: for a page of them and for one alike."""
 
+_NOT_SELECTING = frozenset((*FORM_NAMES, "limit", "resulttype", "f"))
+
 PLACE_NAMES = ("limit", "offset", "token")
 """Where a page begins and how long it is."""
 
@@ -106,14 +108,14 @@ class ItemsRequest:
     @cached_property
     def selection(self) -> str:
         """What decides which items match and their order, canonical: equal texts select alike in a version."""
-        return _encoded(pair for pair in self.given if pair[0] not in (*FORM_NAMES, "limit", "resulttype", "f"))
+        return _encoded(pair for pair in self.given if pair[0] not in _NOT_SELECTING)
 
     @cached_property
     def text(self) -> str:
         """The canonical query string of this very request."""
         if self.token is not None:
             return self._with("token", self.token)
-        return self._with("offset", str(self.query.offset)) if self.query.offset else _encoded(self.given)
+        return self._with("offset", str(self.query.offset)) if self.query.offset else self._given_text
 
     def text_from(self, version: str, row: int) -> str:
         """Return the canonical query string of the page behind a row of a version."""
@@ -128,8 +130,12 @@ class ItemsRequest:
         given = tuple(pair for pair in self.given if pair[0] != "f")
         return self.text if given == self.given else replace(self, given=given).text
 
+    @cached_property
+    def _given_text(self) -> str:
+        return _encoded(self.given)
+
     def _with(self, name: str, value: str) -> str:
-        return _encoded((*self.given, (name, value)))
+        return f"{self._given_text}&{name}={value}" if self.given else f"{name}={value}"
 
 
 def parse_items(values: Mapping[str, str], terms: Terms) -> ItemsRequest:
@@ -187,7 +193,9 @@ def _escaped(text: str) -> str:
 def _placed(asked: ItemsRequest, values: Mapping[str, str]) -> ItemsRequest:
     """Return the request with the place where its page begins."""
     if "token" not in values:
-        offset = whole("offset", values.get("offset", "0"), 0, OFFSET_MAX)
+        if "offset" not in values:
+            return asked
+        offset = whole("offset", values["offset"], 0, OFFSET_MAX)
         return replace(asked, query=replace(asked.query, offset=offset))
     if "offset" in values:
         raise InvalidParameter("offset", values["offset"], "either 'offset' or 'token'; a token says where to begin")
@@ -336,6 +344,8 @@ def _spelled_keys(keys: tuple[SortKey, ...]) -> str:
 
 
 def _form(given: _Given, terms: Terms) -> tuple[Form, System]:
+    if given.values.keys().isdisjoint(FORM_NAMES):
+        return STORED, terms.systems[0]
     system = given.take("crs", lambda text: find_system("crs", text, terms.systems), lambda found: found.uri)
     system = system or terms.systems[0]
     properties = given.take("properties", lambda text: _properties(text, terms), ",".join)

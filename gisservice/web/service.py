@@ -26,7 +26,7 @@ from gisservice.web.tilesets import Tilesets
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
 
 
-THREADS = 26
+THREADS = 42
 """Python threads of a worker. They share one interpreter lock, so more bring no speed: most of them wait, for a tile
 that is being drawn or for a slow reader of a long file, while the others answer. One is always left for what is
 cheap; each that is not needed costs stored tiles a little (a tenth more processor time a tile with 32 than with 4).
@@ -38,8 +38,16 @@ DRAWN_AT_ONCE = 2
 DRAWINGS_MAX = 15
 """Threads that may draw a tile or wait for one to be drawn."""
 
-LARGE_PAGES_AT_ONCE, LARGE_PAGES_WAITING = 2, 6
-"""Threads that may send a large page of items, each for as long as its reader takes, and that may wait to do so."""
+ITEM_WORK_MAX = 24
+"""Threads that may be busy with items that are no cheap slices, or wait for that: so many readers may ask at a time."""
+
+SELECTIONS_AT_ONCE, LARGE_PAGES_AT_ONCE = 2, 2
+"""Of them: those that filter, sort or write items anew, which takes turns at the interpreter lock; and those that send
+a large page, each for as long as its reader takes. Neither can keep the places of the other.
+"""
+
+ITEM_WORK_PATIENCE = 3.0
+"""Seconds that one waits for such a place."""
 
 DOWNLOADS_MAX = 2
 """Threads that may send a long part of a file, each for as long as its reader takes."""
@@ -57,7 +65,9 @@ class Service:
         self.asking = Asking(settings)
         self.pinned = Pinned(catalog)
         self.pages: ByteCache[FinishedPage] = ByteCache(settings.items_cache_bytes)
-        self.large_pages = Turnstile("large pages of items", LARGE_PAGES_AT_ONCE, LARGE_PAGES_WAITING, 2.0)
+        door = Gate("costly requests for items", ITEM_WORK_MAX)
+        self.selections = Turnstile("filters and orders of items", SELECTIONS_AT_ONCE, door, ITEM_WORK_PATIENCE)
+        self.large_pages = Turnstile("large pages of items", LARGE_PAGES_AT_ONCE, door, ITEM_WORK_PATIENCE)
         self.page_limits = tuple(
             str(limit) for limit in (settings.items_limit, settings.items_limit_max, settings.items_bytes_max)
         )

@@ -298,5 +298,5 @@ def test_importing_the_wsgi_module_reads_nothing() -> None:
 
 
 def test_a_thread_is_always_left_for_what_is_cheap() -> None:
-    waiting = service.LARGE_PAGES_AT_ONCE + service.LARGE_PAGES_WAITING
-    assert waiting + service.DRAWINGS_MAX + service.DOWNLOADS_MAX < service.THREADS
+    assert service.SELECTIONS_AT_ONCE + service.LARGE_PAGES_AT_ONCE < service.ITEM_WORK_MAX
+    assert service.ITEM_WORK_MAX + service.DRAWINGS_MAX + service.DOWNLOADS_MAX < service.THREADS
