@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gisservice.analysis.ragged import Floats, Ints, Lines
 
-_CANDIDATES = 6
+_CANDIDATES = 8
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,13 @@ class Pieces:
         self._line, self._start, self._low, self._step = _divided(lines, chosen, spacing)
         self._half = float(np.hypot(*self._step.T).max(initial=0.0)) / 2
         self._tree = cKDTree(self._start + self._step / 2)
+        per = 1.0 / (self._step**2).sum(axis=1)
+        self._columns = *np.ascontiguousarray(self._start.T), *np.ascontiguousarray(self._step.T), per
 
     def nearest(self, points: Floats, limit: float) -> Beside:
         """Return the nearest place on the lines for each point (shape (n, 2), finite) that has one within ``limit``."""
+        spots, of_point = np.unique(points @ np.array([1, 1j]), return_inverse=True)  # units of a building share one
+        points = np.column_stack([spots.real, spots.imag])
         pieces = np.zeros(len(points), np.int64)
         shares, distances = np.zeros(len(points)), np.full(len(points), np.inf)
         left, count = np.arange(len(points)), _CANDIDATES
@@ -50,21 +54,29 @@ class Pieces:
             unsure = distances[left] > middles[:, -1] - self._half
             left = left[unsure & np.isfinite(middles[:, -1])] if count < self._tree.n else left[:0]
             count *= 4
-        asked = np.flatnonzero(distances <= limit)
-        piece = pieces[asked]
+        spot = of_point.reshape(-1)
+        asked = np.flatnonzero(distances[spot] <= limit)
+        spot = spot[asked]
+        piece = pieces[spot]
         length = np.hypot(*self._step[piece].T)
-        return Beside(asked, self._line[piece], self._low[piece] + shares[asked] * length, distances[asked])
+        return Beside(asked, self._line[piece], self._low[piece] + shares[spot] * length, distances[spot])
 
     def _best(self, points: Floats, candidates: Ints) -> tuple[Ints, Floats, Floats]:
         """Return of each point's candidates the nearest piece, the share of it that lies before, and the distance."""
-        known = candidates < self._tree.n
-        piece = np.where(known, candidates, 0)
-        step, towards = self._step[piece], points[:, None, :] - self._start[piece]
-        share = np.clip((towards * step).sum(axis=2) / (step * step).sum(axis=2), 0.0, 1.0)
-        away = towards - step * share[:, :, None]
-        distance = np.where(known, np.hypot(away[:, :, 0], away[:, :, 1]), np.inf)
-        rows, best = np.arange(len(points)), np.argmin(distance, axis=1)
-        return piece[rows, best], share[rows, best], distance[rows, best]
+        pieces, shares = np.zeros(len(points), np.int64), np.zeros(len(points))
+        squares = np.full(len(points), np.inf)
+        x, y = np.ascontiguousarray(points.T)
+        for column in candidates.T:  # one candidate of every point at a time: arrays that stay in the cache
+            piece = np.minimum(column, self._tree.n - 1)  # where there is no other candidate, the last piece of all
+            start_x, start_y, step_x, step_y, per = (values[piece] for values in self._columns)
+            ahead_x, ahead_y = x - start_x, y - start_y
+            share = np.clip((ahead_x * step_x + ahead_y * step_y) * per, 0.0, 1.0)
+            square = (ahead_x - step_x * share) ** 2 + (ahead_y - step_y * share) ** 2
+            better = square < squares
+            pieces, shares, squares = (
+                np.where(better, new, old) for new, old in ((piece, pieces), (share, shares), (square, squares))
+            )
+        return pieces, shares, np.sqrt(squares)
 
 
 def _divided(lines: Lines, chosen: Ints, spacing: float) -> tuple[Ints, Floats, Floats, Floats]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BESIDE_M = 800.0
 """Metres; a place farther from every street than this (half a mile) is not on the network."""
 
-PIECE_M = 50.0
+PIECE_M = 25.0
 """Metres; how long the pieces are that edges are divided into to find the nearest. It changes no answer."""
 
 ORIGINS_MAX = 1_000
@@ -298,7 +298,9 @@ def positions(frame: geopandas.GeoDataFrame, network: Network, what: str) -> npt
     """Return the geometries of a frame in the network's system; those with a position that is no number are None."""
     if frame.crs is None:
         raise InvalidParameter(what, "a frame without reference system", "one that states it; use set_crs")
-    shapes: npt.NDArray[Any] = shapely.force_2d(frame.geometry.to_numpy())
+    shapes: npt.NDArray[Any] = frame.geometry.to_numpy()
+    if shapely.has_z(shapes).any():
+        shapes = shapely.force_2d(shapes)
     check_unit(what, frame.crs, shapes)
     operation = crs.reprojection(frame.crs, network.crs)
     shapes = shapes if operation.is_identity else crs.reproject(shapes, operation)
