@@ -17,6 +17,9 @@ import numpy.typing as npt
 BBox = tuple[float, float, float, float]
 """``(minx, miny, maxx, maxy)``, for example ``(-77.15, 38.78, -77.03, 38.85)`` in CRS84."""
 
+RESERVED_ID = "catalog"
+"""The id of the collection that lists all others; no layer may have it."""
+
 Starts = npt.NDArray[np.int64]
 """Offsets of a ragged array: row ``i`` is the slice ``starts[i]:starts[i + 1]``."""
 

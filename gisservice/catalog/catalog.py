@@ -33,7 +33,7 @@ from gisservice.catalog.manifest import Manifest
 from gisservice.catalog.shelf import PointerKey, Shelf
 from gisservice.catalog.store import let_go, writing
 from gisservice.errors import CatalogError, CollectionNotFound, ItemNotFound, PublishError, VersionNotFound
-from gisservice.model import BBox, Finding, Version
+from gisservice.model import RESERVED_ID, BBox, Finding, Version
 
 if TYPE_CHECKING:
     import geopandas
@@ -215,6 +215,11 @@ class Catalog:
         if not _COLLECTION_ID.fullmatch(collection_id):
             raise PublishError(
                 f"Collection id {collection_id[:80]!r} cannot be used; expected 1 to 64 of a-z, 0-9, '_' and '-'.",
+                source=collection_id,
+            )
+        if collection_id == RESERVED_ID:
+            raise PublishError(
+                f"Collection id {collection_id!r} is the collection that lists all layers; expected another id.",
                 source=collection_id,
             )
         shelf = self._shelf(collection_id)

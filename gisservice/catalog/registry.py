@@ -19,6 +19,7 @@ from gisservice import crs
 from gisservice.catalog.documents import Table, is_number, open_document, shown
 from gisservice.catalog.reportlines import holidays, report_lines
 from gisservice.model import (
+    RESERVED_ID,
     AddressColumns,
     AlwaysDrawn,
     City,
@@ -87,6 +88,8 @@ def _layer(table: Table) -> Layer:
         "address", "street", "parcel",
     )  # fmt: skip
     name = _identifier(table, "a collection id")
+    if name == RESERVED_ID:
+        table.fail(None, f"{name!r} is the collection that lists all layers; expected another id.")
     geometry = table.choice("geometry", GeometryKind)
     columns = _columns(table, geometry)
     minzoom, maxzoom = _zoom(table, geometry)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gisservice.web import features
+from gisservice.web import htmlapi
 from gisservice.web.exchange import Answer, Request
+from gisservice.web.links import CATALOG_PATH
 from gisservice.web.responses import respond
 from gisservice.web.service import Service
 from gisservice.web.tiles import collection_tile, vector_tile
@@ -57,12 +58,14 @@ def _find(path: str) -> tuple[Callable[..., Answer], dict[str, str]] | None:
 
 
 def _find_in_api(path: str) -> tuple[Callable[..., Answer], dict[str, str]] | None:
+    if path.startswith(CATALOG_PATH + "/"):
+        return None
     if match := _ITEMS.fullmatch(path):
-        return features.items, match.groupdict()
+        return htmlapi.items, match.groupdict()
     if match := _ITEM.fullmatch(path):
         # Bytes come as latin-1 (PEP 3333); what is not UTF-8 is read as Flask reads it.
         item_id = match["item_id"].encode("latin-1").decode("utf-8", "replace")
-        return features.item, {"collection_id": match["collection_id"], "item_id": item_id}
+        return htmlapi.item, {"collection_id": match["collection_id"], "item_id": item_id}
     match = _OGC.fullmatch(path)
     return match and (collection_tile, match.groupdict())
 

@@ -17,6 +17,12 @@ SCHEMA_JSON = "application/schema+json"
 QGIS_PATH = "/api/qgis.xml"
 """The layer list for QGIS."""
 
+CATALOG_PATH, DCAT_PATH, POD_PATH = "/api/collections/catalog", "/catalog.json", "/data.json"
+"""The catalogue of all layers: as records, as DCAT-US 3.0, as DCAT-US 1.1 (Project Open Data)."""
+
+FEED_PATH = "/feed.xml"
+"""The feed of publications."""
+
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
 """What the relation types that OGC registers begin with."""
 
@@ -51,6 +57,11 @@ def items_path(collection_id: str, query: str = "") -> str:
 def item_path(collection_id: str, item_id: str, query: str = "") -> str:
     """Return the path of an item, with a query string; its id may hold any character."""
     return f"{items_path(collection_id)}/{quote(item_id, safe='')}" + (f"?{query}" if query else "")
+
+
+def dictionary_path(collection_id: str, form: str = "") -> str:
+    """Return the path of a collection's data dictionary, in a named format."""
+    return f"{collection_path(collection_id)}/dictionary" + (f"?f={form}" if form else "")
 
 
 def tiles_path(collection_ids: Sequence[str], versions: Sequence[str] = (), query: str = "") -> str:

@@ -31,6 +31,8 @@ class Operation:
     statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 500)
     suffix: str = ""
     """What the operation's id ends with, where a standard says so; ``.collection.vector.getTile``."""
+    readable: bool = False
+    """Whether the answer can be had as a page, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,13 @@ def describe(
 
 
 def _operation(template: str, operation: Operation, offering: Offering) -> Schema:
-    answer = {
+    answer: Schema = {
         "description": operation.summary,
         "headers": {"ETag": {"description": "Tag of this representation.", "schema": {"type": "string"}}},
         "content": {operation.media: {"schema": {"$ref": f"#/components/schemas/{operation.schema}"}}},
     }
+    if operation.readable:
+        answer["content"]["text/html"] = {"schema": {"type": "string"}}
     responses = {
         str(code): {"$ref": f"#/components/responses/Status{code}"} for code in operation.statuses if code != 200
     }
@@ -387,6 +391,34 @@ SCHEMAS: Schema = {
         },
         ("collection", "version", "files"),
     ),
+    "Dictionary": _object(
+        {
+            "collection": _TEXT,
+            "version": _TEXT,
+            "title": _TEXT,
+            "description": _TEXT,
+            "idColumn": _TEXT,
+            "columns": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "type": _TEXT,
+                        "meaning": _TEXT,
+                        "unit": _TEXT | {"nullable": True},
+                        "codes": _list(_object({"code": _TEXT, "meaning": _TEXT}, ("code", "meaning"))),
+                    },
+                    ("name", "type", "meaning"),
+                )
+            ),
+            "links": _LINKS,
+        },
+        ("collection", "version", "columns", "links"),
+    ),
+    "DCATCatalog": _object(
+        {"@context": _TEXT, "@type": _TEXT, "title": _TEXT, "dataset": _list({"type": "object"})},
+        ("@context", "@type", "dataset"),
+    ),
+    "Feed": {"type": "string"},
     "Health": _object(
         {
             "status": {"type": "string", "enum": ["ok", "degraded"]},

@@ -43,7 +43,9 @@ DOWNLOAD_CRS = Parameter(
     {"type": "string", "default": "EPSG:4326"},
 )
 
-FORMAT = Parameter("f", "The format of the answer, instead of the Accept header.", {"type": "string", "enum": ["json"]})
+FORMAT = Parameter(
+    "f", "The format of the answer, instead of the Accept header.", {"type": "string", "enum": ["json", "html"]}
+)
 
 
 def read(query_string: str, known: Iterable[str]) -> dict[str, str]:
@@ -77,9 +79,9 @@ def _pairs(query_string: str) -> list[tuple[str, str]]:
 
 
 def parse_format(values: Mapping[str, str]) -> None:
-    """Check ``f``: JSON is the one format so far."""
+    """Check ``f`` where JSON is written; pages (``f=html``) are made of that JSON."""
     if values.get("f", "json") != "json":
-        raise InvalidParameter("f", values["f"], "'json'")
+        raise InvalidParameter("f", values["f"], "'json' or 'html'")
 
 
 def whole(name: str, text: str, minimum: int, maximum: int | None = None) -> int:

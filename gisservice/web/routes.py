@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 
 from gisservice.model import GeometryKind
@@ -12,9 +12,12 @@ from gisservice.tiles import MATRIX_SETS
 from gisservice.web import (
     api,
     archives,
+    dcat,
+    dictionary,
     downloads,
-    features,
+    feeds,
     files,
+    htmlapi,
     itemparams,
     ogctiles,
     openapi,
@@ -66,7 +69,8 @@ def definition(service: Service, request: Request) -> Answer:
         }
         limits = settings.items_limit, settings.items_limit_max
         known = {entry.name: entry for entry in (*itemparams.item_parameters(*limits), params.FORMAT)}
-        known[_DOWNLOAD_CRS] = params.DOWNLOAD_CRS
+        known[_DOWNLOAD_CRS], known[_DICTIONARY_FORM] = params.DOWNLOAD_CRS, dictionary.FORMAT
+        known[_ITEMS_FORM], known[_ITEM_FORM] = htmlapi.FORMS
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         items = tuple(
             Described.of(entry, service.asking.terms(entry))
@@ -90,7 +94,7 @@ _NEGOTIATED_TILE = (200, 204, 304, 400, 404, 406, 500, 503)
 _FILE = (200, 206, 304, 400, 404, 416, 500, 503)
 _ITEMS = (200, 304, 400, 404, 406, 410, 500, 503)
 _PROBE = (200, 400, 500)
-_DOWNLOAD_CRS = "download-crs"
+_DOWNLOAD_CRS, _DICTIONARY_FORM, _ITEMS_FORM, _ITEM_FORM = "download-crs", "dictionary-f", "items-f", "item-f"
 _COLLECTION = "/api/collections/<collection_id>"
 _GRID = "<tileMatrixSetId>"
 _ADDRESS = f"{_GRID}/<tileMatrix>/<tileRow>/<tileCol>"
@@ -99,12 +103,18 @@ _SHORT, _OF_COLLECTION, _OF_DATASET = (
     for names in (tileparams.NAMES, tileparams.COLLECTION_NAMES, tileparams.DATASET_NAMES)
 )
 
-ROUTES: tuple[Route, ...] = (
+_ITEMS_NAMES, _ITEM_NAMES = (
+    tuple(form if name == "f" else name for name in names)
+    for names, form in ((itemparams.ITEMS_NAMES, _ITEMS_FORM), (itemparams.ITEM_NAMES, _ITEM_FORM))
+)
+
+_DECLARED: tuple[Route, ...] = (
     Route("/", pages.home),
     Route("/maps/<map_id>", pages.city_map),
     Route("/layers/<collection_id>", pages.layer),
     Route("/api", api.landing, Operation(CAPABILITIES, "Landing page", JSON, "Landing", ("f",), EVERY, _LISTED)),
-    Route("/api/", api.landing),  # what clients make of the address by which they were told of the API
+    # What clients make of the address by which they were told of the API.
+    Route("/api/", htmlapi.Readable(api.landing, (JSON,), "Landing page")),
     Route(
         "/api/conformance",
         api.conformance,
@@ -128,21 +138,22 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         f"{_COLLECTION}/items",
-        features.items,
+        htmlapi.items,
         Operation(
             DATA,
             "The items of a collection, page by page",
             GEOJSON,
             "FeatureCollection",
-            itemparams.ITEMS_NAMES,
+            _ITEMS_NAMES,
             WITH_ITEMS,
             _ITEMS,
+            readable=True,
         ),
     ),
     Route(
         f"{_COLLECTION}/items/<path:item_id>",
-        features.item,
-        Operation(DATA, "One item", GEOJSON, "Feature", itemparams.ITEM_NAMES, WITH_ITEMS),
+        htmlapi.item,
+        Operation(DATA, "One item", GEOJSON, "Feature", _ITEM_NAMES, WITH_ITEMS, readable=True),
     ),
     Route(
         f"{_COLLECTION}/schema",
@@ -158,6 +169,26 @@ ROUTES: tuple[Route, ...] = (
         f"{_COLLECTION}/sortables",
         schemas.sortables,
         Operation(DATA, "What items can be sorted by", SCHEMA_JSON, "JSONSchema", ("f",), WITH_ITEMS),
+    ),
+    Route(
+        f"{_COLLECTION}/dictionary",
+        dictionary.dictionary,
+        Operation(DATA, "What the columns of a collection mean", JSON, "Dictionary", (_DICTIONARY_FORM,), WITH_ITEMS),
+    ),
+    Route(
+        "/catalog.json",
+        dcat.us_3_0,
+        Operation(CAPABILITIES, "All layers, as DCAT-US 3.0", JSON, "DCATCatalog", (), EVERY, _LISTED),
+    ),
+    Route(
+        "/data.json",
+        dcat.us_1_1,
+        Operation(CAPABILITIES, "All layers, as DCAT-US 1.1 (data.json)", JSON, "DCATCatalog", (), EVERY, _LISTED),
+    ),
+    Route(
+        "/feed.xml",
+        feeds.publications,
+        Operation(CAPABILITIES, "The feed of publications", feeds.RSS, "Feed", (), EVERY, _LISTED),
     ),
     Route(
         "/api/tileMatrixSets",
@@ -336,3 +367,16 @@ ROUTES: tuple[Route, ...] = (
     Route("/static/<path:filename>", files.static_file),
     Route("/healthz", api.health, Operation(OPERATION, "The state of the service", JSON, "Health", (), EVERY, _PROBE)),
 )
+
+
+def _readable(route: Route) -> Route:
+    """Return the route with its answer as a page, too, where the answer has the parameter that asks for one."""
+    operation = route.operation
+    if operation is None or operation.readable or not {"f", _DICTIONARY_FORM} & set(operation.query):
+        return route
+    media = dict.fromkeys((operation.media, JSON))
+    answer = htmlapi.Readable(route.answer, media, operation.summary)
+    return replace(route, answer=answer, operation=replace(operation, readable=True))
+
+
+ROUTES = tuple(_readable(route) for route in _DECLARED)

@@ -46,7 +46,7 @@ def test_an_error_of_somebody_else_is_internal() -> None:
     ("url", "status", "kind"),
     [
         ("/api?limit=1", 400, "urn:gisservice:problem:unknown-parameter"),
-        ("/api?f=html", 400, "urn:gisservice:problem:invalid-parameter"),
+        ("/api?f=xml", 400, "urn:gisservice:problem:invalid-parameter"),
         ("/api/collections?x=1", 400, "urn:gisservice:problem:unknown-parameter"),
         ("/api/collections/lots?f=a&f=b", 400, "urn:gisservice:problem:invalid-parameter"),
         ("/api/collections/lots/items?limt=1", 400, "urn:gisservice:problem:unknown-parameter"),

@@ -167,8 +167,8 @@ def test_the_media_type_follows_accept(client: Client) -> None:
     plain = client.get(ITEMS, headers={"Accept": "application/json"})
     assert plain.content_type == "application/json"
     assert plain.headers["ETag"] != client.get(ITEMS).headers["ETag"]
-    assert client.get(ITEMS, headers={"Accept": "text/html"}).status_code == 406
-    assert client.get(ITEMS, headers={"Accept": "text/html,*/*;q=0.8"}).content_type == "application/geo+json"
+    assert client.get(ITEMS, headers={"Accept": "text/plain"}).status_code == 406
+    assert client.get(ITEMS, headers={"Accept": "text/html;q=0.7,*/*;q=0.8"}).content_type == "application/geo+json"
 
 
 def test_every_item_is_found_under_the_link_to_itself(client: Client) -> None:

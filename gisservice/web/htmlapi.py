@@ -1,0 +1,261 @@
+"""Every resource of the API as a page: made of the JSON that it answers, by one template.
+
+A page is asked for by ``f=html`` or by an Accept header that likes HTML best. The answering function of the resource
+is asked for its JSON as any program would ask, and that is shown: so a page cannot say anything else than the JSON.
+Nothing runs in such a page; its policy allows no script at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, unquote
+
+import orjson
+from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+
+from gisservice.maps import wording
+from gisservice.maps.contexts import Site
+from gisservice.model import RESERVED_ID, Layer
+from gisservice.web import features, negotiation
+from gisservice.web.exchange import Answer, Headers, Offer, Request
+from gisservice.web.itemformats import ITEM_FORMATS, PAGE_FORMATS
+from gisservice.web.links import HTML
+from gisservice.web.params import Parameter
+from gisservice.web.responses import PAGE
+from gisservice.web.service import Service
+
+POLICY = (
+    "Content-Security-Policy",
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; style-src 'self'; img-src 'self'",
+)
+"""Of a page without scripts: our style sheet and icon, and nothing else."""
+
+Handler = Callable[..., Answer]
+
+_FORM = re.compile(r"(?:^|(?<=&))f=([^&]*)(?:&|$)")
+_WITHOUT_GEOMETRY = "skipGeometry=true"
+_ITEMS_PATH = re.compile(r"/api/collections/([a-z0-9_-]{1,64})/items", re.ASCII)
+
+
+class Readable:
+    """An answering function whose JSON can be had as a page, too.
+
+    ``media`` are the types that the function itself offers, the default first; ``summary`` is what the resource is.
+    """
+
+    def __init__(self, handler: Handler, media: Iterable[str], summary: str) -> None:
+        self.handler = handler
+        self.media = tuple(media)
+        self.summary = summary
+
+    def __call__(self, service: Service, request: Request, **path: str) -> Answer:
+        """Answer as a page where that is asked for, else as the function does."""
+        query, accept = request.query, request.environ.get("HTTP_ACCEPT", "")
+        forms = _FORM.findall(query) if "f=" in query else []
+        if len(forms) == 1 and forms[0] == "html":
+            return self._page(service, request, path)
+        if len(forms) == 1:  # 'f' decides alone
+            return self.handler(service, _changed(request, HTTP_ACCEPT=""), **path)
+        if not forms and "html" in accept and negotiation.media_type(accept, (*self.media, HTML)) == HTML:
+            return self._page(service, request, path)
+        return self.handler(service, request, **path)
+
+    def _page(self, service: Service, request: Request, path: dict[str, str]) -> Answer:
+        query = _FORM.sub("", request.query, count=1).rstrip("&")
+        asked = _without_geometry(query) if _is_items(request.path) else query
+        plain = {"QUERY_STRING": asked, "HTTP_ACCEPT": "", "HTTP_ACCEPT_ENCODING": "", "HTTP_IF_NONE_MATCH": ""}
+        if request.environ.get("HTTP_IF_NONE_MATCH"):  # its tag is known before any data is read
+            known = self.handler(service, _changed(request, **plain | {"HTTP_IF_NONE_MATCH": "*"}), **path)
+            if unchanged := _offer(service, request, known).unchanged():
+                return unchanged
+        answer = self.handler(service, _changed(request, **plain), **path)
+        document = orjson.loads(answer.body if isinstance(answer.body, bytes) else b"".join(answer.body))
+        shown = Shown(request, document, self.summary, query, _layer(service, request), asked != query)
+        return _offer(service, request, answer).send(render(service, shown).encode())
+
+
+def _changed(request: Request, **environ: str) -> Request:
+    """Return the same request with other headers or another query."""
+    changed = Request({**request.environ, **environ})
+    changed.address, changed.base = request.address, request.base
+    return changed
+
+
+def _is_items(path: str) -> bool:
+    found = _ITEMS_PATH.fullmatch(path)
+    return found is not None and found[1] != RESERVED_ID
+
+
+def _without_geometry(query: str) -> str:
+    """Return the query for the items of a table, which has no room for geometries."""
+    if "skipGeometry=" in query or "resulttype=" in query:
+        return query
+    return f"{query}&{_WITHOUT_GEOMETRY}" if query else _WITHOUT_GEOMETRY
+
+
+def _offer(service: Service, request: Request, answer: Answer) -> Offer:
+    """Return the page's representation: its tag is made of that of the JSON, and what frames it."""
+    tags = [value for name, value in answer.headers if name == "ETag"]
+    frame = (service.edition, service.assets["css/site.css"].path, _TEMPLATES_DIGEST)
+    offer = Offer.make(request, PAGE, ("page", request.query, *tags, *frame))
+    headers: Headers = (*(pair for pair in offer.headers if pair[0] != POLICY[0]), POLICY)
+    offer = replace(offer, headers=headers)
+    return offer if tags else offer.unrepeatable()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page shows: the JSON, and the request that it answers. ``query`` is the request's, without the form."""
+
+    request: Request
+    document: Any
+    summary: str
+    query: str
+    layer: Layer | None
+    """The layer that the address is about."""
+    added: bool = False
+    """Whether the JSON was asked for without geometries, which the request did not say."""
+
+    @property
+    def name(self) -> str:
+        """The template's name for the kind of resource it is."""
+        kind = self.document.get("type") if isinstance(self.document, dict) else None
+        return {"FeatureCollection": "items", "Feature": "item"}.get(str(kind), "resource")
+
+    def address(self, form: str = "") -> str:
+        """Return the address of this very resource, in a format."""
+        query = "&".join(part for part in (self.query, f"f={form}" if form else "") if part)
+        path = quote(self.request.path, safe="/:@!$&'()*+,;=~-._", encoding="latin-1")
+        return self.request.address + path + (f"?{query}" if query else "")
+
+    def below(self, item_id: object) -> str:
+        """Return the address of an item on this page of items."""
+        return f"{self.request.address}{self.request.path}/{quote(str(item_id), safe='')}"
+
+    @property
+    def title(self) -> str:
+        """What the resource calls itself, else the layer's title, else what the resource is."""
+        document = self.document if isinstance(self.document, dict) else {}
+        if document.get("type") == "Feature" and self.layer is not None:
+            return f"{self.layer.title}: {document['id']}"
+        found = document.get("title") or (self.layer.title if self.layer else None) or document.get("id")
+        return str(found or self.summary)
+
+    @property
+    def trail(self) -> list[tuple[str, str]]:
+        """The way down from the API's landing page: what each step is called, and its path."""
+        steps = self.request.path.strip("/").split("/")
+        names = [unquote(step.encode("latin-1").decode("utf-8", "replace")) for step in steps]
+        paths = ["/" + "/".join(steps[: place + 1]) for place in range(len(steps))]
+        return [("API" if path == "/api" else name, path) for name, path in zip(names, paths, strict=True)]
+
+    @property
+    def links(self) -> list[dict[str, Any]]:
+        """The links of the document but those to itself; the pages before and after it stay pages."""
+        found = self.document.get("links", []) if isinstance(self.document, dict) else []
+        return [self._followed(one) for one in found if one.get("rel") != "self" and not self._is_here(one)]
+
+    def _is_here(self, one: dict[str, Any]) -> bool:
+        path = one["href"].partition("?")[0]
+        return one.get("type") == HTML and path == self.address().partition("?")[0]
+
+    def _followed(self, one: dict[str, Any]) -> dict[str, Any]:
+        head, mark, query = one["href"].partition("?")
+        parts = [part for part in query.split("&") if not (self.added and part == _WITHOUT_GEOMETRY)]
+        if one.get("rel") in ("next", "prev"):
+            parts.append("f=html")
+        return {**one, "href": head + mark + "&".join(parts)}
+
+
+def render(service: Service, shown: Shown) -> str:
+    """Return the page."""
+    request = shown.request
+    site = Site(service.registry.city, service.assets, "", request.base, request.address)
+    template = _ENVIRONMENT.get_template(f"web/{shown.name}.html")
+    return template.render(page=shown, document=shown.document, site=site)
+
+
+def _layer(service: Service, request: Request) -> Layer | None:
+    """Return the layer that an address is about; the answer was made, so it is there."""
+    found = _COLLECTION.match(request.path)
+    if found is None or found[1] == RESERVED_ID:
+        return None
+    return service.catalog.collection(found[1]).layer
+
+
+def rest_of(document: dict[str, Any], shown: tuple[str, ...]) -> dict[str, Any]:
+    """Return the members of an object that are not shown elsewhere."""
+    return {name: value for name, value in document.items() if name not in shown}
+
+
+def web_address(value: object) -> bool:
+    """Tell whether a text is an address that a page may link to."""
+    return isinstance(value, str) and value.startswith(("https://", "http://")) and " " not in value
+
+
+def is_flat(value: object) -> bool:
+    """Tell whether a value is one text, number or truth, or nothing."""
+    return not isinstance(value, dict | list)
+
+
+def columns_of(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the names of all members of some objects, each once, in the order in which they first come."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def rows_of(value: object) -> list[dict[str, Any]]:
+    """Return the rows of the table that a value is shown as; none where it is shown otherwise.
+
+    A table is made of objects alike: of a list of them, or of an object whose members are objects, by their names.
+    """
+    rows: list[Any] = value if isinstance(value, list) else []
+    if isinstance(value, dict) and all(isinstance(row, dict) for row in value.values()):
+        rows = [{"": name, **row} for name, row in value.items()]
+    if not all(isinstance(row, dict) and "links" not in row for row in rows):
+        return []
+    return rows if 2 <= len(columns_of(rows)) <= _COLUMNS_MAX else []
+
+
+def positions(coordinates: Any) -> int:
+    """Return how many positions the coordinates of a geometry have."""
+    if not isinstance(coordinates, list) or not coordinates:
+        return 0
+    return sum(positions(part) for part in coordinates) if isinstance(coordinates[0], list) else 1
+
+
+def json_text(value: object) -> str:
+    """Return a value as indented JSON."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+_COLLECTION = re.compile(r"/api/collections/([a-z0-9_-]{1,64})(?:/|$)", re.ASCII)
+_COLUMNS_MAX = 8
+_LOADER = PrefixLoader({"web": PackageLoader("gisservice.web"), "maps": PackageLoader("gisservice.maps")})
+_ENVIRONMENT = Environment(
+    loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_ENVIRONMENT.filters.update(
+    number=wording.number,
+    columns_of=columns_of,
+    positions=positions,
+    json_text=json_text,
+    rest_of=rest_of,
+    rows_of=rows_of,
+)
+_ENVIRONMENT.tests.update(web_address=web_address, flat=is_flat)
+_TEMPLATES_DIGEST = hashlib.sha256(
+    "".join(_LOADER.get_source(_ENVIRONMENT, name)[0] for name in sorted(_LOADER.list_templates())).encode()
+).hexdigest()
+
+FORMS = tuple(
+    Parameter("f", "The format of the answer, instead of the Accept header.", {"type": "string", "enum": names})
+    for names in ([*(entry.name for entry in formats), "html"] for formats in (PAGE_FORMATS, ITEM_FORMATS))
+)
+"""The parameter ``f`` of a page of items, and of one item."""
+
+items = Readable(features.items, (m for e in PAGE_FORMATS for m in (e.media, *e.also)), "Items, page by page")
+item = Readable(features.item, (m for e in ITEM_FORMATS for m in (e.media, *e.also)), "One item")
