@@ -7,10 +7,12 @@ shares the same pages of memory. What the sections hold is said in :mod:`gisserv
 from __future__ import annotations
 
 import struct
+import threading
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,14 @@ _MULTI = {
 _WKB = {GeometryKind.POINT: 1, GeometryKind.LINE: 2, GeometryKind.POLYGON: 3}
 _HEAD, _BYTE_ORDER_AND_TYPE, _COUNT = struct.Struct("<BII"), struct.Struct("<BI"), struct.Struct("<I")
 _FEW = 64
+
+LARGE = 256
+"""Positions from which on a geometry is prepared when it has to be looked at, and kept so."""
+
+_PREPARED_POSITIONS_MAX = 1 << 19
+"""Of all geometries that a process keeps prepared, about seventy bytes each."""
+
+_NUMBERS = count()
 _ZERO = np.zeros(1, dtype=np.int64)
 
 
@@ -56,6 +66,8 @@ class Features:
 
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
+        self.number = next(_NUMBERS)
+        """Tells this version, as opened now, from all others that the process has opened."""
         self.count: int = pack.about["count"]
         self.kind = GeometryKind(pack.about["kind"])
         self._map = pack.map
@@ -186,12 +198,7 @@ class Features:
             area = shapely.multipolygons([shapely.box(*half) for half in halves])
         if not len(maybe):
             return merged(whole, sure)
-        if len(maybe) <= _FEW:
-            hits = maybe[shapely.intersects(self._few_shapes(self.record_geometry[maybe].tolist()), area)]
-        else:
-            distinct, uses = np.unique(self.record_geometry[maybe], return_inverse=True)  # a stack is tested once
-            hits = maybe[shapely.intersects(self.distinct_shapes(distinct), area)[uses]]
-        rows = np.concatenate([sure, hits])
+        rows = np.concatenate([sure, maybe[self._meet(self.record_geometry[maybe], area)]])
         rows.sort()
         return merged(whole, rows)
 
@@ -202,6 +209,26 @@ class Features:
     def distinct_shapes(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
         """Return distinct geometries, by their positions in :attr:`geometries`, as :meth:`shapes` does."""
         return shapes_of(take(self.geometries, which.astype(np.int64)))
+
+    def _meet(self, which: npt.NDArray[np.uint32], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
+        """Return which of the distinct geometries, some perhaps more than once, intersect an area."""
+        large = self.position_counts(which) > LARGE
+        if large.any():
+            found = np.empty(len(which), dtype=np.bool_)
+            found[large] = [_LARGE.intersects(self, geometry, area) for geometry in which[large].tolist()]
+            found[~large] = self._meet(which[~large], area)
+        elif len(which) <= _FEW:
+            found = shapely.intersects(self._few_shapes(which.tolist()), area)
+        else:
+            distinct, uses = np.unique(which, return_inverse=True)  # a stack is tested once
+            found = shapely.intersects(self.distinct_shapes(distinct), area)[uses]
+        return found
+
+    def position_counts(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return how many positions distinct geometries have."""
+        rings, parts, starts = self.geometries.rings, self.geometries.parts, self.geometries.starts
+        counts: npt.NDArray[np.int64] = rings[parts[starts[which + 1]]] - rings[parts[starts[which]]]
+        return counts
 
     def _few_shapes(self, which: list[int]) -> Any:
         """Return distinct geometries as shapely ones; of few, written as WKB, several times faster than as arrays."""
@@ -232,6 +259,45 @@ def shapes_of(geometries: Geometries) -> npt.NDArray[Any]:
         offsets = (geometries.rings[geometries.parts[geometries.starts]],)
     shapes: npt.NDArray[Any] = shapely.from_ragged_array(_MULTI[geometries.kind], geometries.coordinates, offsets)
     return shapes
+
+
+class _Prepared:
+    """Large geometries, prepared when first looked at and kept within a bound for all versions of a process.
+
+    A test then costs some microseconds whatever the geometry's size. What GEOS prepares it completes while it is
+    used, so a geometry is used by one thread at a time.
+    """
+
+    def __init__(self, positions_max: int) -> None:
+        self._positions_max = positions_max
+        self._kept: OrderedDict[tuple[int, int], shapely.Geometry] = OrderedDict()
+        self._positions = 0
+        self._lock = threading.Lock()
+
+    def intersects(self, features: Features, which: int, area: shapely.Geometry) -> bool:
+        """Tell whether a distinct geometry intersects an area."""
+        key = (features.number, which)
+        with self._lock:
+            geometry = self._kept.get(key)
+            if geometry is None:
+                geometry = self._prepared(key, features.distinct_shapes(np.array([which], dtype=np.uint32))[0])
+            else:
+                self._kept.move_to_end(key)
+            return bool(shapely.intersects(geometry, area))
+
+    def _prepared(self, key: tuple[int, int], geometry: shapely.Geometry) -> shapely.Geometry:
+        positions = int(shapely.get_num_coordinates(geometry))
+        if positions <= self._positions_max:
+            shapely.prepare(geometry)
+            self._kept[key] = geometry
+            self._positions += positions
+        while self._positions > self._positions_max:
+            _, gone = self._kept.popitem(last=False)
+            self._positions -= int(shapely.get_num_coordinates(gone))
+        return geometry
+
+
+_LARGE = _Prepared(_PREPARED_POSITIONS_MAX)
 
 
 class _Binary:
