@@ -51,7 +51,7 @@ class Stops:
     along: Floats
     leg: Floats
 
-    def taken(self, chosen: npt.NDArray[Any]) -> Stops:
+    def taken(self, chosen: npt.NDArray[Any] | list[int]) -> Stops:
         """Return some of the stops."""
         return replace(
             self, row=self.row[chosen], edge=self.edge[chosen], along=self.along[chosen], leg=self.leg[chosen]
@@ -100,6 +100,17 @@ class Travel:
         tail, head, cost, owner = tail[order], head[order], cost[order], owner[order]
         first = np.concatenate([[True], (tail[1:] != tail[:-1]) | (head[1:] != head[:-1])])[: len(tail)]
         return tail[first], head[first], cost[first], owner[first]
+
+    def edge_between(self, node: int, after: int) -> int:
+        """Return the edge of the arc from a node to the next."""
+        begin, end = self._arc_starts[node], self._arc_starts[node + 1]
+        _, head, _, edge = self.arcs
+        return int(edge[begin + np.searchsorted(head[begin:end], after)])
+
+    @cached_property
+    def _arc_starts(self) -> Ints:
+        """Where the arcs of each node begin."""
+        return np.searchsorted(self.arcs[0], np.arange(len(self.network.nodes) + 1))
 
     # Places
 
@@ -227,7 +238,7 @@ class Spread:
 
     def at(self, stops: Stops) -> tuple[Floats, Ints]:
         """Return for each row the minutes to it and the row of its source; infinite and -1 where none reaches it."""
-        through, minutes = self.arrivals(stops)
+        through, _, minutes = self.arrivals(stops)
         best = np.full(stops.rows, math.inf)
         source = np.full(stops.rows, -1)
         order = np.argsort(-minutes, kind="stable")  # the quickest is written last
@@ -235,24 +246,23 @@ class Spread:
         source[stops.row[order]] = np.where(np.isfinite(minutes), self.source[through], -1)[order]
         return best, source
 
-    def arrivals(self, stops: Stops) -> tuple[Ints, Floats]:
-        """Return for each stop the node or source that one comes by last, and the minutes in all."""
+    def arrivals(self, stops: Stops) -> tuple[Ints, Floats, Floats]:
+        """Return for each stop the node or source one comes by last, how far along its edge that is, and the minutes."""
         travel, lines = self.travel, self.travel.network.lines
         ends, pace = travel.network.ends[stops.edge].astype(np.int64), travel.pace[stops.edge]
         previous, following = self._beside(stops)
         behind, ahead = self._place(previous), self._place(following)
         last = np.stack([ends[:, 0], ends[:, 1], behind, ahead])
-        way = np.stack([
-            stops.along,
-            lines.lengths[stops.edge] - stops.along,
-            np.where(previous >= 0, np.abs(stops.along - self._along(previous)), math.inf),
-            np.where(following >= 0, np.abs(self._along(following) - stops.along), math.inf),
+        place = np.stack([
+            np.zeros(len(stops.edge)), lines.lengths[stops.edge], self._along(previous), self._along(following)
         ])  # fmt: skip
+        way = np.abs(stops.along - place)
+        way[2, previous < 0] = way[3, following < 0] = math.inf
         may = np.stack([travel.forward[stops.edge], travel.backward[stops.edge]] * 2)
         minutes = np.where(may, self.minutes[last] + way * pace, math.inf)
         best = np.argmin(minutes, axis=0)
         column = np.arange(len(best))
-        return last[best, column], minutes[best, column] + stops.leg
+        return last[best, column], place[best, column], minutes[best, column] + stops.leg
 
     def reached(self, minutes: float) -> tuple[Ints, Floats, Floats]:
         """Return the parts of edges reached within some minutes: edge, from and to along it; none overlap."""
