@@ -108,6 +108,45 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
+class RasterClass:
+    """One class of a raster of codes: the cells with this value."""
+
+    value: int
+    label: str
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColorStop:
+    """A value and its colour; between two stops colours are mixed."""
+
+    value: float
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class RasterStyle:
+    """How a raster is drawn when nobody asks for anything else."""
+
+    bands: tuple[int, ...] = ()
+    """One, or red, green and blue; numbers from 1. Empty: the first three of a picture, else the first."""
+    rescale: tuple[tuple[float, float], ...] = ()
+    """The values that become black and white, for all bands or for each; empty: smallest and largest of the band."""
+    colormap: str | None = None
+    """The name of a ramp of colours, for a single band."""
+    stops: tuple[ColorStop, ...] = ()
+    """A ramp of our own, by rising values; instead of ``colormap`` and ``rescale``."""
+    classes: tuple[RasterClass, ...] = ()
+    """What the codes mean; cells of other values are not drawn. Makes the raster one of codes, never averaged."""
+    resampling: str | None = None
+    """``nearest``, ``bilinear`` or ``cubic``; None: nearest for codes, else bilinear."""
+    unit: str | None = None
+    """The unit of heights: ``metre``, ``foot`` or ``US survey foot``; None for what is no height or is not said."""
+    format: str = "png"
+    """What stored tiles are written as: ``png``, ``webp`` or ``jpg``."""
+
+
+@dataclass(frozen=True, slots=True)
 class AlwaysDrawn:
     """Records that no zoom merges, thins out or drops: those that have one of ``values`` in ``column``."""
 
@@ -211,6 +250,7 @@ class Layer:
     network: Streets | None = None
     """How the lines of the layer are travelled; None where they are no street network."""
     style: Style = Style()
+    raster: RasterStyle = RasterStyle()
     cadence: str = ""
     steward: str = ""
     enabled: bool = True
