@@ -7,12 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gisservice.analysis.amenities import access as access
+    from gisservice.analysis.amenities import nearest_by_network as nearest_by_network
+    from gisservice.analysis.amenities import service_gap as service_gap
+    from gisservice.analysis.amenities import walking_minutes as walking_minutes
     from gisservice.analysis.answers import state as state
     from gisservice.analysis.answers import to_geojson as to_geojson
+    from gisservice.analysis.isochrones import reach as reach
+    from gisservice.analysis.isochrones import reached as reached
+    from gisservice.analysis.network import Network as Network
+    from gisservice.analysis.routing import route as route
+    from gisservice.analysis.topology import network_report as network_report
 
 _HOME = {
+    "Network": "network",
+    "access": "amenities",
+    "nearest_by_network": "amenities",
+    "network_report": "topology",
+    "reach": "isochrones",
+    "reached": "isochrones",
+    "route": "routing",
+    "service_gap": "amenities",
     "state": "answers",
     "to_geojson": "answers",
+    "walking_minutes": "amenities",
 }
 
 __all__ = list(_HOME)

@@ -99,7 +99,8 @@ def reached(
     """Return the features that are reached within some minutes from any of the origins, with their columns.
 
     ``minutes_from_origin`` and ``origin`` (index value of the nearest) are added; features are in order of their own
-    frame. Areas are reached as soon as one comes to their edge (``access`` goes to their middle). Raises as :func:`reach` does.
+    frame. Areas are reached as soon as one comes to their edge (``access`` goes to their middle).
+    Raises as :func:`reach` does.
     """
     limit = checked_minutes("minutes", minutes)
     checked_count("origins", len(origins))

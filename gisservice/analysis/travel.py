@@ -247,7 +247,7 @@ class Spread:
         return best, source
 
     def arrivals(self, stops: Stops) -> tuple[Ints, Floats, Floats]:
-        """Return for each stop the node or source one comes by last, how far along its edge that is, and the minutes."""
+        """Return for each stop the node or source one comes by last, how far along its edge that is, and minutes."""
         travel, lines = self.travel, self.travel.network.lines
         ends, pace = travel.network.ends[stops.edge].astype(np.int64), travel.pace[stops.edge]
         previous, following = self._beside(stops)
