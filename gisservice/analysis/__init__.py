@@ -11,24 +11,38 @@ if TYPE_CHECKING:
     from gisservice.analysis.amenities import nearest_by_network as nearest_by_network
     from gisservice.analysis.amenities import service_gap as service_gap
     from gisservice.analysis.amenities import walking_minutes as walking_minutes
+    from gisservice.analysis.answers import Answer as Answer
     from gisservice.analysis.answers import state as state
     from gisservice.analysis.answers import to_geojson as to_geojson
+    from gisservice.analysis.gazetteer import Gazetteer as Gazetteer
+    from gisservice.analysis.geocode import geocode as geocode
+    from gisservice.analysis.geocode import geocode_csv as geocode_csv
+    from gisservice.analysis.geocode import geocode_table as geocode_table
+    from gisservice.analysis.geocode import reverse as reverse
     from gisservice.analysis.isochrones import reach as reach
     from gisservice.analysis.isochrones import reached as reached
     from gisservice.analysis.network import Network as Network
     from gisservice.analysis.routing import route as route
+    from gisservice.analysis.suggest import suggest as suggest
     from gisservice.analysis.topology import network_report as network_report
 
 _HOME = {
+    "Answer": "answers",
+    "Gazetteer": "gazetteer",
     "Network": "network",
     "access": "amenities",
+    "geocode": "geocode",
+    "geocode_csv": "geocode",
+    "geocode_table": "geocode",
     "nearest_by_network": "amenities",
     "network_report": "topology",
     "reach": "isochrones",
     "reached": "isochrones",
+    "reverse": "geocode",
     "route": "routing",
     "service_gap": "amenities",
     "state": "answers",
+    "suggest": "suggest",
     "to_geojson": "answers",
     "walking_minutes": "amenities",
 }

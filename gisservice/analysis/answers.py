@@ -8,6 +8,7 @@ notebook, the HTTP service and a test compare.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,19 +18,57 @@ import pyarrow as pa
 import shapely
 
 from gisservice import crs
-from gisservice.catalog.layout import geometry_texts, properties_texts, ragged
+from gisservice.catalog.layout import DECIMALS, geometry_texts, properties_texts, ragged
 from gisservice.errors import InvalidParameter
 from gisservice.model import GeometryKind
 
 if TYPE_CHECKING:
+    import geopandas
     import pandas
 
     Frame = TypeVar("Frame", bound=pandas.DataFrame)
+
+_JSON = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
 
 SOURCE_KEYS = ("collection", "version", "published")
 
 _KINDS = {0: GeometryKind.POINT, 1: GeometryKind.LINE, 3: GeometryKind.POLYGON}
 _KINDS |= {4: GeometryKind.POINT, 5: GeometryKind.LINE, 6: GeometryKind.POLYGON}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of a few rows that never was a frame, so that a server needs no pandas to give it.
+
+    :meth:`to_geojson` gives the bytes that :func:`to_geojson` gives of :meth:`frame`.
+    """
+
+    rows: list[dict[str, Any]]
+    """Properties of each row; all rows have the same keys."""
+    positions: list[tuple[float, float] | None]
+    """Longitude and latitude of each row in CRS84; None where it has no place."""
+    method: str
+    units: dict[str, str]
+    sources: list[dict[str, Any]]
+
+    def to_geojson(self) -> bytes:
+        """Return the answer as GeoJSON, as :func:`to_geojson` does."""
+        features = [
+            b'{"type":"Feature","geometry":%b,"properties":%b}' % (_point(position), orjson.dumps(row, option=_JSON))
+            for row, position in zip(self.rows, self.positions, strict=True)
+        ]
+        return _document(features, self.method, self.units, self.sources)
+
+    def frame(self) -> geopandas.GeoDataFrame:
+        """Return the answer as a frame of points in CRS84."""
+        import geopandas
+        import pandas
+
+        names = list(self.rows[0]) if self.rows else []
+        columns = {name: pandas.Series([row[name] for row in self.rows], dtype=object) for name in names}
+        points = [None if position is None else shapely.Point(position) for position in self.positions]
+        frame = geopandas.GeoDataFrame(columns, geometry=geopandas.GeoSeries(points, crs=crs.CRS84))
+        return state(frame, method=self.method, units=self.units, sources=self.sources)
 
 
 def state(
@@ -63,8 +102,19 @@ def to_geojson(frame: pandas.DataFrame) -> bytes:
         b'{"type":"Feature"%b,"geometry":%b,"properties":%b}' % parts
         for parts in zip(ids, geometries, properties, strict=True)
     ]
-    tail = orjson.dumps({key: answer[key] for key in ("method", "units", "sources")})
+    return _document(features, answer["method"], answer["units"], answer["sources"])
+
+
+def _document(features: list[bytes], method: str, units: Mapping[str, str], sources: list[dict[str, Any]]) -> bytes:
+    tail = orjson.dumps({"method": method, "units": units, "sources": sources})
     return b'{"type":"FeatureCollection","features":[%b],%b' % (b",\n".join(features), tail[1:])
+
+
+def _point(position: tuple[float, float] | None) -> bytes:
+    if position is None:
+        return b"null"
+    x, y = (round(value, DECIMALS) + 0.0 for value in position)
+    return b'{"type":"Point","coordinates":%b}' % orjson.dumps([x, y])
 
 
 def source_of(frame: pandas.DataFrame | Mapping[str, Any]) -> dict[str, Any] | None:
@@ -98,7 +148,16 @@ def _properties(frame: pandas.DataFrame) -> list[bytes]:
     plain = pandas.DataFrame(frame.drop(columns=shape) if shape in frame.columns else frame)
     if not len(plain.columns):
         return [b"{}"] * len(frame)
+    if all(str(kind) == "object" for kind in plain.dtypes):  # made of plain values: they are written as they are
+        return [orjson.dumps(row, option=_JSON, default=_plain) for row in plain.to_dict("records")]
     return list(properties_texts(pa.Table.from_pandas(plain, preserve_index=False)))
+
+
+def _plain(value: object) -> object:
+    """Turn what JSON has no word for (pandas.NA, NaT, numpy's numbers) into what it has one for."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return None if value != value or repr(value) == "<NA>" else str(value)
 
 
 def _geometry_texts(frame: pandas.DataFrame) -> list[bytes]:
