@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.int64]
 FIRST_LOOK = 4_096
 """Nodes: a level of so many is compared whole, which is faster than to descend to it; best stored column by column."""
 
-_WHOLE_MIN = 256
+_WHOLE_MIN = 2_048
 """Rows: from so many candidates on, nodes that lie inside the box are taken whole, without a look at their rows."""
 
 _CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)

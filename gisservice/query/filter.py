@@ -49,7 +49,7 @@ class Filter:
 
     def among(self, features: Features, rows: Rows) -> Rows:
         """Return those of ``rows`` (int64, ascending) whose item matches: the filter is true, not unknown."""
-        return matching(self.term, features, rows)
+        return matching(self.term, features, None if len(rows) == features.count else rows)
 
     def rows(self, features: Features) -> Rows:
         """Return all rows whose item matches, ascending."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from gisservice.catalog import Features
+from gisservice.catalog.index import as_rows
 from gisservice.errors import LimitExceeded
 from gisservice.model import BBox
 from gisservice.query.filter_limits import GEOMETRY_SECONDS_MAX
@@ -77,14 +78,11 @@ def _hits(op: str, shape: Shape, features: Features, rows: Rows | None, clock: C
     geometry = shape.geometry()
     bounds: BBox = tuple(shapely.bounds(geometry).tolist())
     hit = np.zeros(features.count if rows is None else len(rows), dtype=np.bool_)
+    if rows is None and op == "s_intersects" and _is_whole_box(shape):
+        hit[as_rows(features.intersecting(bounds))] = True
+        return hit
     if rows is None:
-        sure, maybe = features.search(bounds)
-        if op == "s_intersects" and _is_whole_box(shape):
-            hit[sure] = True
-            where = maybe
-        else:
-            where = np.union1d(sure, maybe)
-        candidates = where
+        where = candidates = np.sort(np.concatenate(features.search(bounds)))
     else:
         where = np.flatnonzero(_meeting(features.boxes[rows], bounds))
         candidates = rows[where]

@@ -54,6 +54,8 @@ ITEMS_NAMES = (
 )  # fmt: skip
 """What a page of items takes, in the canonical order; the queryables come on top."""
 
+_OUR_NAMES = frozenset(ITEMS_NAMES)
+
 ITEM_NAMES = (*FORM_NAMES, "f")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:/-]*", re.ASCII)
@@ -179,7 +181,7 @@ class _Given:
 
     def canonical(self, order: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         """Return names and canonical values of what was taken, in this order."""
-        return tuple((name, self._spelled[name]) for name in order if name in self._spelled)
+        return tuple(sorted(self._spelled.items(), key=lambda pair: order.index(pair[0])))
 
 
 def _encoded(pairs: Iterable[tuple[str, str]]) -> str:
@@ -242,6 +244,8 @@ def _conditions(given: _Given, terms: Terms) -> tuple[Condition, ...]:
     if during is not None:
         found.append(during)
     found += _filter(given, terms)
+    if given.values.keys() <= _OUR_NAMES:
+        return tuple(found)
     for name in terms.names[len(ITEMS_NAMES) :]:
         if name in given.values:
             column = terms.column(name)
