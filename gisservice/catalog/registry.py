@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from gisservice import crs
 from gisservice.catalog.documents import Table, is_number, open_document, shown
+from gisservice.catalog.rasterkeys import raster_style
 from gisservice.catalog.reportlines import holidays, report_lines
 from gisservice.model import (
     RESERVED_ID,
@@ -84,7 +85,7 @@ def _city(table: Table, layers: tuple[Layer, ...]) -> City:
 def _layer(table: Table) -> Layer:
     table.only(
         "title", "description", "sources", "licence", "attribution", "storage_crs", "geometry", "id_column",
-        "coverage", "zoom", "always_drawn", "network", "cadence", "steward", "enabled", "columns", "style",
+        "coverage", "zoom", "always_drawn", "network", "cadence", "steward", "enabled", "columns", "style", "raster",
         "address", "street", "parcel",
     )  # fmt: skip
     name = _identifier(table, "a collection id")
@@ -110,6 +111,7 @@ def _layer(table: Table) -> Layer:
         always_drawn=_always_drawn(table, geometry, columns),
         network=_network(table, geometry, columns),
         style=_style(table, columns),
+        raster=raster_style(table, geometry),
         cadence=table.text("cadence"),
         steward=table.text("steward"),
         enabled=table.flag("enabled", True),
