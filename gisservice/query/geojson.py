@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ import pyarrow as pa
 from gisservice.catalog import Features
 from gisservice.catalog.layout import ITEM_SEPARATOR, geometry_texts, properties_texts
 from gisservice.model import STORED, BBox, Form, Page
-from gisservice.query.shaping import shaped
+from gisservice.query.shaping import decimals_of, shaped_distinct
 
 Rows = npt.NDArray[np.int64]
 
@@ -125,7 +127,7 @@ def fitting(features: Features, rows: Rows, bytes_max: int) -> int:
 def write_items(features: Features, rows: Rows, form: Form, area: BBox | None, bounds: Bounds = UNBOUNDED) -> Written:
     """Return items in a form. What is stored in that form is sliced, and nothing is parsed or formatted again.
 
-    ``area`` (CRS84) is where the layer lies. Raises what :func:`gisservice.query.shaping.shaped` raises.
+    ``area`` (CRS84) is where the layer lies. Raises what :func:`gisservice.query.shaping.shaped_distinct` raises.
     """
     if form.is_stored:
         size = int(features.item_sizes(rows).sum()) - len(ITEM_SEPARATOR)
@@ -165,9 +167,58 @@ def _geometries(features: Features, rows: Rows, form: Form, area: BBox | None, s
         return [b"null"] * len(rows)
     if replace(form, properties=None).is_stored:
         return [item[item.index(_GEOMETRY) + len(_GEOMETRY) : _properties_at(item)] for item in stored]
-    found = shaped(features, rows, form, area)
-    texts = geometry_texts(found.geometries, found.decimals)
-    return [texts[use] for use in found.uses.tolist()]
+    return _TEXTS.of(features, features.record_geometry[rows].tolist(), replace(form, properties=None), area)
+
+
+class _GeometryTexts:
+    """Geometries written in a form of their own, kept for the next page that shows them: those used last.
+
+    A text depends on its geometry and form alone, so it is the same whether it was kept or is written anew.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def of(self, features: Features, geometries: list[int], form: Form, area: BBox | None) -> list[bytes]:
+        """Return the texts of distinct geometries, by their positions in ``features.geometries``."""
+        manner = f"{features.number} {form.crs} {form.decimals} {form.tolerance_m} {area}"  # a text is hashed once
+        found = self._known(manner, geometries)
+        missing = sorted(set(geometries).difference(found))
+        if missing:
+            shapes = shaped_distinct(features, np.array(missing, dtype=np.int64), form, area)
+            fresh = dict(zip(missing, geometry_texts(shapes, decimals_of(form)), strict=True))
+            self._keep(manner, fresh)
+            found |= fresh
+        return [found[geometry] for geometry in geometries]
+
+    def _known(self, manner: str, geometries: list[int]) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        with self._lock:
+            for geometry in geometries:
+                text = self._kept.get((manner, geometry))
+                if text is not None:
+                    self._kept.move_to_end((manner, geometry))
+                    found[geometry] = text
+        return found
+
+    def _keep(self, manner: str, fresh: dict[int, bytes]) -> None:
+        with self._lock:
+            for geometry, text in fresh.items():
+                if len(text) <= self._bytes_max // 16 and (manner, geometry) not in self._kept:
+                    self._kept[manner, geometry] = text
+                    self._bytes += len(text) + _ENTRY_BYTES
+            while self._bytes > self._bytes_max:
+                self._bytes -= len(self._kept.popitem(last=False)[1]) + _ENTRY_BYTES
+
+
+_TEXTS = _GeometryTexts(1 << 24)
+"""Of the 26,000 geometries of a city's parcels, all in one system and more."""
+
+_ENTRY_BYTES = 300
+"""What an entry costs beside its text, about."""
 
 
 def _properties(features: Features, rows: Rows, form: Form, stored: list[bytes]) -> list[bytes]:

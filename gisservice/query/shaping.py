@@ -40,12 +40,20 @@ def shaped(features: Features, rows: npt.NDArray[np.int64], form: Form, area: BB
     system, :class:`ReprojectionError` when no operation of known accuracy leads there.
     """
     which, uses = np.unique(features.record_geometry[rows], return_inverse=True)
-    found = take(features.geometries, which.astype(np.int64))
+    return Shaped(shaped_distinct(features, which.astype(np.int64), form, area), uses, decimals_of(form))
+
+
+def shaped_distinct(features: Features, which: npt.NDArray[np.int64], form: Form, area: BBox | None) -> Geometries:
+    """Like :func:`shaped`, of distinct geometries by their positions in ``features.geometries``."""
+    found = take(features.geometries, which)
     if form.tolerance_m > 0:
         found = simplified(found, form.tolerance_m)
-    target = system(form.crs)
-    decimals = target.decimals if form.decimals is None else form.decimals
-    return Shaped(_moved(found, form.crs, area), uses, decimals)
+    return _moved(found, form.crs, area)
+
+
+def decimals_of(form: Form) -> int:
+    """Return how many decimals positions have in a form."""
+    return system(form.crs).decimals if form.decimals is None else form.decimals
 
 
 def simplified(geometries: Geometries, tolerance_m: float) -> Geometries:
