@@ -22,6 +22,7 @@
     │   ├─ ItemNotFound
     │   ├─ VersionNotFound
     │   │   └─ VersionGone              it was there, and is no longer kept
+    │   ├─ AddressNotFound              no place is surely meant; carries the nearest suggestions
     │   ├─ MapNotFound
     │   ├─ TileMatrixSetNotFound
     │   └─ TileOutsideMatrix            outside the zooms or the grid (an empty tile is no error)
@@ -167,6 +168,20 @@ class VersionNotFound(NotFound):
 
 class VersionGone(VersionNotFound):
     """The version that a walk from page to page began on is no longer kept."""
+
+
+class AddressNotFound(NotFound):
+    """No place is surely meant by an address; ``suggestions`` are the nearest that there are, the likeliest first."""
+
+    def __init__(self, address: str, suggestions: Iterable[str] = ()) -> None:
+        self.address, self.suggestions = address, tuple(suggestions)
+        shown = address if len(address) <= 80 else address[:77] + "..."
+        hint = (
+            f"did you mean {' or '.join(map(repr, self.suggestions[:3]))}?"
+            if self.suggestions
+            else ("expected a house number and a street, such as '301 King St'.")
+        )
+        super().__init__(f"No address of the city is surely meant by {shown!r}; {hint}")
 
 
 class MapNotFound(NotFound):

@@ -7,6 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gisservice.analysis.calendars import to_ics as to_ics
+    from gisservice.analysis.lookup import calendar as calendar
+    from gisservice.analysis.lookup import lookup as lookup
+    from gisservice.analysis.lookup import Dossier as Dossier
     from gisservice.analysis.amenities import access as access
     from gisservice.analysis.amenities import nearest_by_network as nearest_by_network
     from gisservice.analysis.amenities import service_gap as service_gap
@@ -28,12 +32,15 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Answer": "answers",
+    "Dossier": "lookup",
     "Gazetteer": "gazetteer",
     "Network": "network",
     "access": "amenities",
+    "calendar": "lookup",
     "geocode": "geocode",
     "geocode_csv": "geocode",
     "geocode_table": "geocode",
+    "lookup": "lookup",
     "nearest_by_network": "amenities",
     "network_report": "topology",
     "reach": "isochrones",
@@ -44,6 +51,7 @@ _HOME = {
     "state": "answers",
     "suggest": "suggest",
     "to_geojson": "answers",
+    "to_ics": "calendars",
     "walking_minutes": "amenities",
 }
 

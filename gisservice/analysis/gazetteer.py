@@ -79,16 +79,23 @@ class Gazetteer:
 
         Raises :class:`CollectionNotFound` when no published layer declares the columns of an address or a street.
         """
+        kept = _OPEN.get(catalog)
+        if kept is not None and kept._is_current(catalog):
+            return kept
         found = _declared(catalog)
         if found[0] is None and found[1] is None:
             raise CollectionNotFound(
                 "No published layer says which of its columns are an address; expected [layers.<id>.address] or "
                 "[layers.<id>.street] in the registry, and the layer published since."
             )
-        kept = _OPEN.get(catalog)
         if kept is None or (kept.addresses, kept.centrelines, kept.parcels) != found:
             kept = _OPEN[catalog] = cls(*found)
         return kept
+
+    def _is_current(self, catalog: Catalog) -> bool:
+        """Tell whether all three layers are there and none has a newer version; else all collections are looked at."""
+        held = (self.addresses, self.centrelines, self.parcels)
+        return all(one is not None and catalog.collection(one.id) is one for one in held)
 
     # Addresses
 

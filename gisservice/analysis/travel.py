@@ -18,6 +18,7 @@ import shapely
 
 from gisservice import crs
 from gisservice.analysis.network import BIKE_KMH, MODES, WALK_KMH, Mode, Network, check_unit
+from gisservice.analysis.noding import JOIN_M
 from gisservice.analysis.ragged import Floats, Ints, merged
 from gisservice.analysis.snapping import Pieces
 from gisservice.errors import InvalidParameter, LimitExceeded
@@ -72,6 +73,8 @@ class Travel:
         kmh = network.drive_kmh if mode is Mode.DRIVE else WALK_KMH if mode is Mode.WALK else BIKE_KMH
         self.pace: Floats = network.metres * 60 / (1000 * np.broadcast_to(kmh, len(network.lines)))
         """Minutes for one unit of length, for each edge."""
+        self.slack = JOIN_M / network.metres
+        """A place no farther than this from an edge's end is at the node, whichever way the edge may be travelled."""
         self.walk_pace = network.metres * 60 / (1000 * WALK_KMH)
 
     @cached_property
@@ -127,7 +130,10 @@ class Travel:
 
         Of an area's entries those within 100 m of a street count, or the nearest, where none is.
         """
-        shapes = positions(places, self.network, what)
+        return self.entries_at(positions(places, self.network, what))
+
+    def entries_at(self, shapes: npt.NDArray[Any]) -> Stops:
+        """Put an array of shapes, in the network's system, on edges as :meth:`entries` does."""
         areas = np.flatnonzero(shapely.get_dimensions(shapes) == 2)
         if not len(areas):
             return self.stops_at(middle(shapes))
@@ -214,7 +220,7 @@ class Travel:
         begin = np.where(follows, base + number - 1, self.network.ends[edge, 0])
         to_end = np.where(leads, np.roll(along, -1), self.network.lines.lengths[edge]) - along
         to_begin = along - np.where(follows, np.roll(along, 1), 0.0)
-        ahead, back = self.forward[edge], self.backward[edge]
+        ahead, back = self.forward[edge] | (to_end <= self.slack), self.backward[edge] | (to_begin <= self.slack)
         pace = self.pace[edge]
         return (
             base + np.concatenate([number[ahead], number[back]]),
@@ -259,6 +265,7 @@ class Spread:
         way = np.abs(stops.along - place)
         way[2, previous < 0] = way[3, following < 0] = math.inf
         may = np.stack([travel.forward[stops.edge], travel.backward[stops.edge]] * 2)
+        may |= way <= travel.slack
         minutes = np.where(may, self.minutes[last] + way * pace, math.inf)
         best = np.argmin(minutes, axis=0)
         column = np.arange(len(best))
