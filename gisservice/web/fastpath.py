@@ -9,6 +9,7 @@ from typing import Any
 from gisservice.web import htmlapi
 from gisservice.web.exchange import Answer, Request
 from gisservice.web.links import CATALOG_PATH
+from gisservice.web.rasters import map_tile, raster_tile
 from gisservice.web.responses import respond
 from gisservice.web.service import Service
 from gisservice.web.tiles import collection_tile, vector_tile
@@ -19,6 +20,16 @@ WSGIApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 _SHORT = re.compile(
     r"/tiles/(?P<collection_ids>[a-z0-9_,-]{1,4000})(?:/(?P<versions>v-[0-9a-f]{16}(?:,v-[0-9a-f]{16}){0,100}))?"
     r"/(?P<z>[0-9]{1,2})/(?P<x>[0-9]{1,10})/(?P<y>[0-9]{1,10})\.(?:mvt|pbf)",
+    re.ASCII,
+)
+_PICTURE = re.compile(
+    r"/tiles/(?P<collection_id>[a-z0-9_-]{1,64})(?:/(?P<version>v-[0-9a-f]{16}))?"
+    r"/(?P<z>[0-9]{1,2})/(?P<x>[0-9]{1,10})/(?P<y>[0-9]{1,10}(?:@2x)?)\.(?P<extension>png|webp|jpg)",
+    re.ASCII,
+)
+_MAP = re.compile(
+    r"/api/collections/(?P<collection_id>[a-z0-9_-]{1,64})/map/tiles/(?P<tileMatrixSetId>[A-Za-z0-9]{1,40})"
+    r"/(?P<tileMatrix>[0-9]{1,2})/(?P<tileRow>[0-9]{1,10})/(?P<tileCol>[0-9]{1,10})",
     re.ASCII,
 )
 _OGC = re.compile(
@@ -50,8 +61,10 @@ class FastPath:
 def _find(path: str) -> tuple[Callable[..., Answer], dict[str, str]] | None:
     """Return the function that answers a tile's or an item's address, and what the address names; else None."""
     if path.startswith("/tiles/"):
-        match = _SHORT.fullmatch(path)
-        return match and (vector_tile, match.groupdict())
+        if match := _SHORT.fullmatch(path):
+            return vector_tile, match.groupdict()
+        match = _PICTURE.fullmatch(path)
+        return match and (raster_tile, match.groupdict())
     if path.startswith("/api/"):
         return _find_in_api(path)
     return None
@@ -66,8 +79,10 @@ def _find_in_api(path: str) -> tuple[Callable[..., Answer], dict[str, str]] | No
         # Bytes come as latin-1 (PEP 3333); what is not UTF-8 is read as Flask reads it.
         item_id = match["item_id"].encode("latin-1").decode("utf-8", "replace")
         return htmlapi.item, {"collection_id": match["collection_id"], "item_id": item_id}
-    match = _OGC.fullmatch(path)
-    return match and (collection_tile, match.groupdict())
+    if match := _OGC.fullmatch(path):
+        return collection_tile, match.groupdict()
+    match = _MAP.fullmatch(path)
+    return match and (map_tile, match.groupdict())
 
 
 def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

@@ -13,7 +13,7 @@ from gisservice.web.params import Parameter
 
 Schema = dict[str, Any]
 
-EVERY, WITH_ITEMS, WITH_TILES = "every", "items", "tiles"
+EVERY, WITH_ITEMS, WITH_TILES, RASTERS = "every", "items", "tiles", "rasters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Operation:
     query: tuple[str, ...] = ()
     """Names of its query parameters."""
     collections: str = EVERY
-    """Which collections its path can name: :data:`EVERY`, :data:`WITH_ITEMS` or :data:`WITH_TILES`."""
+    """Which collections its path can name: :data:`EVERY`, :data:`WITH_ITEMS`, :data:`WITH_TILES` or :data:`RASTERS`."""
     statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 500)
     suffix: str = ""
     """What the operation's id ends with, where a standard says so; ``.collection.vector.getTile``."""
@@ -40,7 +40,7 @@ class Offering:
     """What there is to ask for at this moment."""
 
     collections: Mapping[str, tuple[str, ...]]
-    """Ids of the collections: :data:`EVERY`, :data:`WITH_ITEMS`, :data:`WITH_TILES`."""
+    """Ids of the collections: :data:`EVERY`, :data:`WITH_ITEMS`, :data:`WITH_TILES`, :data:`RASTERS`."""
     parameters: Mapping[str, Parameter]
     """The query parameters, by the names that operations call them; where two formats differ, not their own."""
     matrix_sets: tuple[str, ...] = ()

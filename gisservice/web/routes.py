@@ -9,6 +9,7 @@ from importlib import metadata
 
 from gisservice.model import GeometryKind
 from gisservice.tiles import MATRIX_SETS
+from gisservice.tiles.rasterimage import JPEG, PNG, WEBP
 from gisservice.web import (
     api,
     archives,
@@ -24,6 +25,8 @@ from gisservice.web import (
     pages,
     params,
     qgis,
+    rasterparams,
+    rasters,
     reports,
     schemas,
     styles,
@@ -34,7 +37,7 @@ from gisservice.web import (
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.itemsapi import Described
 from gisservice.web.links import GEOJSON, JSON, OPENAPI, SCHEMA_JSON
-from gisservice.web.openapi import EVERY, WITH_ITEMS, WITH_TILES, Offering, Operation
+from gisservice.web.openapi import EVERY, RASTERS, WITH_ITEMS, WITH_TILES, Offering, Operation
 from gisservice.web.service import Service
 
 
@@ -66,12 +69,14 @@ def definition(service: Service, request: Request) -> Answer:
             openapi.EVERY: tuple(entry.id for entry in published),
             openapi.WITH_ITEMS: tuple(e.id for e in published if e.manifest.kind is not GeometryKind.RASTER),
             openapi.WITH_TILES: tuple(e.id for e in published if e.manifest.tiles is not None),
+            openapi.RASTERS: tuple(e.id for e in published if e.manifest.kind is GeometryKind.RASTER),
         }
         limits = settings.items_limit, settings.items_limit_max
         known = {entry.name: entry for entry in (*itemparams.item_parameters(*limits), params.FORMAT)}
         known[_DOWNLOAD_CRS], known[_DICTIONARY_FORM] = params.DOWNLOAD_CRS, dictionary.FORMAT
         known[_ITEMS_FORM], known[_ITEM_FORM] = htmlapi.FORMS
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
+        known |= {rasterparams.component(entry.name): entry for entry in rasterparams.PARAMETERS}
         items = tuple(
             Described.of(entry, service.asking.terms(entry))
             for entry in published
@@ -98,6 +103,10 @@ _DOWNLOAD_CRS, _DICTIONARY_FORM, _ITEMS_FORM, _ITEM_FORM = "download-crs", "dict
 _COLLECTION = "/api/collections/<collection_id>"
 _GRID = "<tileMatrixSetId>"
 _ADDRESS = f"{_GRID}/<tileMatrix>/<tileRow>/<tileCol>"
+_RASTER, _RASTER_OGC = (
+    tuple(rasterparams.component(name) for name in names)
+    for names in (rasterparams.NAMES, rasterparams.COLLECTION_NAMES)
+)
 _SHORT, _OF_COLLECTION, _OF_DATASET = (
     tuple(tileparams.component(name) for name in names)
     for names in (tileparams.NAMES, tileparams.COLLECTION_NAMES, tileparams.DATASET_NAMES)
@@ -336,6 +345,38 @@ _DECLARED: tuple[Route, ...] = (
         ),
     ),
     Route("/tiles/<collection_ids>/<versions>/<z>/<x>/<y>.pbf", tiles.vector_tile),
+    Route(
+        "/tiles/<collection_id>/<z>/<x>/<y>.png",
+        rasters.png_tile,
+        Operation(TILES, "A tile of a raster as PNG", PNG, "Tile", _RASTER, RASTERS, _TILE),
+    ),
+    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.png", rasters.png_tile),
+    Route(
+        "/tiles/<collection_id>/<z>/<x>/<y>.webp",
+        rasters.webp_tile,
+        Operation(TILES, "A tile of a raster as WebP", WEBP, "Tile", _RASTER, RASTERS, _TILE),
+    ),
+    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.webp", rasters.webp_tile),
+    Route(
+        "/tiles/<collection_id>/<z>/<x>/<y>.jpg",
+        rasters.jpeg_tile,
+        Operation(TILES, "A tile of a raster as JPEG", JPEG, "Tile", _RASTER, RASTERS, _TILE),
+    ),
+    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.jpg", rasters.jpeg_tile),
+    Route(
+        f"{_COLLECTION}/map/tiles/{_ADDRESS}",
+        rasters.map_tile,
+        Operation(
+            TILES,
+            "A map tile of a raster",
+            PNG,
+            "Tile",
+            _RASTER_OGC,
+            RASTERS,
+            _NEGOTIATED_TILE,
+            suffix=".collection.map.getTile",
+        ),
+    ),
     Route(
         "/download/<collection_id>",
         downloads.listing,

@@ -21,6 +21,7 @@ from gisservice.web.cache import ByteCache
 from gisservice.web.exchange import Request
 from gisservice.web.gates import Gate, Turnstile
 from gisservice.web.making import Workshop
+from gisservice.web.rastersets import RasterTilesets
 from gisservice.web.tilesets import Tilesets
 
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
@@ -61,6 +62,7 @@ class Service:
         self.registry = registry
         self.catalog = catalog
         self.tilesets = Tilesets(catalog)
+        self.rasters = RasterTilesets(catalog)
         self.tile_cache: ByteCache[bytes] = ByteCache(settings.tile_cache_bytes)
         self.asking = Asking(settings)
         self.pinned = Pinned(catalog)
