@@ -25,10 +25,12 @@ FILES = {
     "leaflet.js": "leaflet/dist/leaflet.js",
     "leaflet.css": "leaflet/dist/leaflet.css",
     "protomaps-leaflet.js": "protomaps-leaflet/dist/protomaps-leaflet.js",
+    "swagger-ui.js": "swagger-ui-dist/swagger-ui-bundle.js",
+    "swagger-ui.css": "swagger-ui-dist/swagger-ui.css",
 }
 """Logical name to the file inside node_modules. Leaflet's pictures are not among them: our pages show none."""
 
-LICENCES = ("leaflet/LICENSE", "protomaps-leaflet/LICENSE")
+LICENCES = ("leaflet/LICENSE", "protomaps-leaflet/LICENSE", "swagger-ui-dist/LICENSE")
 
 
 def main(folder: str | None = None) -> int:

@@ -45,4 +45,8 @@ class Assets:
         return cls(files)
 
     def __getitem__(self, name: str) -> Asset:
-        return self.files[name]
+        """Return a file by its short name. Raises :class:`SettingsError` for one that set-up has yet to install."""
+        found = self.files.get(name)
+        if found is None:
+            raise SettingsError(f"The browser library {name} is missing; run 'python static/install.py' once.")
+        return found

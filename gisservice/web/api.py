@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import shapely
@@ -10,17 +9,22 @@ import shapely
 from gisservice import crs
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError
-from gisservice.model import GeometryKind
-from gisservice.query.columns import span
+from gisservice.model import RESERVED_ID, GeometryKind
 from gisservice.query.downloads import DOWNLOADS, all_files
-from gisservice.query.formats import GEOJSON
-from gisservice.web import params
+from gisservice.query.formats import GEOJSON as GEOJSON_FORMAT
+from gisservice.web import catalogue, params, records
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
+from gisservice.web.feeds import RSS
 from gisservice.web.itemformats import PAGE_FORMATS
 from gisservice.web.links import (
+    CATALOG_PATH,
+    DCAT_PATH,
+    FEED_PATH,
+    GEOJSON,
     HTML,
     JSON,
     OPENAPI,
+    POD_PATH,
     QUERYABLES,
     REL,
     SCHEMA,
@@ -28,6 +32,7 @@ from gisservice.web.links import (
     SORTABLES,
     Link,
     collection_path,
+    dictionary_path,
     download_path,
     items_path,
     link,
@@ -39,9 +44,11 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
     *(
@@ -72,6 +79,7 @@ CONFORMANCE = (
             "mvt",
         )
     ),
+    *records.CONFORMANCE,
     *(
         f"http://www.opengis.net/spec/tms/2.0/conf/{name}"
         for name in (
@@ -103,10 +111,16 @@ def landing(service: Service, request: Request) -> Answer:
             "description": city.notice or f"Geographic data of {city.name}: features and map tiles.",
             "links": [
                 link(request, "/api", "self", JSON, "This document"),
-                link(request, "/", "alternate", HTML, "The public site"),
+                link(request, "/api?f=html", "alternate", HTML, "This document as a page"),
+                link(request, "/", "about", HTML, "The public site"),
                 link(request, "/api/openapi.json", "service-desc", OPENAPI, "The definition of this API"),
+                link(request, "/api/docs", "service-doc", HTML, "The API explained, to be tried"),
                 link(request, "/api/conformance", "conformance", JSON, "The conformance classes it implements"),
                 link(request, "/api/collections", "data", JSON, "The collections"),
+                link(request, items_path(RESERVED_ID), f"{REL}/ogc-catalog", GEOJSON, "The catalog, to be searched"),
+                link(request, DCAT_PATH, "describedby", JSON, "The catalog as DCAT-US 3.0"),
+                link(request, POD_PATH, "describedby", JSON, "The catalog as DCAT-US 1.1"),
+                link(request, FEED_PATH, "alternate", RSS, "Publications as a feed"),
                 link(request, "/api/tiles", f"{REL}/tilesets-vector", JSON, "Vector tiles of all collections together"),
                 link(request, "/api/tileMatrixSets", f"{REL}/tiling-schemes", JSON, "The grids of the tiles"),
             ],
@@ -128,12 +142,17 @@ def collections(service: Service, request: Request) -> Answer:
     published = service.published()
 
     def make() -> dict[str, Any]:
+        described = [describe(service, request, collection) for collection in published]
         return {
-            "links": [link(request, "/api/collections", "self", JSON, "This document")],
-            "collections": [describe(service, request, collection) for collection in published],
+            "links": [
+                link(request, "/api/collections", "self", JSON, "This document"),
+                link(request, "/api/collections?f=html", "alternate", HTML, "This document as a page"),
+                link(request, "/api/openapi.json", "service-desc", OPENAPI, "The definition of this API"),
+            ],
+            "collections": [*described, records.describe(service, request)],
         }
 
-    key = ("collections", service.edition, *(f"{entry.id} {entry.version}" for entry in published))
+    key = ("collections", service.edition, *(entry.key for entry in catalogue.published(service)))
     return document(request, request.media_type(JSON), key, make)
 
 
@@ -162,18 +181,9 @@ def describe(service: Service, request: Request, entry: Collection) -> dict[str,
         described |= _systems(service, entry)
     if manifest.extent is not None:
         described["extent"] = {"spatial": {"bbox": [manifest.extent.bbox], "crs": CRS84}}
-        if (interval := _interval(service, entry)) is not None:
+        if (interval := catalogue.interval(service, entry)) is not None:
             described["extent"]["temporal"] = {"interval": [interval], "trs": GREGORIAN}
     return described
-
-
-def _interval(service: Service, entry: Collection) -> list[datetime] | None:
-    """Return the first and the last time of a collection's items, by the column that ``datetime`` looks at."""
-    column = service.asking.terms(entry).instant
-    if column is None or entry.features is None:
-        return None
-    found = span(entry.features, column)
-    return None if found is None else list(found)
 
 
 def _systems(service: Service, entry: Collection) -> dict[str, Any]:
@@ -188,14 +198,20 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
     path = collection_path(entry.id)
     links = [
         link(request, path, "self", JSON, "This collection"),
-        link(request, f"/layers/{entry.id}", "alternate", HTML, "About this layer, for people"),
+        link(request, f"{path}?f=html", "alternate", HTML, "This collection as a page"),
+        link(request, f"/layers/{entry.id}", "about", HTML, "About this layer, for people"),
+        link(request, f"{CATALOG_PATH}/items/{entry.id}", "describedby", GEOJSON, "Its record in the catalog"),
         link(request, f"{path}/versions", "version-history", JSON, "Its published versions"),
     ]
     if entry.manifest.kind is not GeometryKind.RASTER:
         links += [
             link(request, items_path(entry.id, query), "items", known.media, f"Its items as {known.title}")
-            for known, query in ((known, "" if known is GEOJSON else f"f={known.name}") for known in PAGE_FORMATS)
+            for known, query in (
+                (known, "" if known is GEOJSON_FORMAT else f"f={known.name}") for known in PAGE_FORMATS
+            )
         ]
+        links.append(link(request, items_path(entry.id, "f=html"), "items", HTML, "Its items as a table to be read"))
+        links.append(link(request, dictionary_path(entry.id), "describedby", JSON, "What its columns mean"))
         links.append(link(request, f"{path}/schema", SCHEMA, SCHEMA_JSON, "What its items consist of"))
         links.append(link(request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
         links.append(link(request, f"{path}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"))

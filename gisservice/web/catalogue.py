@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError
@@ -44,6 +45,11 @@ FREQUENCIES = {
     "yearly": "P1Y",
 }
 """How often a layer is refreshed, by the word that a registry has for it: the duration between two (ISO 8601)."""
+
+
+_KEPT: dict[str, tuple[File, ...]] = {}
+_KEPT_MAX = 512
+"""Versions whose files are remembered, once all of them were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class File:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One published layer, as a catalogue lists it. Times are UTC; ``bbox`` is in CRS84."""
 
@@ -97,7 +103,6 @@ class Entry:
     """The first and the last time of its items."""
     modified: datetime
     """When the current version became current."""
-    files: tuple[File, ...]
 
     @property
     def id(self) -> str:
@@ -125,10 +130,15 @@ class Entry:
         """How long from one refreshment to the next (ISO 8601), None where the registry says it in other words."""
         return FREQUENCIES.get(self.collection.layer.cadence.strip().lower())
 
+    @cached_property
+    def files(self) -> tuple[File, ...]:
+        """The whole layer as files, with what is known of each at this moment."""
+        return _files(self.collection)
+
     @property
     def key(self) -> str:
-        """Text that changes with anything that a catalogue says of the layer."""
-        return f"{self.id} {self.collection.version} {self.modified.isoformat()} {self.files!r}"
+        """Text that changes with anything that is said of the layer here, but for its files."""
+        return f"{self.id} {self.collection.version} {self.modified.isoformat()}"
 
 
 def published(service: Service) -> tuple[Entry, ...]:
@@ -157,7 +167,6 @@ def entry(service: Service, collection: Collection) -> Entry:
         licence=licence_of(layer.licence),
         interval=interval(service, collection),
         modified=collection.manifest.created if current is None else current.published,
-        files=_files(collection),
     )
 
 
@@ -204,6 +213,18 @@ def _keywords(registry: Registry, collection: Collection) -> tuple[str, ...]:
 def _files(collection: Collection) -> tuple[File, ...]:
     if collection.features is None:
         return ()
+    kept = _KEPT.get(str(collection.path))
+    if kept is not None:
+        return kept
+    found = _known(collection)
+    if all(file.size is not None for file in found):  # all are made, so that nothing of them changes any more
+        if len(_KEPT) >= _KEPT_MAX:
+            _KEPT.clear()
+        _KEPT[str(collection.path)] = found
+    return found
+
+
+def _known(collection: Collection) -> tuple[File, ...]:
     found = []
     for wanted, known in known_files(collection).items():
         if known is not None and known.problem:

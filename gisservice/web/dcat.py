@@ -59,7 +59,7 @@ def us_1_1(service: Service, request: Request) -> Answer:
 def _answer(service: Service, request: Request, name: str, make: Any) -> Answer:
     params.read(request.query, ())
     entries = published(service)
-    key = (name, service.edition, *(entry.key for entry in entries))
+    key = (name, service.edition, *(f"{entry.key} {entry.files!r}" for entry in entries))
     return document(request, request.media_type(JSON), key, lambda: make(service, request, entries))
 
 

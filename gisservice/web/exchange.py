@@ -167,6 +167,10 @@ class Offer:
         etag = entity_tag(*key, media, coding, request.address)
         return cls(request, media, coding, etag, (("ETag", etag), ("Cache-Control", cache), ("Vary", vary), INERT))
 
+    def under(self, policy: tuple[str, str]) -> Offer:
+        """Return the offer of a page, whose content policy lets it load what is its own."""
+        return replace(self, headers=(*(pair for pair in self.headers if pair != INERT), policy))
+
     def unrepeatable(self) -> Offer:
         """Return the offer for content that another time may be another: without tag, not to be kept."""
         headers = tuple(pair for pair in self.headers if pair[0] not in ("ETag", "Cache-Control"))

@@ -30,6 +30,7 @@ from gisservice.web.itemformats import (
 )
 from gisservice.web.itemparams import ItemsRequest
 from gisservice.web.links import (
+    HTML,
     JSON,
     QUERYABLES,
     SCHEMA_JSON,
@@ -96,6 +97,7 @@ def item(service: Service, request: Request, *, collection_id: str, item_id: str
 
     links = [to(asked.text, "self", media, "This item")]
     links += [to(asked.text_as(e.name), "alternate", e.media, e.title) for e in ITEM_FORMATS if e is not chosen]
+    links.append(to(asked.text_as("html"), "alternate", HTML, "This item as a page"))
     links.append(link(request, collection_path(collection_id), "collection", JSON, "The collection it belongs to"))
     content = write_item(_leaf(service, collection), chosen, asked, row, links)
     return offer.send(content, (("Link", _header(links, chosen)), *_crs_headers(collection, asked)))
@@ -208,6 +210,7 @@ def _page_links(collection: Collection, asked: ItemsRequest, chosen: Format, off
     if page.before is not None:
         links.append(to(asked.text_from(collection.version, page.before), "prev", offer.media, "The page before"))
     links += [to(asked.text_as(e.name), "alternate", e.media, e.title) for e in PAGE_FORMATS if e is not chosen]
+    links.append(to(asked.text_as("html"), "alternate", HTML, "This page as a table to be read"))
     links += _collection_links(offer.request.address, collection.id)
     return links
 

@@ -7,21 +7,18 @@ Nothing runs in such a page; its policy allows no script at all.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 import orjson
-from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
 
-from gisservice.maps import wording
 from gisservice.maps.contexts import Site
 from gisservice.model import RESERVED_ID, Layer
-from gisservice.web import features, negotiation
-from gisservice.web.exchange import Answer, Headers, Offer, Request
+from gisservice.web import features, negotiation, pagetext
+from gisservice.web.exchange import Answer, Offer, Request
 from gisservice.web.itemformats import ITEM_FORMATS, PAGE_FORMATS
 from gisservice.web.links import HTML
 from gisservice.web.params import Parameter
@@ -75,7 +72,7 @@ class Readable:
         answer = self.handler(service, _changed(request, **plain), **path)
         document = orjson.loads(answer.body if isinstance(answer.body, bytes) else b"".join(answer.body))
         shown = Shown(request, document, self.summary, query, _layer(service, request), asked != query)
-        return _offer(service, request, answer).send(render(service, shown).encode())
+        return _offer(service, request, answer).send(_render(service, shown).encode())
 
 
 def _changed(request: Request, **environ: str) -> Request:
@@ -100,10 +97,9 @@ def _without_geometry(query: str) -> str:
 def _offer(service: Service, request: Request, answer: Answer) -> Offer:
     """Return the page's representation: its tag is made of that of the JSON, and what frames it."""
     tags = [value for name, value in answer.headers if name == "ETag"]
-    frame = (service.edition, service.assets["css/site.css"].path, _TEMPLATES_DIGEST)
+    frame = (service.edition, service.assets["css/site.css"].path, pagetext.TEMPLATES_DIGEST)
     offer = Offer.make(request, PAGE, ("page", request.query, *tags, *frame))
-    headers: Headers = (*(pair for pair in offer.headers if pair[0] != POLICY[0]), POLICY)
-    offer = replace(offer, headers=headers)
+    offer = offer.under(POLICY)
     return offer if tags else offer.unrepeatable()
 
 
@@ -140,8 +136,9 @@ class Shown:
     def title(self) -> str:
         """What the resource calls itself, else the layer's title, else what the resource is."""
         document = self.document if isinstance(self.document, dict) else {}
-        if document.get("type") == "Feature" and self.layer is not None:
-            return f"{self.layer.title}: {document['id']}"
+        if document.get("type") == "Feature":
+            named = (document.get("properties") or {}).get("title", document["id"])
+            return f"{self.layer.title}: {document['id']}" if self.layer else str(named)
         found = document.get("title") or (self.layer.title if self.layer else None) or document.get("id")
         return str(found or self.summary)
 
@@ -171,12 +168,11 @@ class Shown:
         return {**one, "href": head + mark + "&".join(parts)}
 
 
-def render(service: Service, shown: Shown) -> str:
+def _render(service: Service, shown: Shown) -> str:
     """Return the page."""
     request = shown.request
     site = Site(service.registry.city, service.assets, "", request.base, request.address)
-    template = _ENVIRONMENT.get_template(f"web/{shown.name}.html")
-    return template.render(page=shown, document=shown.document, site=site)
+    return pagetext.render(shown.name, page=shown, document=shown.document, site=site)
 
 
 def _layer(service: Service, request: Request) -> Layer | None:
@@ -187,69 +183,7 @@ def _layer(service: Service, request: Request) -> Layer | None:
     return service.catalog.collection(found[1]).layer
 
 
-def rest_of(document: dict[str, Any], shown: tuple[str, ...]) -> dict[str, Any]:
-    """Return the members of an object that are not shown elsewhere."""
-    return {name: value for name, value in document.items() if name not in shown}
-
-
-def web_address(value: object) -> bool:
-    """Tell whether a text is an address that a page may link to."""
-    return isinstance(value, str) and value.startswith(("https://", "http://")) and " " not in value
-
-
-def is_flat(value: object) -> bool:
-    """Tell whether a value is one text, number or truth, or nothing."""
-    return not isinstance(value, dict | list)
-
-
-def columns_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the names of all members of some objects, each once, in the order in which they first come."""
-    return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def rows_of(value: object) -> list[dict[str, Any]]:
-    """Return the rows of the table that a value is shown as; none where it is shown otherwise.
-
-    A table is made of objects alike: of a list of them, or of an object whose members are objects, by their names.
-    """
-    rows: list[Any] = value if isinstance(value, list) else []
-    if isinstance(value, dict) and all(isinstance(row, dict) for row in value.values()):
-        rows = [{"": name, **row} for name, row in value.items()]
-    if not all(isinstance(row, dict) and "links" not in row for row in rows):
-        return []
-    return rows if 2 <= len(columns_of(rows)) <= _COLUMNS_MAX else []
-
-
-def positions(coordinates: Any) -> int:
-    """Return how many positions the coordinates of a geometry have."""
-    if not isinstance(coordinates, list) or not coordinates:
-        return 0
-    return sum(positions(part) for part in coordinates) if isinstance(coordinates[0], list) else 1
-
-
-def json_text(value: object) -> str:
-    """Return a value as indented JSON."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-
-
 _COLLECTION = re.compile(r"/api/collections/([a-z0-9_-]{1,64})(?:/|$)", re.ASCII)
-_COLUMNS_MAX = 8
-_LOADER = PrefixLoader({"web": PackageLoader("gisservice.web"), "maps": PackageLoader("gisservice.maps")})
-_ENVIRONMENT = Environment(
-    loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-_ENVIRONMENT.filters.update(
-    number=wording.number,
-    columns_of=columns_of,
-    positions=positions,
-    json_text=json_text,
-    rest_of=rest_of,
-    rows_of=rows_of,
-)
-_ENVIRONMENT.tests.update(web_address=web_address, flat=is_flat)
-_TEMPLATES_DIGEST = hashlib.sha256(
-    "".join(_LOADER.get_source(_ENVIRONMENT, name)[0] for name in sorted(_LOADER.list_templates())).encode()
-).hexdigest()
 
 FORMS = tuple(
     Parameter("f", "The format of the answer, instead of the Accept header.", {"type": "string", "enum": names})

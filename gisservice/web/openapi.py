@@ -67,6 +67,7 @@ _PATH_PARAMETERS = {
     "collection_ids": "Id of a collection, or several separated by commas: a tile of all of them.",
     "map_id": "Id of a declared map.",
     "item_id": "Id of an item.",
+    "record_id": "Id of a record: that of the layer it describes.",
     "extension": "How the name of the file ends, and so its form.",
     "version": "Id of a published version.",
     "versions": "Id of a published version; of several collections one each, separated by commas.",
@@ -94,7 +95,7 @@ def describe(
             "get": _operation(template, operation, offering),
             **({"parameters": found} if (found := _path_parameters(template, operation, offering)) else {}),
         }
-        if operation.schema in _TYPED:
+        if operation.schema in _TYPED and "{collection_id}" in template:
             paths |= {_path_of(template, one): _typed(template, operation, one) for one in offering.described}
     return {
         "openapi": "3.0.3",
@@ -177,7 +178,12 @@ def _path_schema(name: str, operation: Operation, offering: Offering) -> Schema:
     if name == "collection_ids":
         return _list(_one_of(ids)) | {"minItems": 1}
     return _one_of(
-        {"collection_id": ids, "tileMatrixSetId": offering.matrix_sets, "extension": tuple(DOWNLOADS)}.get(name, ())
+        {
+            "collection_id": ids,
+            "record_id": ids,
+            "tileMatrixSetId": offering.matrix_sets,
+            "extension": tuple(DOWNLOADS),
+        }.get(name, ())
     )
 
 
@@ -238,6 +244,7 @@ SCHEMAS: Schema = {
             "version": _TEXT,
             "itemType": _TEXT,
             "itemCount": _COUNT,
+            "updated": {"type": "string", "format": "date-time"},
             "crs": _list(_TEXT),
             "storageCrs": _TEXT,
             "extent": _object({"spatial": _object({"bbox": _list(_BBOX), "crs": _TEXT}), "temporal": _object({})}),

@@ -16,6 +16,7 @@ from gisservice.web import (
     dcat,
     dictionary,
     downloads,
+    explorer,
     feeds,
     files,
     htmlapi,
@@ -27,6 +28,7 @@ from gisservice.web import (
     qgis,
     rasterparams,
     rasters,
+    records,
     reports,
     schemas,
     styles,
@@ -36,7 +38,7 @@ from gisservice.web import (
 )
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.itemsapi import Described
-from gisservice.web.links import GEOJSON, JSON, OPENAPI, SCHEMA_JSON
+from gisservice.web.links import CATALOG_PATH, GEOJSON, JSON, OPENAPI, SCHEMA_JSON
 from gisservice.web.openapi import EVERY, RASTERS, WITH_ITEMS, WITH_TILES, Offering, Operation
 from gisservice.web.service import Service
 
@@ -75,6 +77,7 @@ def definition(service: Service, request: Request) -> Answer:
         known = {entry.name: entry for entry in (*itemparams.item_parameters(*limits), params.FORMAT)}
         known[_DOWNLOAD_CRS], known[_DICTIONARY_FORM] = params.DOWNLOAD_CRS, dictionary.FORMAT
         known[_ITEMS_FORM], known[_ITEM_FORM] = htmlapi.FORMS
+        known |= {entry.name: entry for entry in records.PARAMETERS}
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         known |= {rasterparams.component(entry.name): entry for entry in rasterparams.PARAMETERS}
         items = tuple(
@@ -91,7 +94,7 @@ def definition(service: Service, request: Request) -> Answer:
     return document(request, request.media_type(OPENAPI, JSON), key, make)
 
 
-CAPABILITIES, DATA, TILES, OPERATION = "Capabilities", "Data", "Tiles", "Operation"
+CAPABILITIES, DATA, TILES, OPERATION, CATALOG = "Capabilities", "Data", "Tiles", "Operation", "Catalog"
 
 _LISTED = (200, 304, 400, 406, 500)
 _TILE = (200, 204, 304, 400, 404, 500, 503)
@@ -129,6 +132,7 @@ _DECLARED: tuple[Route, ...] = (
         api.conformance,
         Operation(CAPABILITIES, "Conformance classes", JSON, "Conformance", ("f",), EVERY, _LISTED),
     ),
+    Route("/api/docs", explorer.explorer),
     Route(
         "/api/openapi.json",
         definition,
@@ -185,19 +189,49 @@ _DECLARED: tuple[Route, ...] = (
         Operation(DATA, "What the columns of a collection mean", JSON, "Dictionary", (_DICTIONARY_FORM,), WITH_ITEMS),
     ),
     Route(
+        CATALOG_PATH,
+        records.collection,
+        Operation(CATALOG, "All layers as records", records.CATALOG_JSON, "Collection", ("f",), EVERY, _LISTED),
+    ),
+    Route(
+        f"{CATALOG_PATH}/items",
+        records.records,
+        Operation(CATALOG, "Records, page by page", GEOJSON, "FeatureCollection", records.NAMES, EVERY, _LISTED),
+    ),
+    Route(
+        f"{CATALOG_PATH}/items/<record_id>",
+        records.record,
+        Operation(CATALOG, "One record", GEOJSON, "Feature", ("f",)),
+    ),
+    Route(
+        f"{CATALOG_PATH}/schema",
+        records.schema,
+        Operation(CATALOG, "What records consist of", SCHEMA_JSON, "JSONSchema", ("f",), EVERY, _LISTED),
+    ),
+    Route(
+        f"{CATALOG_PATH}/queryables",
+        records.queryables,
+        Operation(CATALOG, "What records can be asked for by", SCHEMA_JSON, "JSONSchema", ("f",), EVERY, _LISTED),
+    ),
+    Route(
+        f"{CATALOG_PATH}/sortables",
+        records.sortables,
+        Operation(CATALOG, "What records can be sorted by", SCHEMA_JSON, "JSONSchema", ("f",), EVERY, _LISTED),
+    ),
+    Route(
         "/catalog.json",
         dcat.us_3_0,
-        Operation(CAPABILITIES, "All layers, as DCAT-US 3.0", JSON, "DCATCatalog", (), EVERY, _LISTED),
+        Operation(CATALOG, "All layers, as DCAT-US 3.0", JSON, "DCATCatalog", (), EVERY, _LISTED),
     ),
     Route(
         "/data.json",
         dcat.us_1_1,
-        Operation(CAPABILITIES, "All layers, as DCAT-US 1.1 (data.json)", JSON, "DCATCatalog", (), EVERY, _LISTED),
+        Operation(CATALOG, "All layers, as DCAT-US 1.1 (data.json)", JSON, "DCATCatalog", (), EVERY, _LISTED),
     ),
     Route(
         "/feed.xml",
         feeds.publications,
-        Operation(CAPABILITIES, "The feed of publications", feeds.RSS, "Feed", (), EVERY, _LISTED),
+        Operation(CATALOG, "The feed of publications", feeds.RSS, "Feed", (), EVERY, _LISTED),
     ),
     Route(
         "/api/tileMatrixSets",

@@ -33,6 +33,15 @@ VALUES = {
     "zoning": ("RB", None),
     "area": ("5.5", "many"),
     "download-crs": ("EPSG:2283", "x"),
+    "items-f": ("csv", "xml"),
+    "item-f": ("jsonfg", "csv"),
+    "dictionary-f": ("csv", "xml"),
+    "q": ("lots", None),
+    "type": ("dataset", None),
+    "ids": ("lots,places", None),
+    "externalIds": ("x:1", None),
+    "record-filter": ("title = 'Lots'", "titel = 'Lots'"),
+    "record-sortby": ("-title", "nothing"),
     "tile-f": ("mvt", "json"),
     "tile-properties": ("area", "nothing"),
     "tile-filter": ("zoning = 'RB'", "zonning = 'RB'"),
@@ -41,7 +50,23 @@ VALUES = {
     "tile-collections": ("lots", "nothing"),
 }
 """For each parameter, as the description calls it, a value that is taken and one that is refused."""
+RECORDS_CLASSES = (
+    "record-core",
+    "record-collection",
+    "record-core-query-parameters",
+    "record-api",
+    "sorting",
+    "filtering",
+    "json",
+    "html",
+    "oas30",
+    "autodiscovery",
+    "searchable-catalog",
+    "searchable-catalog-filtering",
+    "searchable-catalog-sorting",
+)
 PATHS = {
+    "record_id": "lots",
     "item_id": "003.01-3",
     "extension": "csv",
     "map_id": "city",
@@ -105,9 +130,11 @@ def test_only_what_is_tested_is_declared(client: Client) -> None:
         "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
         "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
         "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+        "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/html",
         "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
         "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
         "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+        "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
         "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
         "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
         "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
@@ -128,6 +155,7 @@ def test_only_what_is_tested_is_declared(client: Client) -> None:
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/collections-selection",
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
+        *(f"http://www.opengis.net/spec/ogcapi-records-1/1.0/conf/{name}" for name in RECORDS_CLASSES),
         "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
         "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
         "http://www.opengis.net/spec/tms/2.0/conf/tilematrixsetlimits",
@@ -139,7 +167,7 @@ def test_only_what_is_tested_is_declared(client: Client) -> None:
 
 def test_collections(client: Client, city: City) -> None:
     listed = {entry["id"]: entry for entry in client.get("/api/collections").get_json()["collections"]}
-    assert set(listed) == {"lots", "places", "relief"}
+    assert set(listed) == {"lots", "places", "relief", "catalog"}
     for name, entry in listed.items():
         assert client.get(f"/api/collections/{name}").get_json() == entry
     lots = listed["lots"]
@@ -173,7 +201,7 @@ def test_every_described_path_is_a_route_and_every_api_route_is_described(defini
     assert typed <= set(definition["paths"])
     assert set(definition["paths"]) - typed <= templates
     undescribed = templates - set(definition["paths"])
-    assert {path for path in undescribed if path.startswith("/api")} == {"/api/"}
+    assert {path for path in undescribed if path.startswith("/api")} == {"/api/", "/api/docs"}
     assert {rule.rule for rule in create_app(city.settings).url_map.iter_rules()} == {route.rule for route in ROUTES}
 
 
@@ -204,7 +232,7 @@ def test_every_described_parameter_is_taken_and_no_other(definition: dict, clien
     page = client.get("/api/collections/lots/items?limit=3").get_json()
     token = next(link["href"] for link in page["links"] if link["rel"] == "next").partition("token=")[2]
     values = VALUES | {"token": (token, "x")}
-    names = {name for name in values if not name.startswith(("tile-", "download-"))}
+    names = {name for name in values if not name.startswith(("tile-", "download-", "record-", "item", "dictionary-"))}
     for template, path in definition["paths"].items():
         url = filled(template, city)
         if "/places" in url:
@@ -215,7 +243,7 @@ def test_every_described_parameter_is_taken_and_no_other(definition: dict, clien
             key = entry.get("$ref", entry.get("name")).rsplit("/", 1)[-1]
             described[parameters[key]["name"] if key in parameters else key] = key
         for name, key in described.items():
-            good, bad = values[key]
+            good, bad = values[f"record-{key}" if "/catalog/" in url and f"record-{key}" in values else key]
             if "/api/tiles/" in url and key == "tile-properties":
                 good = "lots.area"  # of several layers
             assert client.get(url, query_string={name: good}).status_code == 200, (url, name)
@@ -230,8 +258,11 @@ def test_every_described_parameter_is_taken_and_no_other(definition: dict, clien
 def test_answers_have_the_described_type_and_members(definition: dict, client: Client, city: City) -> None:
     for template, path in definition["paths"].items():
         answer = client.get(filled(template, city))
-        ((media, content),) = path["get"]["responses"]["200"]["content"].items()
+        (media, content), *pages = path["get"]["responses"]["200"]["content"].items()
         assert media in (answer.content_type, "*/*")
+        for page, _ in pages:
+            found = client.get(filled(template, city), headers={"Accept": page})
+            assert (found.status_code, found.mimetype) == (200, page) == (200, "text/html")
         schema = definition["components"]["schemas"][content["schema"]["$ref"].rsplit("/", 1)[1]]
         if schema["type"] == "object":
             check(answer.get_json(), schema, definition)

@@ -198,7 +198,7 @@ def write_static(folder: Path) -> Path:
         for file in repository.glob(pattern):
             (static / file.relative_to(repository)).parent.mkdir(exist_ok=True)
             (static / file.relative_to(repository)).write_bytes(file.read_bytes())
-    names = ("leaflet.js", "leaflet.css", "protomaps-leaflet.js")
+    names = ("leaflet.js", "leaflet.css", "protomaps-leaflet.js", "swagger-ui.js", "swagger-ui.css")
     manifest = {name: {"file": name, "sri": "sha256-"} for name in names}
     (static / "vendor" / "manifest.json").write_text(json.dumps(manifest))
     (static / "vendor" / "big.js").write_text("// library\n" * 500)
