@@ -14,6 +14,7 @@ from gisservice.tiles import selection
 from gisservice.tiles.account import Tally, touched_tiles
 from gisservice.tiles.archive import Archive
 from gisservice.tiles.budget import Thresholds
+from gisservice.tiles.dissolving import dissolve
 from gisservice.tiles.noding import edges_apart
 from gisservice.tiles.past import Past
 from gisservice.tiles.plan import Plan
@@ -139,9 +140,9 @@ class Reuse:
         return np.flatnonzero(concerned[: len(rest)]), np.flatnonzero(concerned[len(rest) :])
 
     def merged(self, shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
-        """Return the shapes of groups, as :func:`gisservice.tiles.selection.merged`: most are as they were."""
+        """Return the shapes of groups, as :func:`dissolve`: most are as they were."""
         if not len(members):
-            return selection.merged(shapes, members, cuts)
+            return dissolve(shapes, members, cuts)
         groups = self._past.levels.groups(self._z)
         first = members[cuts[:-1]]
         anew = np.flatnonzero(self._merged_anew[first])
@@ -151,7 +152,7 @@ class Reuse:
         place = order[np.searchsorted(lead, self._past.changes.origin[first[known]], sorter=order)]
         counts = np.diff(cuts)
         picked, new_cuts = selection.part_of_groups(members, cuts, anew)
-        made = selection.merged(shapes, picked, new_cuts)
+        made = dissolve(shapes, picked, new_cuts)
         both = concatenate([groups.shapes.take(place), made])
         back = np.empty(len(counts), dtype=np.int64)
         back[known], back[anew] = np.arange(len(known)), len(known) + np.arange(len(anew))

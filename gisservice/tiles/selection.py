@@ -7,23 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 
 from gisservice.model import GeometryKind
 from gisservice.tiles.budget import ALWAYS
+from gisservice.tiles.dissolving import dissolve
 from gisservice.tiles.shapes import (
     Flags,
     Ints,
     Shapes,
     concatenate,
-    from_polygons,
     offsets,
     ranges,
     sums,
-    tidy,
-    to_polygons,
 )
-from gisservice.tiles.validity import invalid, repair
 
 SMALL_AREA = 4
 """Square level units (half a pixel by half a pixel at 512 pixels a tile, and less): polygons below it are summed up."""
@@ -180,13 +176,13 @@ def select_with_merged(
 
     ``classes`` (any whole numbers) is what the members of a group have in common, beside being near each other by
     their ``centres`` (n, 2). What has no extent here is still counted with its group. ``merge`` makes the shapes of
-    the groups (:func:`merged`, unless it is known how they look).
+    the groups (:func:`dissolve`, unless it is known how they look).
     """
     chosen = select(shapes, ranks, limit)
     rest = np.flatnonzero(ranks >= limit)
     members, cuts = groups(rest, centres[rest] >> CELL_BITS, classes[rest])
     return Selection(
-        concatenate([chosen.shapes, (merge or merged)(shapes, members, cuts)]), chosen.drawn, members, cuts
+        concatenate([chosen.shapes, (merge or dissolve)(shapes, members, cuts)]), chosen.drawn, members, cuts
     )
 
 
@@ -258,15 +254,3 @@ def part_of_groups(members: Ints, cuts: Ints, which: Ints) -> tuple[Ints, Ints]:
     """Return the members of some groups end to end, and where these begin."""
     counts = np.diff(cuts)[which]
     return members[ranges(cuts[which], counts)], offsets(counts)
-
-
-def merged(shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
-    """Return the union of each group of shapes; borders between its members vanish."""
-    shapes, lengths = shapes.take(members), np.diff(cuts)
-    if not len(lengths):
-        return shapes
-    table = np.full((len(lengths), int(lengths.max())), None, dtype=object)
-    table[np.repeat(np.arange(len(lengths)), lengths), ranges(np.zeros_like(lengths), lengths)] = to_polygons(shapes)
-    united = tidy(from_polygons(shapely.union_all(table, axis=1)))
-    bad = np.flatnonzero(invalid(united))
-    return repair(united, bad) if len(bad) else united
