@@ -219,9 +219,11 @@ def _projected(streets: geopandas.GeoDataFrame) -> tuple[crs.CRS, npt.NDArray[An
 
 def check_unit(what: str, system: crs.CRS, shapes: npt.NDArray[Any]) -> None:
     """Refuse positions that cannot be in the unit their system states: degrees called feet, and feet called degrees."""
-    box = shapely.total_bounds(shapes)
-    if not np.isfinite(box).all():
+    bounds = shapely.bounds(shapes)
+    bounds = bounds[np.isfinite(bounds).all(axis=1)]
+    if not len(bounds):
         return
+    box = np.concatenate([bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)])
     degrees = -180 <= box[0] and box[2] <= 180 and -90 <= box[1] and box[3] <= 90
     where, unit = f"{box[0]:.6g}, {box[1]:.6g}", crs.unit(system)[0]
     if system.is_geographic and (abs(box[[0, 2]]).max() > 360 or abs(box[[1, 3]]).max() > 90):

@@ -156,9 +156,8 @@ def _leg(travel: Travel, edge: int, begin: float, end: float) -> Leg:
 def _leaving(travel: Travel, edge: int, along: float, node: int) -> float:
     """Return the end of an edge, as a distance along it, by which one reaches its node; the nearer one of a loop."""
     ends, length = travel.network.ends[edge], float(travel.network.lines.lengths[edge])
-    ways = [(length - along, length)] if travel.forward[edge] and ends[1] == node else []
-    ways += [(along, 0.0)] if travel.backward[edge] and ends[0] == node else []
-    return min(ways)[1]
+    ways = [(length - along, length, travel.forward[edge], ends[1]), (along, 0.0, travel.backward[edge], ends[0])]
+    return min(way[:2] for way in ways if way[3] == node and (way[2] or way[0] <= travel.slack))[1]
 
 
 def _described(travel: Travel, legs: list[Leg], start: Any, goal: Any) -> _Row:
