@@ -351,7 +351,17 @@ def _gathered(
     kernel = _Kernel.at(x, y, width, scale, how)
     if opacity is None:
         return _veiled(np.stack([kernel.mean(band) for band in values]), shown)
-    return _among_valid(values, opacity, shown, kernel)
+    values = np.where(opacity > 0, values, values.dtype.type(0))  # what is not shown may be no number
+    found = np.stack([kernel.mean(band) for band in values])
+    full = True if opacity.dtype == np.bool_ else 255
+    mixed = kernel.touches(opacity < full)
+    if not mixed.any():
+        return _veiled(found, shown)
+    few = kernel.among(mixed)
+    if how is Resampling.CUBIC and max(scale.across, scale.down) <= _PLAIN:
+        # As in GDAL: the negative weights of a cubic kernel that lacks cells would overshoot.
+        few = _Kernel.at(x[mixed], y[mixed], width, scale, Resampling.BILINEAR)
+    return _among_valid(found, mixed, few, values, opacity, shown)
 
 
 def _outside(x: Reals, y: Reals, width: int, height: int, margin: int) -> npt.NDArray[np.bool_] | None:
@@ -421,17 +431,19 @@ class _Kernel:
 
 
 def _among_valid(
-    values: npt.NDArray[Any], opacity: npt.NDArray[Any], shown: npt.NDArray[Any] | None, kernel: _Kernel
+    found: Singles,
+    mixed: npt.NDArray[np.bool_],
+    few: _Kernel,
+    values: npt.NDArray[Any],
+    opacity: npt.NDArray[Any],
+    shown: npt.NDArray[Any] | None,
 ) -> Pixels:
-    """Return means of what is valid. Kernels that reach no other cell are worked out as where there is none."""
-    full = 1.0 if opacity.dtype == np.bool_ else 255.0
-    values = np.where(opacity > 0, values, values.dtype.type(0))  # what is not shown may be no number
-    found = np.stack([kernel.mean(band) for band in values])
-    mixed = kernel.touches(opacity < full)
-    if not mixed.any():
-        return _veiled(found, shown)
-    few = kernel.among(mixed)
-    weigh = opacity.astype(np.float32) / np.float32(full)
+    """Return pixels of which some, ``mixed``, have a kernel (in ``few``) that reaches cells that are not opaque.
+
+    Those are means of the cells that show something, weighed by alpha too; their own alpha is the mean of those cells.
+    """
+    full = np.float32(1 if opacity.dtype == np.bool_ else 255)
+    weigh = opacity.astype(np.float32) / full
     total = few.mean(weigh)
     usable = np.abs(total) > 1e-5
     for band, cells in zip(found, values, strict=True):
@@ -442,7 +454,9 @@ def _among_valid(
         visible[mixed] &= usable
         return _veiled(found, visible)
     shade = np.full(mixed.shape, 255, dtype=np.uint8)
-    shade[mixed] = np.where(usable, np.clip(np.floor(total * np.float32(255) + np.float32(0.5)), 0, 255), 0)
+    there = few.mean((opacity > 0).astype(np.float32))
+    alpha = np.divide(total, there, out=np.zeros_like(total), where=usable & (np.abs(there) > 1e-5))
+    shade[mixed] = np.clip(np.floor(alpha * np.float32(255) + np.float32(0.5)), 0, 255)
     if shown is not None:
         shade[shown == 0] = 0
     return _veiled(found, shade)

@@ -64,7 +64,7 @@ def _column(values: Reals) -> Singles:
 
 
 def gradients(heights: Singles, across: Singles, down: Singles) -> tuple[Singles, Singles]:
-    """Return how much it rises to the west and to the north, metres a metre, one pixel less on every side."""
+    """Return how much it rises to the west and to the south, metres a metre, one pixel less on every side."""
     left = heights[:-2, :-2] + 2 * heights[1:-1, :-2] + heights[2:, :-2]
     right = heights[:-2, 2:] + 2 * heights[1:-1, 2:] + heights[2:, 2:]
     above = heights[:-2, :-2] + 2 * heights[:-2, 1:-1] + heights[:-2, 2:]
@@ -76,9 +76,8 @@ def gradients(heights: Singles, across: Singles, down: Singles) -> tuple[Singles
 def hillshade(x: Singles, y: Singles, azimuth: float, altitude: float) -> Bytes:
     """Return shades from 1 (dark) to 255 under a light from an azimuth and a height above the horizon, degrees."""
     turn, height = math.radians(azimuth), math.radians(altitude)
-    light = np.float32(math.sin(height)) - np.float32(math.cos(height)) * (
-        y * np.float32(math.cos(turn)) - x * np.float32(math.sin(turn))
-    )
+    facing = y * np.float32(math.cos(turn)) + x * np.float32(math.sin(turn))
+    light = np.float32(math.sin(height)) + np.float32(math.cos(height)) * facing
     return _shade(np.asarray(light / np.sqrt(1 + x * x + y * y), dtype=np.float32))
 
 
@@ -91,14 +90,9 @@ def multidirectional(x: Singles, y: Singles, altitude: float) -> Bytes:
     up, flat = np.float32(math.sin(math.radians(altitude))), np.float32(math.cos(math.radians(altitude)))
     xx, yy = x * x, y * y
     both = xx + yy
-    south_west = np.float32(0.5) * both - x * y
-    lights = (
-        (south_west, (x - y) * -_HALF),
-        (xx, -x),
-        (both - south_west, (x + y) * -_HALF),
-        (yy, y),
-    )
-    total = sum(weight * np.maximum(up - flat * rise, 0) for weight, rise in lights)
+    south_west = np.float32(0.5) * both + x * y
+    lights = ((south_west, -(x + y) * _HALF), (xx, -x), (both - south_west, (y - x) * _HALF), (yy, y))
+    total = sum(weight * np.maximum(up + flat * facing, 0) for weight, facing in lights)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(both > 0, total / both / 2, up)
     return _shade(mean / np.sqrt(1 + both))
