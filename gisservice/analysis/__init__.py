@@ -7,10 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gisservice.analysis.calendars import to_ics as to_ics
-    from gisservice.analysis.lookup import calendar as calendar
-    from gisservice.analysis.lookup import lookup as lookup
-    from gisservice.analysis.lookup import Dossier as Dossier
+    from gisservice.analysis.aggregating import aggregate as aggregate
     from gisservice.analysis.amenities import access as access
     from gisservice.analysis.amenities import nearest_by_network as nearest_by_network
     from gisservice.analysis.amenities import service_gap as service_gap
@@ -18,41 +15,62 @@ if TYPE_CHECKING:
     from gisservice.analysis.answers import Answer as Answer
     from gisservice.analysis.answers import state as state
     from gisservice.analysis.answers import to_geojson as to_geojson
+    from gisservice.analysis.calendars import to_ics as to_ics
+    from gisservice.analysis.classifying import classify as classify
+    from gisservice.analysis.dossier import Dossier as Dossier
+    from gisservice.analysis.dossier import calendar as calendar
+    from gisservice.analysis.dossier import lookup as lookup
     from gisservice.analysis.gazetteer import Gazetteer as Gazetteer
-    from gisservice.analysis.geocode import geocode as geocode
-    from gisservice.analysis.geocode import geocode_csv as geocode_csv
-    from gisservice.analysis.geocode import geocode_table as geocode_table
-    from gisservice.analysis.geocode import reverse as reverse
+    from gisservice.analysis.geocoding import geocode as geocode
+    from gisservice.analysis.geocoding import geocode_csv as geocode_csv
+    from gisservice.analysis.geocoding import geocode_table as geocode_table
+    from gisservice.analysis.geocoding import reverse as reverse
     from gisservice.analysis.isochrones import reach as reach
     from gisservice.analysis.isochrones import reached as reached
     from gisservice.analysis.network import Network as Network
+    from gisservice.analysis.overlaying import dissolve as dissolve
+    from gisservice.analysis.overlaying import overlay as overlay
+    from gisservice.analysis.proximity import nearest as nearest
+    from gisservice.analysis.proximity import notify as notify
+    from gisservice.analysis.proximity import within as within
     from gisservice.analysis.routing import route as route
-    from gisservice.analysis.suggest import suggest as suggest
+    from gisservice.analysis.spots import hotspots as hotspots
+    from gisservice.analysis.suggesting import suggest as suggest
+    from gisservice.analysis.summarizing import summarize as summarize
     from gisservice.analysis.topology import network_report as network_report
 
 _HOME = {
     "Answer": "answers",
-    "Dossier": "lookup",
+    "Dossier": "dossier",
     "Gazetteer": "gazetteer",
     "Network": "network",
     "access": "amenities",
-    "calendar": "lookup",
-    "geocode": "geocode",
-    "geocode_csv": "geocode",
-    "geocode_table": "geocode",
-    "lookup": "lookup",
+    "aggregate": "aggregating",
+    "calendar": "dossier",
+    "classify": "classifying",
+    "dissolve": "overlaying",
+    "geocode": "geocoding",
+    "geocode_csv": "geocoding",
+    "geocode_table": "geocoding",
+    "hotspots": "spots",
+    "lookup": "dossier",
+    "nearest": "proximity",
     "nearest_by_network": "amenities",
     "network_report": "topology",
+    "notify": "proximity",
+    "overlay": "overlaying",
     "reach": "isochrones",
     "reached": "isochrones",
-    "reverse": "geocode",
+    "reverse": "geocoding",
     "route": "routing",
     "service_gap": "amenities",
     "state": "answers",
-    "suggest": "suggest",
+    "suggest": "suggesting",
+    "summarize": "summarizing",
     "to_geojson": "answers",
     "to_ics": "calendars",
     "walking_minutes": "amenities",
+    "within": "proximity",
 }
 
 __all__ = list(_HOME)

@@ -37,6 +37,7 @@ from gisservice.model import RESERVED_ID, BBox, Finding, Version
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas
 
 _COLLECTION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 
@@ -186,6 +187,14 @@ class Catalog:
         frame = frames.read(collection.path, collection.manifest, _records(collection), bbox)
         frame.attrs = collection.attrs
         return frame
+
+    def read_internal(self, collection_id: str) -> pandas.DataFrame:
+        """Return the columns of a layer that are for the office alone, indexed by item id; for its own lists only.
+
+        Nothing that answers a request may call it. A layer without such columns gives a frame without columns.
+        """
+        collection = self.collection(collection_id)
+        return frames.read_internal(collection.path, _records(collection))
 
     def verify(self, collection_id: str | None = None) -> tuple[Finding, ...]:
         """Read every file of every kept version and name those that are damaged, missing or too many."""

@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 from gisservice import crs
 from gisservice.catalog.features import Features
 from gisservice.catalog.index import as_rows
-from gisservice.catalog.layout import PARQUET_FILE
+from gisservice.catalog.layout import INTERNAL_FILE, PARQUET_FILE
 from gisservice.catalog.manifest import Manifest
 from gisservice.errors import CatalogError
 from gisservice.model import BBox
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas
 
 
 def read(folder: Path, manifest: Manifest, features: Features, bbox: BBox | None) -> geopandas.GeoDataFrame:
@@ -33,6 +34,21 @@ def read(folder: Path, manifest: Manifest, features: Features, bbox: BBox | None
             return _frame(file, manifest, features, rows)
     except (OSError, pa.ArrowException) as exc:
         raise CatalogError(f"{folder.name}/{PARQUET_FILE} cannot be read: {exc}.") from exc
+
+
+def read_internal(folder: Path, features: Features) -> pandas.DataFrame:
+    """Read the internal columns of a version, indexed by item id; no columns where the layer has none."""
+    import pandas
+
+    path = folder / INTERNAL_FILE
+    if not path.exists():
+        ids = [features.item_id(row) for row in range(features.count)]
+        return pandas.DataFrame(index=pandas.Index(ids, name="item_id", dtype="str"))
+    try:
+        table: pandas.DataFrame = pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as exc:
+        raise CatalogError(f"{folder.name}/{INTERNAL_FILE} cannot be read: {exc}.") from exc
+    return table.set_index("item_id")
 
 
 def _frame(

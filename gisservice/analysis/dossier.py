@@ -16,8 +16,8 @@ import numpy as np
 from gisservice.analysis.answers import Answer
 from gisservice.analysis.calendars import DAYS, MONTHS, Event, collecting, to_ics, weekday_number
 from gisservice.analysis.gazetteer import Gazetteer
-from gisservice.analysis.geocode import Match, matches, reverse_answer
-from gisservice.analysis.suggest import suggestions
+from gisservice.analysis.geocoding import Match, matches, reverse_answer
+from gisservice.analysis.suggesting import suggestions
 from gisservice.analysis.surroundings import nearest_rows, rows_at
 from gisservice.analysis.walking import Start, Walking
 from gisservice.catalog import Catalog, Collection

@@ -11,7 +11,7 @@ from rapidfuzz.distance import OSA
 
 from gisservice.analysis.addresses import check_text, split_head
 from gisservice.analysis.gazetteer import Gazetteer
-from gisservice.analysis.geocode import check_limit
+from gisservice.analysis.geocoding import check_limit
 from gisservice.analysis.streetwords import canonical, clean
 
 if TYPE_CHECKING:

@@ -1,0 +1,156 @@
+"""Frames made measurable: in one projected system, with sound geometries, and a distance in a unit that is named.
+
+Lengths and areas are those of the plane of a projected system. A frame in degrees, or in Web Mercator, whose plane
+is no measure, is measured in EPSG:2283 (NAD83 / Virginia North) if it lies in that system's area; any other is
+refused with a word on what to do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from gisservice import crs
+from gisservice.analysis.placing import check_unit
+from gisservice.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    import geopandas
+    import pandas
+
+FOOT_M = 1200 / 3937
+"""Metres of a US survey foot, the city's foot."""
+
+DISTANCE_MAX_M = 100_000.0
+"""The farthest that anything is looked for: beyond it the plane of one projected system is no good measure."""
+
+_WORKING = "EPSG:2283"
+_WEB_MERCATOR = "EPSG:3857"
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Geometries in a projected system, one for each row of a frame; what a row lacks is None."""
+
+    shapes: npt.NDArray[Any]
+    system: crs.CRS
+    metres: float
+    """Of the system's unit."""
+    repaired: int = 0
+    """How many polygons were not valid and were repaired."""
+
+    @property
+    def there(self) -> npt.NDArray[np.int64]:
+        """The rows that have a geometry."""
+        return np.flatnonzero(~(shapely.is_missing(self.shapes) | shapely.is_empty(self.shapes)))
+
+    @property
+    def name(self) -> str:
+        """The system, for a method's sentence."""
+        return crs.code(self.system) or self.system.name
+
+
+def plane(frame: geopandas.GeoDataFrame, name: str) -> Plane:
+    """Return a frame's geometries in the plane in which they are measured.
+
+    Invalid polygons are repaired and counted; a geometry with a position that is no finite number counts as missing.
+    Raises :class:`InvalidParameter` for a frame without reference system, in another unit than it states, or in
+    degrees outside the area of EPSG:2283.
+    """
+    if frame.crs is None:
+        raise InvalidParameter(name, "a frame without reference system", "one that states it; use set_crs")
+    shapes: npt.NDArray[Any] = shapely.force_2d(frame.geometry.to_numpy())
+    shapes = shapes.copy()
+    shapes[~_finite(shapes)] = None
+    check_unit(name, frame.crs, shapes)
+    system = frame.crs
+    if not system.is_projected or crs.code(system) == _WEB_MERCATOR:
+        system = crs.parse(_WORKING)
+        _check_area(name, shapes, frame.crs, system)
+        shapes = crs.reproject(shapes, crs.reprojection(frame.crs, system))
+    wrong = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
+    if wrong.any():
+        shapes = shapes.copy()
+        shapes[wrong] = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
+    return Plane(shapes, system, crs.unit(system)[1], int(wrong.sum()))
+
+
+def same_plane(
+    first: geopandas.GeoDataFrame, second: geopandas.GeoDataFrame, names: tuple[str, str]
+) -> tuple[Plane, Plane]:
+    """Return two frames in one plane. Raises :class:`InvalidParameter` naming both systems where they differ."""
+    if first.crs is not None and second.crs is not None and first.crs != second.crs:
+        ours, theirs = (crs.code(frame.crs) or frame.crs.name for frame in (first, second))
+        raise InvalidParameter(
+            names[1], f"a frame in {theirs}", f"one in {ours} as {names[0]!r} is; use to_crs({ours!r})"
+        )
+    return plane(first, names[0]), plane(second, names[1])
+
+
+def distance(
+    distance_ft: float | None, distance_m: float | None, system: Plane, *, least: float = 0.0
+) -> tuple[float, str, float]:
+    """Return a distance in the plane's unit, the column name for distances in the unit asked, and metres of that.
+
+    Exactly one of the two has to be given. Raises :class:`InvalidParameter` for both, neither, a negative or infinite
+    one, NaN, and more than 100 km.
+    """
+    if (distance_ft is None) == (distance_m is None):
+        came = "neither" if distance_ft is None else f"{distance_ft:g} ft and {distance_m:g} m"
+        raise InvalidParameter(
+            "distance_ft", came, "exactly one of distance_ft (US survey feet) and distance_m (metres)"
+        )
+    name, given, unit = ("distance_m", distance_m, 1.0) if distance_ft is None else ("distance_ft", distance_ft, FOOT_M)
+    value = math.nan if given is None or isinstance(given, bool) else float(given)
+    if not least <= value <= DISTANCE_MAX_M / unit:  # neither is NaN
+        raise InvalidParameter(name, str(given), f"a number from {least:g} to {math.floor(DISTANCE_MAX_M / unit):,}")
+    return value * unit / system.metres, name, unit
+
+
+def repairs(*planes: Plane) -> str:
+    """Return the sentence that tells of repaired polygons, with a blank before it, or nothing."""
+    count = sum(one.repaired for one in planes)
+    return f" {count:,} invalid polygons were repaired first." if count else ""
+
+
+def columns(frame: pandas.DataFrame, names: list[str] | tuple[str, ...], what: str, *, numbers: bool) -> None:
+    """Refuse names that are no columns of a frame or, with ``numbers``, hold no numbers."""
+    shape = getattr(frame, "_geometry_column_name", None)
+    known = [str(column) for column in frame.columns if column != shape]
+    for name in names:
+        if name not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(str(name), known, n=1, cutoff=0.5)
+            raise InvalidParameter(
+                what, str(name), f"a column; did you mean {near[0]!r}?" if near else f"one of {', '.join(known)}"
+            )
+        kind = getattr(frame[name].dtype, "kind", "O")
+        if numbers and kind not in "iuf":
+            raise InvalidParameter(what, str(name), f"a column of numbers; it is of type {frame[name].dtype}")
+
+
+def _finite(shapes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    finite: npt.NDArray[np.bool_] = np.isfinite(shapely.bounds(shapes)).reshape(len(shapes), 4).all(axis=1)
+    finite |= shapely.is_empty(shapes)
+    return finite
+
+
+def _check_area(name: str, shapes: npt.NDArray[Any], stated: crs.CRS, working: crs.CRS) -> None:
+    if not len(shapes) or shapely.is_empty(shapes[~shapely.is_missing(shapes)]).all():
+        return
+    west, south, east, north = shapely.total_bounds(shapes).tolist()
+    if stated.is_projected:
+        west, south, east, north = crs.transform_bbox((west, south, east, north), stated, crs.CRS84)
+    area = working.area_of_use
+    assert area is not None
+    inside = area.west - 1 <= west and east <= area.east + 1 and area.south - 1 <= south and north <= area.north + 1
+    if not inside:
+        raise InvalidParameter(
+            name, f"a frame in {crs.code(stated) or stated.name}", "one in a projected system of its area; use to_crs"
+        )
