@@ -19,6 +19,7 @@ import shapely
 
 from gisservice import crs
 from gisservice.analysis.noding import JOIN_M, cut_at_crossings, joined_ends, line_parts
+from gisservice.analysis.placing import check_unit
 from gisservice.analysis.ragged import Floats, Ints, Lines
 from gisservice.catalog import Catalog
 from gisservice.catalog.derived import Derived
@@ -215,33 +216,6 @@ def _projected(streets: geopandas.GeoDataFrame) -> tuple[crs.CRS, npt.NDArray[An
         return system, shapes
     target = crs.parse(WORKING_CRS)
     return target, crs.reproject(shapes, crs.reprojection(system, target))
-
-
-def check_unit(what: str, system: crs.CRS, shapes: npt.NDArray[Any]) -> None:
-    """Refuse positions that cannot be in the unit their system states: degrees called feet, and feet called degrees."""
-    bounds = shapely.bounds(shapes)
-    bounds = bounds[np.isfinite(bounds).all(axis=1)]
-    if not len(bounds):
-        return
-    box = np.concatenate([bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)])
-    degrees = -180 <= box[0] and box[2] <= 180 and -90 <= box[1] and box[3] <= 90
-    where, unit = f"{box[0]:.6g}, {box[1]:.6g}", crs.unit(system)[0]
-    if system.is_geographic and (abs(box[[0, 2]]).max() > 360 or abs(box[[1, 3]]).max() > 90):
-        raise InvalidParameter(
-            what, where, f"degrees, as {system.name} says; these look like feet or metres: state their own system"
-        )
-    if system.is_projected and degrees and not _reaches_origin(system):
-        raise InvalidParameter(
-            what, where, f"positions in the unit {unit} of {system.name}; these look like degrees: use OGC:CRS84"
-        )
-
-
-def _reaches_origin(system: crs.CRS) -> bool:
-    """Tell whether positions near 0, 0 are inside the area that a projected system is made for."""
-    if system.area_of_use is None:
-        return True
-    bounds = crs.transform_bbox(system.area_of_use.bounds, crs.CRS84, system)
-    return bounds[0] <= 180 and bounds[2] >= -180 and bounds[1] <= 90 and bounds[3] >= -90
 
 
 def _column(streets: geopandas.GeoDataFrame, name: str) -> Any:

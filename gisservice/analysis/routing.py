@@ -14,8 +14,9 @@ import shapely
 from gisservice.analysis.amenities import SPEEDS, WAY
 from gisservice.analysis.answers import state
 from gisservice.analysis.network import Network
+from gisservice.analysis.placing import middle, positions
 from gisservice.analysis.ragged import Floats
-from gisservice.analysis.travel import Spread, Stops, Travel, checked_count, middle, positions
+from gisservice.analysis.travel import Spread, Stops, Travel, checked_count
 from gisservice.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def route(
 
     travel = network.travel(mode)
     count = _rows(len(origins), len(destinations))
-    froms, tos = positions(origins, network, "origins"), positions(destinations, network, "destinations")
+    froms, tos = positions(origins, network.crs, "origins"), positions(destinations, network.crs, "destinations")
     starts, goals = middle(froms), middle(tos)
     starts, goals = (np.broadcast_to(points, count) for points in (starts, goals))
     rows = [_Row("no street")] * count

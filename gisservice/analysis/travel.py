@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from gisservice import crs
-from gisservice.analysis.network import BIKE_KMH, MODES, WALK_KMH, Mode, Network, check_unit
+from gisservice.analysis.network import BIKE_KMH, MODES, WALK_KMH, Mode, Network
 from gisservice.analysis.noding import JOIN_M
+from gisservice.analysis.placing import middle, positions
 from gisservice.analysis.ragged import Floats, Ints, merged
 from gisservice.analysis.snapping import Pieces
 from gisservice.errors import InvalidParameter, LimitExceeded
@@ -123,14 +123,14 @@ class Travel:
         Areas and lines count as a point inside them. Raises :class:`InvalidParameter` for a frame without reference
         system or in another unit than it states.
         """
-        return self.stops_at(middle(positions(places, self.network, what)))
+        return self.stops_at(middle(positions(places, self.network.crs, what)))
 
     def entries(self, places: geopandas.GeoDataFrame, what: str = "targets") -> Stops:
         """Put places on edges like :meth:`stops`, but let areas be entered all around: every 30 m of their edge.
 
         Of an area's entries those within 100 m of a street count, or the nearest, where none is.
         """
-        return self.entries_at(positions(places, self.network, what))
+        return self.entries_at(positions(places, self.network.crs, what))
 
     def entries_at(self, shapes: npt.NDArray[Any]) -> Stops:
         """Put an array of shapes, in the network's system, on edges as :meth:`entries` does."""
@@ -309,32 +309,6 @@ class Spread:
 
     def _along(self, source: Ints) -> Floats:
         return self.sources.along[np.maximum(source, 0)] if len(self.sources.edge) else np.zeros(len(source))
-
-
-def positions(frame: geopandas.GeoDataFrame, network: Network, what: str) -> npt.NDArray[Any]:
-    """Return the geometries of a frame in the network's system; those with a position that is no number are None."""
-    if frame.crs is None:
-        raise InvalidParameter(what, "a frame without reference system", "one that states it; use set_crs")
-    shapes: npt.NDArray[Any] = frame.geometry.to_numpy()
-    if shapely.has_z(shapes).any():
-        shapes = shapely.force_2d(shapes)
-    check_unit(what, frame.crs, shapes)
-    operation = crs.reprojection(frame.crs, network.crs)
-    shapes = shapes if operation.is_identity else crs.reproject(shapes, operation)
-    finite = np.isfinite(shapely.bounds(shapes)).all(axis=1) | shapely.is_empty(shapes)
-    shapes = shapes.copy()
-    shapes[~finite] = None
-    return shapes
-
-
-def middle(shapes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a point of each geometry: points as they are, of lines and areas one that lies on them."""
-    points = shapes.copy()
-    wide = np.flatnonzero(shapely.get_dimensions(shapes) > 0)
-    points[wide] = shapely.point_on_surface(shapes[wide])
-    several = np.flatnonzero(shapely.get_type_id(points) == shapely.GeometryType.MULTIPOINT)
-    points[several] = shapely.get_geometry(points[several], 0)
-    return points
 
 
 def checked_minutes(name: str, minutes: float) -> float:

@@ -1,0 +1,68 @@
+"""The geometries of a frame in the system that is worked in, and refusals of positions that cannot be in their unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from gisservice import crs
+from gisservice.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    import geopandas
+
+
+def positions(frame: geopandas.GeoDataFrame, system: crs.CRS, what: str) -> npt.NDArray[Any]:
+    """Return the geometries of a frame in a system; those with a position that is no number are None."""
+    if frame.crs is None:
+        raise InvalidParameter(what, "a frame without reference system", "one that states it; use set_crs")
+    shapes: npt.NDArray[Any] = frame.geometry.to_numpy()
+    if shapely.has_z(shapes).any():
+        shapes = shapely.force_2d(shapes)
+    check_unit(what, frame.crs, shapes)
+    operation = crs.reprojection(frame.crs, system)
+    shapes = shapes if operation.is_identity else crs.reproject(shapes, operation)
+    finite = np.isfinite(shapely.bounds(shapes)).all(axis=1) | shapely.is_empty(shapes)
+    shapes = shapes.copy()
+    shapes[~finite] = None
+    return shapes
+
+
+def middle(shapes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a point of each geometry: points as they are, of lines and areas one that lies on them."""
+    points = shapes.copy()
+    wide = np.flatnonzero(shapely.get_dimensions(shapes) > 0)
+    points[wide] = shapely.point_on_surface(shapes[wide])
+    several = np.flatnonzero(shapely.get_type_id(points) == shapely.GeometryType.MULTIPOINT)
+    points[several] = shapely.get_geometry(points[several], 0)
+    return points
+
+
+def check_unit(what: str, system: crs.CRS, shapes: npt.NDArray[Any]) -> None:
+    """Refuse positions that cannot be in the unit their system states: degrees called feet, and feet called degrees."""
+    bounds = shapely.bounds(shapes)
+    bounds = bounds[np.isfinite(bounds).all(axis=1)]
+    if not len(bounds):
+        return
+    box = np.concatenate([bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)])
+    degrees = -180 <= box[0] and box[2] <= 180 and -90 <= box[1] and box[3] <= 90
+    where, unit = f"{box[0]:.6g}, {box[1]:.6g}", crs.unit(system)[0]
+    if system.is_geographic and (abs(box[[0, 2]]).max() > 360 or abs(box[[1, 3]]).max() > 90):
+        raise InvalidParameter(
+            what, where, f"degrees, as {system.name} says; these look like feet or metres: state their own system"
+        )
+    if system.is_projected and degrees and not _reaches_origin(system):
+        raise InvalidParameter(
+            what, where, f"positions in the unit {unit} of {system.name}; these look like degrees: use OGC:CRS84"
+        )
+
+
+def _reaches_origin(system: crs.CRS) -> bool:
+    """Tell whether positions near 0, 0 are inside the area that a projected system is made for."""
+    if system.area_of_use is None:
+        return True
+    bounds = crs.transform_bbox(system.area_of_use.bounds, crs.CRS84, system)
+    return bounds[0] <= 180 and bounds[2] >= -180 and bounds[1] <= 90 and bounds[3] >= -90
