@@ -26,6 +26,7 @@ from gisservice.web import (
     pages,
     params,
     qgis,
+    rasterdocs,
     rasterparams,
     rasters,
     records,
@@ -397,6 +398,26 @@ _DECLARED: tuple[Route, ...] = (
         Operation(TILES, "A tile of a raster as JPEG", JPEG, "Tile", _RASTER, RASTERS, _TILE),
     ),
     Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.jpg", rasters.jpeg_tile),
+    Route(
+        f"{_COLLECTION}/map/tiles",
+        rasterdocs.map_tilesets,
+        Operation(
+            TILES,
+            "The map tilesets of a raster, one for each grid",
+            JSON,
+            "Tilesets",
+            ("f",),
+            RASTERS,
+            suffix=".collection.map.getTileSetsList",
+        ),
+    ),
+    Route(
+        f"{_COLLECTION}/map/tiles/{_GRID}",
+        rasterdocs.map_tileset,
+        Operation(
+            TILES, "A map tileset of a raster", JSON, "Tileset", ("f",), RASTERS, suffix=".collection.map.getTileSet"
+        ),
+    ),
     Route(
         f"{_COLLECTION}/map/tiles/{_ADDRESS}",
         rasters.map_tile,

@@ -11,6 +11,7 @@ from typing import Any
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError, CollectionNotFound, MapNotFound
 from gisservice.model import GeometryKind, Layer, MapDeclaration, Style
+from gisservice.web import rasterdocs
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.links import JSON, tiles_path
 from gisservice.web.params import read
@@ -25,6 +26,8 @@ _START_ZOOM = 12
 
 def layer_style(service: Service, request: Request, *, collection_id: str) -> Answer:
     """Answer the style of one layer."""
+    if service.rasters.holds(collection_id):
+        return rasterdocs.style(service, request, collection_id=collection_id)
     read(request.query, ())
     tileset = service.tilesets.one(collection_id)
     key = ("style", service.edition, tileset.id, tileset.version)

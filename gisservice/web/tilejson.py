@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gisservice.model import BBox, Column
-from gisservice.web import tileparams
+from gisservice.web import rasterdocs, tileparams
 from gisservice.web.drawing import Part, parts_of
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.links import JSON, tiles_path
@@ -15,6 +15,8 @@ from gisservice.web.service import Service
 
 def tilejson(service: Service, request: Request, *, collection_ids: str) -> Answer:
     """Answer the TileJSON of the current versions; its tile addresses name them, and carry filter and properties."""
+    if service.rasters.holds(collection_ids):
+        return rasterdocs.tilejson(service, request, collection_id=collection_ids)
     asked = tileparams.parse(read(request.query, tileparams.NAMES))
     parts = parts_of(service.tilesets.several(collection_ids), asked)
     carried = asked.query([part.filter for part in parts if part.filter is not None])
