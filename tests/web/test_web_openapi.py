@@ -48,8 +48,20 @@ VALUES = {
     "tile-filter-lang": ("cql2-json", "sql"),
     "tile-filter-crs": (FEET, "EPSG:x"),
     "tile-collections": ("lots", "nothing"),
+    "raster-render": ("hillshade", "hillshed"),
+    "raster-bands": ("1", "2"),
+    "raster-rescale": ("0,50", "50,0"),
+    "raster-colormap": ("viridis", "viridian"),
+    "raster-resampling": ("cubic", "average"),
+    "raster-azimuth": ("270", "400"),
+    "raster-altitude": ("30", "-1"),
+    "raster-exaggeration": ("2", "0"),
+    "raster-unit": ("foot", "yard"),
+    "raster-f": ("webp", "gif"),
 }
 """For each parameter, as the description calls it, a value that is taken and one that is refused."""
+PREFIXES = ("tile-", "raster-", "download-", "record-", "item", "dictionary-")
+"""What parameters are called that differ from others of the same name."""
 RECORDS_CLASSES = (
     "record-core",
     "record-collection",
@@ -86,8 +98,9 @@ def definition(flask_client: Client) -> dict:
 
 
 def filled(path: str, city: City) -> str:
-    version = city.catalog.collection("lots").version
-    values = {**PATHS, "collection_id": "lots", "collection_ids": "lots", "version": version, "versions": version}
+    layer = "relief" if "/map/" in path or path.endswith((".png", ".webp", ".jpg")) else "lots"
+    version = city.catalog.collection(layer).version
+    values = {**PATHS, "collection_id": layer, "collection_ids": layer, "version": version, "versions": version}
     return path.format(**values)
 
 
@@ -232,7 +245,7 @@ def test_every_described_parameter_is_taken_and_no_other(definition: dict, clien
     page = client.get("/api/collections/lots/items?limit=3").get_json()
     token = next(link["href"] for link in page["links"] if link["rel"] == "next").partition("token=")[2]
     values = VALUES | {"token": (token, "x")}
-    names = {name for name in values if not name.startswith(("tile-", "download-", "record-", "item", "dictionary-"))}
+    names = {name for name in values if not name.startswith(PREFIXES)}
     for template, path in definition["paths"].items():
         url = filled(template, city)
         if "/places" in url:

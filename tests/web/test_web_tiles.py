@@ -232,4 +232,4 @@ def test_tilejson_points_at_the_tiles_of_one_version(client: Client, city: City,
 
 
 def test_a_raster_has_no_vector_tiles(client: Client) -> None:
-    assert client.get("/tiles/relief.json").status_code == 404
+    assert client.get("/tiles/lots,relief.json").status_code == 404

@@ -9,12 +9,13 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import rasterio
 import shapely
 
 from gisservice import crs
 from gisservice.catalog import Catalog, Features, Manifest, Records, write_features
 from gisservice.crs import CRS84
-from gisservice.model import Column, ColumnType, Extent, GeometryKind, Layer, Quality, Version
+from gisservice.model import Column, ColumnType, Extent, GeometryKind, Layer, Quality, RasterStyle, Version
 from gisservice.settings import Settings
 from gisservice.tiles import TileSource, build_pyramid
 
@@ -145,19 +146,31 @@ def write_tiles(folder: Path, layer: Layer) -> dict[str, Any]:
 
 
 def publish_raster(catalog: Catalog) -> Version:
+    """Publish a hill of 0 to 90 metres, on cells of thirty feet."""
+    west, south, east, north = crs.transform_bbox((WEST, SOUTH, EAST, NORTH), CRS84, crs.parse("EPSG:2283"))
+    columns, rows = int((east - west) / 30), int((north - south) / 30)
+    y, x = np.mgrid[0:rows, 0:columns]
+    heights = (45 - 45 * np.cos(x / columns * 2 * np.pi) * np.cos(y / rows * 2 * np.pi)).astype("float32")
     with catalog.stage("relief") as staging:
-        (staging.path / "raster.tif").write_bytes(b"II*\0")
+        with rasterio.open(
+            staging.path / "raster.tif", "w", driver="GTiff", width=columns, height=rows, count=1, dtype="float32",
+            crs="EPSG:2283", transform=rasterio.Affine(30, 0, west, 0, -30, north), nodata=-9999, tiled=True,
+        ) as file:  # fmt: skip
+            file.write(heights, 1)
+            file.build_overviews([2])
         return staging.publish(
             Manifest(
                 collection="relief",
-                layer=Layer("relief", "Relief", GeometryKind.RASTER),
+                layer=Layer(
+                    "relief", "Relief", GeometryKind.RASTER, minzoom=12, maxzoom=14, raster=RasterStyle(unit="metre")
+                ),
                 kind=GeometryKind.RASTER,
                 count=0,
                 storage_crs="EPSG:2283",
-                storage_crs_definition="",
+                storage_crs_definition=crs.parse("EPSG:2283").to_wkt(),
                 extent=Extent((WEST, SOUTH, EAST, NORTH)),
                 quality=Quality(0, 0),
-                raster={"width": 1, "height": 1},
+                raster={"width": columns, "height": rows, "bands": [{"type": "float32", "min": 0.0, "max": 90.0}]},
             )
         )
 
