@@ -118,7 +118,7 @@ def test_core_tile_address_definition(client: Client, name: str) -> None:
             wanted = {"type": "string"} if name == "tileMatrix" else {"type": "integer", "minimum": 0}
             assert parameter["schema"] == wanted
             described += 1
-    assert described == 2
+    assert described == 3
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -296,7 +296,7 @@ def test_geodata_tilesets_desc_links(client: Client) -> None:
     """/conf/geodata-tilesets/desc-links"""
     listed = client.get("/api/collections").get_json()["collections"]
     found = {entry["id"]: by_rel(entry, f"{REL}/tilesets-vector") for entry in listed}
-    assert {name: len(links) for name, links in found.items()} == {"lots": 1, "places": 1, "relief": 0}
+    assert {name: len(links) for name, links in found.items()} == {"lots": 1, "places": 1, "relief": 0, "catalog": 0}
     for links in found.values():
         for link in links:
             assert tileset(client, path_of(link))["tilesets"]
