@@ -11,6 +11,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gisservice.analysis import Dossier as Dossier
+    from gisservice.analysis import Gazetteer as Gazetteer
+    from gisservice.analysis import aggregate as aggregate
+    from gisservice.analysis import classify as classify
+    from gisservice.analysis import dissolve as dissolve
+    from gisservice.analysis import geocode as geocode
+    from gisservice.analysis import geocode_csv as geocode_csv
+    from gisservice.analysis import geocode_table as geocode_table
+    from gisservice.analysis import hotspots as hotspots
+    from gisservice.analysis import lookup as lookup
+    from gisservice.analysis import nearest as nearest
+    from gisservice.analysis import notify as notify
+    from gisservice.analysis import overlay as overlay
+    from gisservice.analysis import reverse as reverse
+    from gisservice.analysis import suggest as suggest
+    from gisservice.analysis import summarize as summarize
+    from gisservice.analysis import to_geojson as to_geojson
+    from gisservice.analysis import within as within
     from gisservice.catalog import Catalog as Catalog
     from gisservice.catalog import load_registry as load_registry
     from gisservice.catalog import open_catalog as open_catalog
@@ -22,13 +40,31 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Catalog": "catalog",
+    "Dossier": "analysis",
     "GISServiceError": "errors",
+    "Gazetteer": "analysis",
     "Query": "model",
+    "aggregate": "analysis",
+    "classify": "analysis",
+    "dissolve": "analysis",
+    "geocode": "analysis",
+    "geocode_csv": "analysis",
+    "geocode_table": "analysis",
+    "hotspots": "analysis",
     "ingest": "ingest",
     "ingest_layer": "ingest",
     "load_registry": "catalog",
+    "lookup": "analysis",
+    "nearest": "analysis",
+    "notify": "analysis",
     "open_catalog": "catalog",
+    "overlay": "analysis",
+    "reverse": "analysis",
     "select": "query",
+    "suggest": "analysis",
+    "summarize": "analysis",
+    "to_geojson": "analysis",
+    "within": "analysis",
 }
 
 __all__ = list(_HOME)

@@ -1,4 +1,4 @@
-"""The addresses, streets and parcels of a city as compact arrays: what :mod:`gisservice.analysis.geocode` searches.
+"""The addresses, streets and parcels of a city as compact arrays: what :mod:`gisservice.analysis.geocoding` searches.
 
 Built once for each version of the layers that declare ``address``, ``street`` or ``parcel`` in the registry, from the
 memory-mapped columns and without a frame. Per address it holds 16 bytes; all texts of streets together are a few
@@ -20,7 +20,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gisservice.analysis.streetwords import DIRECTION_IN_FULL, TYPE_IN_FULL, canonical, clean, parts, spelled
 from gisservice.catalog import Catalog, Collection, Features
@@ -334,8 +333,18 @@ def _coded(table: pa.Table, column: str | None) -> tuple[Ints, list[str]]:
         values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.string())
     encoded = values if pa.types.is_dictionary(values.type) else values.cast(pa.string()).dictionary_encode()
     texts = ["" if text is None else str(text) for text in encoded.dictionary.to_pylist()]
-    codes = pc.fill_null(encoded.indices.cast(pa.int64()), len(texts)).to_numpy(zero_copy_only=False)
-    return codes, [*texts, ""]
+    return _indices(encoded.indices, len(texts)), [*texts, ""]
+
+
+def _indices(indices: pa.Array, null: int) -> Ints:
+    """Return the indices of a dictionary from their buffers: Arrow's own ways to numpy load pandas."""
+    there, values = indices.buffers()
+    span = slice(indices.offset, indices.offset + len(indices))
+    codes = np.frombuffer(values, dtype=np.dtype(str(indices.type)))[span].astype(np.int64)
+    if there is not None and indices.null_count:
+        known = np.unpackbits(np.frombuffer(there, dtype=np.uint8), bitorder="little")[span]
+        codes[known == 0] = null
+    return codes
 
 
 def _texts(table: pa.Table, column: str | None) -> list[str]:
