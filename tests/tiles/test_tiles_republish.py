@@ -272,9 +272,9 @@ def test_a_version_declared_otherwise_is_none(tmp_path: Path, made: list[float],
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scattered", [False, True])
-def test_the_real_parcels(tmp_path: Path, made: list[float], real_parcels: TileSource, scattered: bool) -> None:
+def test_the_western_parcels(tmp_path: Path, made: list[float], western_parcels: TileSource, scattered: bool) -> None:
     """Corners moved, records renamed and taken out, of parcels beside each other or anywhere in the city."""
-    geometries, chance = real_parcels.geometries, np.random.default_rng(5)
+    geometries, chance = western_parcels.geometries, np.random.default_rng(5)
     xy = geometries.coordinates.copy()
     cuts = geometries.rings[geometries.parts[geometries.starts]]
     from_one = np.abs(xy[cuts[:-1]].astype(np.int64) - xy[cuts[5000]].astype(np.int64)).max(axis=1)
@@ -283,20 +283,20 @@ def test_the_real_parcels(tmp_path: Path, made: list[float], real_parcels: TileS
         corner = xy[chance.integers(cuts[row], cuts[row + 1])]
         part = xy[cuts[row] : cuts[row + 1]]
         part[(part == corner).all(axis=1)] += np.uint32(chance.integers(100, 2000))
-    keep = ~np.isin(real_parcels.record_geometry, rows) | (chance.random(len(real_parcels)) > 0.1)
-    table = real_parcels.attributes
+    keep = ~np.isin(western_parcels.record_geometry, rows) | (chance.random(len(western_parcels)) > 0.1)
+    table = western_parcels.attributes
     street = np.array(table["ADDRESS_GIS"].to_pylist(), dtype=object)
-    street[np.isin(real_parcels.record_geometry, rows[140:])] = "RENAMED"
+    street[np.isin(western_parcels.record_geometry, rows[140:])] = "RENAMED"
     place = table.column_names.index("ADDRESS_GIS")
     edited = replace(
-        real_parcels,
+        western_parcels,
         geometries=replace(geometries, coordinates=xy),
-        record_geometry=real_parcels.record_geometry[keep],
-        ids=real_parcels.ids[keep],
+        record_geometry=western_parcels.record_geometry[keep],
+        ids=western_parcels.ids[keep],
         attributes=table.set_column(place, "ADDRESS_GIS", pa.array(street, pa.string())).filter(pa.array(keep)),
     )
-    files(real_parcels, tmp_path / "first", workers=2)
-    again = files(edited, tmp_path / "again", Previous(real_parcels, tmp_path / "first"))
+    files(western_parcels, tmp_path / "first", workers=2)
+    again = files(edited, tmp_path / "again", Previous(western_parcels, tmp_path / "first"))
     whole = files(edited, tmp_path / "whole", workers=2)
     for name, content in whole.items():
         assert again[name] == content, name
