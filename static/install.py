@@ -86,8 +86,9 @@ def copy_files(packages: Path, target: Path) -> dict[str, dict[str, str]]:
 
 def without_source_map(content: bytes) -> bytes:
     """Drop the closing comment that points at a source map, which is not copied."""
-    head, _, tail = content.rpartition(b"\n//# sourceMappingURL=")
-    return head + b"\n" if head and b"\n" not in tail.strip() else content
+    head, _, tail = content.rpartition(b"# sourceMappingURL=")
+    is_last = head.endswith((b"\n//", b"\n/*")) and b"\n" not in tail.strip()
+    return head[:-2] if is_last else content
 
 
 if __name__ == "__main__":

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from gettext import NullTranslations
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from gisservice.maps.assets import Assets
+from gisservice.maps.languages import ENGLISH, LANGUAGES, Language
 from gisservice.model import (
     City,
     Column,
@@ -29,6 +33,10 @@ class Site:
     ``base`` is the path prefix of all links, without a closing slash ("" at the root of a host, "/gis" behind a
     proxy); ``address`` is the same with scheme and host ("https://maps.example.gov/gis"), for links that are
     copied out of the page. ``nonce`` is this response's CSP nonce, ASCII letters, digits, ``+/=_-`` only.
+
+    ``language`` is that of the page; ``named`` tells that its address names it, so that the links from it do, too.
+    ``place`` is the page's own path and query without the language, "" for one that exists in English only.
+    ``translations`` has the city's own texts in this language, by their text in the registry.
     """
 
     city: City
@@ -36,6 +44,30 @@ class Site:
     nonce: str
     base: str = ""
     address: str = ""
+    language: Language = ENGLISH
+    named: bool = False
+    place: str = ""
+    translations: NullTranslations = field(default_factory=NullTranslations)
+
+    @property
+    def languages(self) -> tuple[Language, ...]:
+        """All languages that a page can be had in."""
+        return tuple(LANGUAGES.values())
+
+    def to(self, path: str) -> str:
+        """Return the address of a page below the service's prefix, in the language of this one if that was chosen."""
+        return self.base + (in_language(path, self.language) if self.named else path)
+
+    def said(self, text: str) -> str:
+        """Return a text of the registry in the language of the page, or as it stands there."""
+        return self.translations.gettext(text) if text else text
+
+    def marked(self, text: str) -> Markup:
+        """Return :meth:`said` for a page: a text that has no translation is marked as English."""
+        said = self.said(text)
+        if self.language is ENGLISH or said != text or not text:
+            return escape(said)
+        return Markup('<span lang="en" dir="ltr">{}</span>').format(text)
 
     def static(self, name: str) -> str:
         """Return the path of a style sheet or script by its short name."""
@@ -48,6 +80,16 @@ class Site:
     def absolute(self, path: str) -> str:
         """Return a path from the host's root (prefix included) with scheme and host, to be copied out of the page."""
         return self.address.removesuffix(self.base) + path
+
+
+def in_language(path: str, language: Language) -> str:
+    """Return the address of a page in a language.
+
+    >>> in_language("/address?q=1#map", LANGUAGES["es"])
+    '/address?q=1&lang=es#map'
+    """
+    path, hash_mark, fragment = path.partition("#")
+    return f"{path}{'&' if '?' in path else '?'}lang={language.code}{hash_mark}{fragment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +133,13 @@ class MapView:
 
 @dataclass(frozen=True, slots=True)
 class HomeContext:
-    """The front page. ``api_url`` is the API's landing page."""
+    """The front page. ``api_url`` is the API's landing page; ``structured`` is the site as schema.org has it."""
 
     site: Site
     maps: tuple[MapView, ...]
     layers: tuple[LayerView, ...]
     api_url: str
+    structured: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +171,7 @@ class LayerContext:
 
     ``downloads_url`` is the list of the files of ``downloads`` for programs; "" for a layer without files. ``report``
     is the account of its tiles (:meth:`gisservice.tiles.Report.summary`); None for a layer without vector tiles.
+    ``dictionary_url`` is its data dictionary, "" for a raster; ``structured`` is the layer as schema.org has it.
     """
 
     site: Site
@@ -140,6 +184,8 @@ class LayerContext:
     downloads: tuple[DownloadForm, ...] = ()
     downloads_url: str = ""
     report: Mapping[str, Any] | None = None
+    dictionary_url: str = ""
+    structured: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +197,54 @@ class MapContext:
     layers: tuple[LayerView, ...]
     missing: tuple[str, ...] = ()
     """Ids of layers that the map declares and nobody has published yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One answer of the report: what it says (``lang`` where that is not the page's language) and what stands behind.
+
+    ``status`` is one of :mod:`gisservice.analysis.dossier`; ``days`` the next collection days, regular day and holiday
+    behind each.
+    """
+
+    line: str
+    title: str
+    status: str
+    text: str
+    lang: str = ""
+    rule: str = ""
+    days: tuple[tuple[date, date, str], ...] = ()
+    view: LayerView | None = None
+    item_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContext:
+    """The report of a place, or the question for one. ``asked`` stands in the box, only what is safe to show.
+
+    Without ``position`` (longitude, latitude) there is no report: ``problem`` then says why, and ``suggestions`` are
+    addresses to try. ``layers`` are those of the small map, bottom first.
+    """
+
+    site: Site
+    asked: str = ""
+    label: str = ""
+    position: tuple[float, float] | None = None
+    sentences: tuple[Sentence, ...] = ()
+    problem: str = ""
+    suggestions: tuple[str, ...] = ()
+    question: str = ""
+    """The query of this place, for the links to its calendar and to itself."""
+    has_calendar: bool = False
+    layers: tuple[LayerView, ...] = ()
+    map: MapView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainContext:
+    """A page of words alone."""
+
+    site: Site
 
 
 @dataclass(frozen=True, slots=True)

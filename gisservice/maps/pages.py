@@ -6,6 +6,8 @@ escapes every value; what a script needs is written as JSON by :func:`page_data`
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -20,11 +22,18 @@ from gisservice.maps.contexts import (
     LayerView,
     MapContext,
     MapView,
+    PlainContext,
+    ReportContext,
+    Sentence,
     Site,
 )
+from gisservice.maps.languages import Language
 from gisservice.maps.mapdata import map_data, start_view
 from gisservice.maps.zooms import always_words, zoom_rows
 from gisservice.model import MapDeclaration
+
+REPORT_ZOOM = 17
+"""Of the small map beside a report: a block of houses."""
 
 __all__ = [
     "DownloadFile",
@@ -35,30 +44,48 @@ __all__ = [
     "LayerView",
     "MapContext",
     "MapView",
+    "PlainContext",
+    "ReportContext",
+    "Sentence",
     "Site",
     "page_data",
+    "render_accessibility",
     "render_error",
     "render_home",
     "render_layer",
     "render_map",
+    "render_report",
 ]
 
 
 def render_home(context: HomeContext) -> str:
     """Return the front page: the city, its maps, its layers, and the way in for programs."""
-    return _render("home.html", context)
+    return _render("home.html", context, structured=_structured(context))
 
 
 def render_layer(context: LayerContext) -> str:
     """Return the page about one layer: meaning, quality, origin, history, and how to use it."""
     layer, parts = context.view.layer, _map_parts(context.site, (context.view,), None)
     zooms = zoom_rows(context.report, layer, context.view.kind) if context.report is not None else ()
-    return _render("layer.html", context, zooms=zooms, always=always_words(layer.always_drawn), **parts)
+    always, structured = always_words(layer.always_drawn), _structured(context)
+    return _render("layer.html", context, zooms=zooms, always=always, structured=structured, **parts)
 
 
 def render_map(context: MapContext) -> str:
     """Return the page of one map."""
     return _render("map.html", context, **_map_parts(context.site, context.layers, context.map.declaration))
+
+
+def render_report(context: ReportContext) -> str:
+    """Return the report of a place in sentences, or the question for a place."""
+    if context.position is None:
+        return _render("report.html", context, map=None)
+    return _render("report.html", context, **_map_parts(context.site, context.layers, None, context.position))
+
+
+def render_accessibility(context: PlainContext) -> str:
+    """Return the statement of how accessible the pages are."""
+    return _render("accessibility.html", context)
 
 
 def render_error(context: ErrorContext) -> str:
@@ -78,26 +105,51 @@ def page_data(data: object) -> Markup:
     return Markup(text)
 
 
-def _map_parts(site: Site, layers: tuple[LayerView, ...], declaration: MapDeclaration | None) -> dict[str, object]:
-    longitude, latitude, zoom = start_view(layers, declaration)
+def _structured(context: HomeContext | LayerContext) -> Markup | None:
+    """Return what search engines read, for a script element of JSON-LD, which no browser runs."""
+    return None if context.structured is None else page_data(context.structured)
+
+
+def _map_parts(
+    site: Site,
+    layers: tuple[LayerView, ...],
+    declaration: MapDeclaration | None,
+    mark: tuple[float, float] | None = None,
+) -> dict[str, object]:
+    longitude, latitude, zoom = start_view(layers, declaration) if mark is None else (*mark, REPORT_ZOOM)
     return {
         "map": foliummap.build(longitude, latitude, zoom, len(layers)),
-        "data": page_data(map_data(layers, declaration)),
+        "data": page_data(map_data(site, layers, declaration, mark)),
         "modules": page_data({"imports": site.modules()}),
     }
 
 
-def _render(template: str, context: HomeContext | LayerContext | MapContext | ErrorContext, **parts: object) -> str:
-    return _ENVIRONMENT.get_template(template).render(page=context, site=context.site, **parts)
+def _render(
+    template: str,
+    context: HomeContext | LayerContext | MapContext | ReportContext | PlainContext | ErrorContext,
+    **parts: object,
+) -> str:
+    found = environment(context.site.language).get_template(template)
+    return found.render(page=context, site=context.site, **parts)
 
 
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("gisservice.maps"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_ENVIRONMENT.filters.update(
-    number=wording.number, day=wording.day, day_short=wording.day_short, moment=wording.moment, size=wording.size
-)
+@lru_cache(maxsize=8)
+def environment(language: Language) -> Environment:
+    """Return the templates in a language: ``_`` and ``counted`` say texts, filters write numbers and days."""
+    made = Environment(
+        loader=PackageLoader("gisservice.maps"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(_=language.text, counted=language.counted)
+    made.filters.update(
+        number=language.number,
+        day=language.day,
+        day_short=language.day_short,
+        weekday=language.weekday,
+        moment=language.moment,
+        size=wording.size,
+    )
+    return made

@@ -25,12 +25,14 @@ from gisservice.maps.pages import (
 )
 from gisservice.model import MapDeclaration
 from gisservice.query.downloads import DOWNLOADS
+from gisservice.web import catalogue
 from gisservice.web.downloads import known_files
 from gisservice.web.exchange import PER_VISIT, Answer, Request, compress
 from gisservice.web.links import (
     QGIS_PATH,
     archive_path,
     collection_path,
+    dictionary_path,
     download_path,
     downloads_path,
     items_path,
@@ -41,6 +43,7 @@ from gisservice.web.links import (
 )
 from gisservice.web.responses import new_nonce, page_headers
 from gisservice.web.service import Service
+from gisservice.web.structured import data_catalog, dataset
 
 
 def home(service: Service, request: Request) -> Answer:
@@ -48,7 +51,8 @@ def home(service: Service, request: Request) -> Answer:
     site = _site(service, request)
     maps = tuple(_map_view(request, declaration) for declaration in service.registry.maps)
     layers = tuple(_layer_view(request, collection) for collection in service.published())
-    return _page(request, site, render_home(HomeContext(site, maps, layers, f"{request.base}/api")))
+    structured = data_catalog(service.registry.city, request, catalogue.published(service))
+    return _page(request, site, render_home(HomeContext(site, maps, layers, f"{request.base}/api", structured)))
 
 
 def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
@@ -67,6 +71,8 @@ def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
         _downloads(request, collection),
         "" if collection.features is None else request.base + downloads_path(collection_id),
         None if manifest.tiles is None else service.tilesets.one(collection_id, collection.version).report.summary(),
+        "" if collection.features is None else request.base + dictionary_path(collection_id),
+        dataset(service.registry.city, request, catalogue.entry(service, collection)),
     )
     return _page(request, site, render_layer(context))
 

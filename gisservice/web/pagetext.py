@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import orjson
 from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+from markupsafe import Markup
 
 from gisservice.maps import wording
 
@@ -14,6 +16,13 @@ from gisservice.maps import wording
 def render(name: str, **values: object) -> str:
     """Return the page that a template of ours makes of some values; every value is escaped."""
     return _ENVIRONMENT.get_template(f"web/{name}.html").render(**values)
+
+
+def _visible(value: object) -> object:
+    """Return a value as a page may hold it: HTML has no place for control characters."""
+    if isinstance(value, str) and not isinstance(value, Markup) and _CONTROL.search(value):
+        return _CONTROL.sub("\ufffd", value)
+    return value
 
 
 def rest_of(document: dict[str, Any], shown: tuple[str, ...]) -> dict[str, Any]:
@@ -62,9 +71,15 @@ def json_text(value: object) -> str:
 
 
 _COLUMNS_MAX = 8
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _LOADER = PrefixLoader({"web": PackageLoader("gisservice.web"), "maps": PackageLoader("gisservice.maps")})
 _ENVIRONMENT = Environment(
-    loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    loader=_LOADER,
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=_visible,
 )
 _ENVIRONMENT.filters.update(
     number=wording.number,

@@ -144,7 +144,8 @@ def test_formats_by_accept_and_by_name(feature_city: FeatureCity) -> None:
         "application/geo+json-seq": "application/geo+json-seq",
         "application/fg+json": "application/geo+json",
         "application/json": "application/json",
-        "text/html,*/*;q=0.1": "application/geo+json",
+        "text/html;q=0.1,*/*": "application/geo+json",
+        "text/html,*/*;q=0.1": "text/html; charset=utf-8",
     }.items():
         answer = feature_city.get(url, headers={"Accept": accept})
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, media)

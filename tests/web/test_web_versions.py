@@ -94,7 +94,8 @@ def test_a_new_collection_appears_and_an_empty_home_serves(own_city: City, tmp_p
     from dataclasses import replace
 
     client = Client(wsgi_app(replace(own_city.settings, home=tmp_path / "nothing")))
-    assert client.get("/api/collections").get_json()["collections"] == []
+    assert [entry["id"] for entry in client.get("/api/collections").get_json()["collections"]] == ["catalog"]
+    assert client.get("/api/collections/catalog/items").get_json()["features"] == []
     for url in ("/", "/maps/city", "/healthz", "/api/openapi.json"):
         assert client.get(url).status_code == 200
     assert client.get("/api/collections/lots/items").status_code == 404
