@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from gisservice.analysis.answers import state
-from gisservice.analysis.planar import FOOT_M, Plane, columns, repairs, same_plane
+from gisservice.analysis.planar import Plane, columns, repairs, same_plane
 from gisservice.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _without(
     """Return what is left of each of ours without all of theirs, and the rows of which something is."""
     rest = ours.shapes.copy()
     starts = np.flatnonzero(np.diff(row, prepend=-1))
-    ends = np.append(starts[1:], len(row))
+    ends = np.append(starts[1:], len(row))[: len(starts)]
     for first, last in zip(starts.tolist(), ends.tolist(), strict=True):
         place = row[first]
         rest[place] = shapely.difference(ours.shapes[place], shapely.union_all(theirs.shapes[other[first:last]]))
@@ -194,11 +194,11 @@ def measured(frame: geopandas.GeoDataFrame, shapes: npt.NDArray[Any], measuring:
     """Add the area of areas, or the length of lines, measured in the plane; points get neither."""
     dimension = int(shapely.get_dimensions(measuring.shapes).max(initial=-1))
     if dimension == 2:
-        area = shapely.area(shapes) * measuring.metres**2
-        frame["area_m2"], frame["area_sqft"] = area, area / FOOT_M**2
+        area = shapely.area(shapes)
+        frame["area_m2"], frame["area_sqft"] = area * measuring.metres**2, area * measuring.feet**2
     elif dimension == 1:
-        length = shapely.length(shapes) * measuring.metres
-        frame["length_m"], frame["length_ft"] = length, length / FOOT_M
+        length = shapely.length(shapes)
+        frame["length_m"], frame["length_ft"] = length * measuring.metres, length * measuring.feet
     return frame
 
 

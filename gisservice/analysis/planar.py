@@ -45,6 +45,12 @@ class Plane:
     """How many polygons were not valid and were repaired."""
 
     @property
+    def feet(self) -> float:
+        """US survey feet of the system's unit; exactly 1 where that is the unit, so that no distance is rounded."""
+        feet = self.metres / FOOT_M
+        return 1.0 if abs(feet - 1) < 1e-12 else feet
+
+    @property
     def there(self) -> npt.NDArray[np.int64]:
         """The rows that have a geometry."""
         return np.flatnonzero(~(shapely.is_missing(self.shapes) | shapely.is_empty(self.shapes)))
@@ -95,7 +101,8 @@ def same_plane(
 def distance(
     distance_ft: float | None, distance_m: float | None, system: Plane, *, least: float = 0.0
 ) -> tuple[float, str, float]:
-    """Return a distance in the plane's unit, the column name for distances in the unit asked, and metres of that.
+    """Return a distance in the plane's unit, the column name for distances in the unit asked, and how many of that
+    the plane's unit is.
 
     Exactly one of the two has to be given. Raises :class:`InvalidParameter` for both, neither, a negative or infinite
     one, NaN, and more than 100 km.
@@ -109,7 +116,8 @@ def distance(
     value = math.nan if given is None or isinstance(given, bool) else float(given)
     if not least <= value <= DISTANCE_MAX_M / unit:  # neither is NaN
         raise InvalidParameter(name, str(given), f"a number from {least:g} to {math.floor(DISTANCE_MAX_M / unit):,}")
-    return value * unit / system.metres, name, unit
+    ratio = system.feet if name == "distance_ft" else system.metres
+    return value / ratio, name, ratio
 
 
 def repairs(*planes: Plane) -> str:

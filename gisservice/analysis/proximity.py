@@ -9,7 +9,7 @@ import numpy.typing as npt
 import shapely
 
 from gisservice.analysis.answers import state
-from gisservice.analysis.planar import FOOT_M, Plane, distance, repairs, same_plane
+from gisservice.analysis.planar import Plane, distance, repairs, same_plane
 from gisservice.errors import InvalidParameter, LimitExceeded
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def within(
     >>> within(addresses, stations, distance_ft=500)                                      # doctest: +SKIP
     """
     ours, theirs = same_plane(features, others, ("features", "others"))
-    reach, name, unit = distance(distance_ft, distance_m, ours)
+    reach, name, ratio = distance(distance_ft, distance_m, ours)
     row, other, apart = _closest(ours, theirs, reach)
     found = features.iloc[row].copy()
     found["nearest"] = others.index[other]
-    found[name] = apart * (ours.metres / unit)
+    found[name] = apart * ratio
     value = distance_ft if distance_ft is not None else distance_m
     words = f"{value:,g} {'US survey feet' if distance_ft is not None else 'metres'}"
     method = f"Within {words}, edge to edge, in the plane of {ours.name}.{repairs(ours, theirs)}"
@@ -68,7 +68,7 @@ def nearest(features: geopandas.GeoDataFrame, others: geopandas.GeoDataFrame, *,
     found = features.iloc[row].copy()
     found["rank"] = rank
     found["nearest"] = others.index[other]
-    found["distance_ft"] = apart * (ours.metres / FOOT_M)
+    found["distance_ft"] = apart * ours.feet
     found["distance_m"] = apart * ours.metres
     method = f"The {k} nearest, edge to edge, in the plane of {ours.name}.{repairs(ours, theirs)}"
     units = {"distance_ft": _unit("distance_ft"), "distance_m": _unit("distance_m")}

@@ -11,7 +11,7 @@ import shapely
 
 from gisservice.analysis.answers import state
 from gisservice.analysis.overlaying import cut, overlapping
-from gisservice.analysis.planar import FOOT_M, Plane, columns, repairs, same_plane
+from gisservice.analysis.planar import Plane, columns, repairs, same_plane
 from gisservice.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ def _parts(ground: Plane, things: Plane, dimension: int) -> _Parts:
 def _measures(found: geopandas.GeoDataFrame, parts: _Parts, ground: Plane, dimension: int) -> dict[str, str]:
     """Add lengths or areas to the zones and return their units."""
     if dimension == 1:
-        length = np.bincount(parts.zone, shapely.length(parts.pieces), len(found)) * ground.metres
-        found["length_m"], found["length_ft"] = length, length / FOOT_M
+        length = np.bincount(parts.zone, shapely.length(parts.pieces), len(found))
+        found["length_m"], found["length_ft"] = length * ground.metres, length * ground.feet
         return {"length_m": "metre", "length_ft": "US survey foot"}
     if dimension == 2:
-        area = np.bincount(parts.zone, shapely.area(parts.pieces), len(found)) * ground.metres**2
-        found["area_m2"], found["area_sqft"] = area, area / FOOT_M**2
+        area = np.bincount(parts.zone, shapely.area(parts.pieces), len(found))
+        found["area_m2"], found["area_sqft"] = area * ground.metres**2, area * ground.feet**2
         found["area_share"] = _covered(parts, ground)
         return {"area_m2": "square metre", "area_sqft": "square foot (US survey)", "area_share": "from 0 to 1"}
     return {}

@@ -16,7 +16,7 @@ FOOT_M = 1200 / 3937
 
 def frame(shapes: list[Any], **columns: Any) -> geopandas.GeoDataFrame:
     """A frame of shapes given in feet from the corner; rows are called a, b, c …"""
-    moved = shapely.transform(np.array(shapes, dtype=object), lambda xy: xy + (X, Y)) if shapes else []
+    moved = shapely.transform(np.array(shapes, dtype=object), lambda xy: xy + np.array([X, Y])) if shapes else []
     index = [chr(97 + place) if place < 26 else f"r{place}" for place in range(len(shapes))]
     return geopandas.GeoDataFrame(columns, geometry=list(moved), crs=2283, index=index)
 
