@@ -37,7 +37,7 @@ OWNERS = {
     "folium": ("maps/",),
     "branca": ("maps/",),
     "pyproj": ("crs.py", "tiles/grid.py"),
-    "rasterio": ("ingest/", "catalog/rasters.py"),
+    "rasterio": ("ingest/", "catalog/rasters.py", "analysis/ground.py", "analysis/flooding.py"),
     "rio_cogeo": ("ingest/",),
     "click": ("__main__.py",),
     "rich": ("__main__.py",),

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from gisservice.analysis.dossier import Dossier as Dossier
     from gisservice.analysis.dossier import calendar as calendar
     from gisservice.analysis.dossier import lookup as lookup
+    from gisservice.analysis.flooding import flood_area as flood_area
+    from gisservice.analysis.flooding import flood_depth as flood_depth
     from gisservice.analysis.gazetteer import Gazetteer as Gazetteer
     from gisservice.analysis.geocoding import geocode as geocode
     from gisservice.analysis.geocoding import geocode_csv as geocode_csv
     from gisservice.analysis.geocoding import geocode_table as geocode_table
     from gisservice.analysis.geocoding import reverse as reverse
+    from gisservice.analysis.ground import Ground as Ground
     from gisservice.analysis.isochrones import reach as reach
     from gisservice.analysis.isochrones import reached as reached
     from gisservice.analysis.network import Network as Network
@@ -34,21 +37,32 @@ if TYPE_CHECKING:
     from gisservice.analysis.proximity import notify as notify
     from gisservice.analysis.proximity import within as within
     from gisservice.analysis.routing import route as route
+    from gisservice.analysis.sight import viewshed as viewshed
     from gisservice.analysis.spots import hotspots as hotspots
     from gisservice.analysis.suggesting import suggest as suggest
     from gisservice.analysis.summarizing import summarize as summarize
+    from gisservice.analysis.terrain import elevation as elevation
+    from gisservice.analysis.terrain import profile as profile
+    from gisservice.analysis.terrain import slope as slope
     from gisservice.analysis.topology import network_report as network_report
+    from gisservice.analysis.zones import cover_shares as cover_shares
+    from gisservice.analysis.zones import zonal as zonal
 
 _HOME = {
     "Answer": "answers",
     "Dossier": "dossier",
     "Gazetteer": "gazetteer",
+    "Ground": "ground",
     "Network": "network",
     "access": "amenities",
     "aggregate": "aggregating",
     "calendar": "dossier",
     "classify": "classifying",
+    "cover_shares": "zones",
     "dissolve": "overlaying",
+    "elevation": "terrain",
+    "flood_area": "flooding",
+    "flood_depth": "flooding",
     "geocode": "geocoding",
     "geocode_csv": "geocoding",
     "geocode_table": "geocoding",
@@ -59,18 +73,22 @@ _HOME = {
     "network_report": "topology",
     "notify": "proximity",
     "overlay": "overlaying",
+    "profile": "terrain",
     "reach": "isochrones",
     "reached": "isochrones",
     "reverse": "geocoding",
     "route": "routing",
     "service_gap": "amenities",
+    "slope": "terrain",
     "state": "answers",
     "suggest": "suggesting",
     "summarize": "summarizing",
     "to_geojson": "answers",
     "to_ics": "calendars",
+    "viewshed": "sight",
     "walking_minutes": "amenities",
     "within": "proximity",
+    "zonal": "zones",
 }
 
 __all__ = list(_HOME)
