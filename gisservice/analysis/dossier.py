@@ -78,7 +78,10 @@ class Dossier:
         on: date | None = None,
     ) -> Answer:
         """Return the report of an address or of a point (CRS84), one row a line; see :func:`lookup`."""
-        place = self.place(address=address, lon=lon, lat=lat)
+        return self.report(self.place(address=address, lon=lon, lat=lat), on=on)
+
+    def report(self, place: Place, *, on: date | None = None) -> Answer:
+        """Return the report of a place that :meth:`place` found, as :meth:`answer` does."""
         day = on or datetime.now(UTC).date()
         inside = self._is_inside(place.position)
         start = self._walking.place(place.position) if inside else None
