@@ -37,6 +37,8 @@ def raster_style(layer: Table, geometry: GeometryKind) -> RasterStyle:
     )
     if classes and resampling not in (None, "nearest"):
         table.wrong("resampling", "'nearest', or no such key: classes cannot be averaged")
+    if classes and table.values.get("format") == "jpg":
+        table.wrong("format", "'png' or 'webp': JPEG would change the colours of classes")
     return RasterStyle(
         bands=_bands(table),
         rescale=_rescale(table),

@@ -270,8 +270,20 @@ class _Handles:
         if spare is not None:
             spare.close()
 
+    def forget(self, path: Path) -> None:
+        with self._lock:
+            keys = [key for key in self._idle if key[0] == path]
+            files = [self._idle.pop(key) for key in keys]
+        for file in files:
+            file.close()
+
 
 _HANDLES = _Handles(HANDLES_MAX)
+
+
+def close_raster(path: Path) -> None:
+    """Close the idle handles of a file that is about to be moved or removed."""
+    _HANDLES.forget(path)
 
 
 @contextmanager

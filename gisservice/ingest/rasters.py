@@ -23,15 +23,19 @@ from rio_cogeo.cogeo import cog_translate
 
 from gisservice import crs
 from gisservice.catalog import Catalog, Manifest
+from gisservice.catalog.rasters import RASTER_FILE, Raster, close_raster
 from gisservice.crs import CRS, CRS84
 from gisservice.errors import MissingCRSError, ReprojectionError, SourceError, ValidationError
 from gisservice.ingest.formats import Dataset, Format
 from gisservice.ingest.publishing import writing
 from gisservice.ingest.reading import NO_CRS, quiet
 from gisservice.ingest.stages import Progress
-from gisservice.model import Extent, Finding, GeometryKind, Layer, Operation, Provenance, Quality, Version
-
-RASTER_FILE = "raster.tif"
+from gisservice.model import BBox, Extent, Finding, GeometryKind, Layer, Operation, Provenance, Quality, Version
+from gisservice.query.rastering import settle
+from gisservice.tiles import TILES_FILE
+from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
+from gisservice.tiles.rasterpyramid import build_raster_pyramid, stored_zooms
+from gisservice.tiles.rasterwarp import Warp
 
 CELLS_MAX = 2_000_000_000
 """Cells of all bands together; a file may state far more than it holds."""
@@ -86,6 +90,7 @@ def publish_raster(
             _optimise(source, target)
             progress("publish", 1, 3)
             described = _describe(target, system)
+            described["tiles"] = _tiles(target, layer, described, system, extent.bbox, progress)
             progress("publish", 2, 3)
             manifest = Manifest(
                 collection=layer.id,
@@ -229,6 +234,32 @@ def _describe(path: Path, system: CRS) -> dict[str, Any]:
             "block": list(opened.block_shapes[0]),
             "bands": [_band(opened, index) for index in opened.indexes],
         }
+
+
+def _tiles(
+    path: Path, layer: Layer, described: dict[str, Any], system: CRS, bounds: BBox, progress: Progress
+) -> dict[str, Any] | None:
+    """Draw the tiles of the declared zooms; return what the manifest says of them, None where there are none."""
+    raster = Raster(path, layer.id, described, system.to_wkt())
+    try:
+        warp = Warp(raster, WEB_MERCATOR_QUAD, bounds)
+        zooms = stored_zooms(warp, layer.minzoom, layer.maxzoom)
+        if not zooms:
+            return None
+        rendering = settle(raster, layer.raster)
+        extension = layer.raster.format
+        archive = path.parent / TILES_FILE
+        metadata = {"name": layer.title, "description": layer.description, "attribution": layer.attribution}
+        count = build_raster_pyramid(
+            warp, rendering, archive, zooms, extension, bounds, metadata,
+            lambda done, total: progress("tiles", done, total),
+        )  # fmt: skip
+    finally:
+        close_raster(path)
+    if not count:
+        archive.unlink()
+        return None
+    return {"minzoom": zooms.start, "maxzoom": zooms.stop - 1, "tiles": count, "bytes": archive.stat().st_size}
 
 
 def _band(opened: Any, index: int) -> dict[str, Any]:

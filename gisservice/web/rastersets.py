@@ -11,14 +11,11 @@ from gisservice.catalog.rasters import Raster, open_raster
 from gisservice.errors import CatalogError, NotFound
 from gisservice.model import BBox, GeometryKind
 from gisservice.query.rastering import PLAIN, RasterOptions, settle
-from gisservice.tiles import Archive, TileCoord, TileMatrixSet
+from gisservice.tiles import TILES_FILE, Archive, TileCoord, TileMatrixSet
 from gisservice.tiles.rasterdraw import Rendering
 from gisservice.tiles.rasterimage import FORMATS
 from gisservice.tiles.rasterwarp import Warp
 from gisservice.web.tilesets import Limits, limits_of
-
-RASTER_TILES_FILE = "tiles.pmtiles"
-"""The stored tiles of a raster: what its declaration draws, in the format that it names."""
 
 RENDERINGS_KEPT = 128
 """Settled renderings of a version that are remembered: those of a map's tiles are all the same."""
@@ -35,8 +32,8 @@ class RasterTileset:
         """The zooms that the layer declares."""
         self.media = FORMATS[layer.raster.format]
         """The format of the stored tiles."""
-        stored = RASTER_TILES_FILE in collection.manifest.files
-        self.archive = Archive(collection.path / RASTER_TILES_FILE) if stored else None
+        stored = TILES_FILE in collection.manifest.files
+        self.archive = Archive(collection.path / TILES_FILE) if stored else None
         """The stored tiles, where there are any."""
         self._limits: dict[str, dict[int, Limits]] = {}
         self._warps: dict[str, Warp] = {}

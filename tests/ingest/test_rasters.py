@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
+from pmtiles.reader import MmapSource, Reader
+from pmtiles.tile import Compression, TileType
 from rio_cogeo.cogeo import cog_validate
 
+from gisservice.catalog.rasters import Raster
 from gisservice.errors import MissingCRSError, SourceError, ValidationError
 from gisservice.ingest import ingest, ingest_layer, rasters
-from gisservice.model import GeometryKind, Layer, Source
+from gisservice.model import GeometryKind, Layer, RasterStyle, Source
+from gisservice.query.rastering import settle
+from gisservice.tiles import Archive
+from gisservice.tiles.grid import tile_of_id
+from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
+from gisservice.tiles.rasterpyramid import draw_tile
+from gisservice.tiles.rasterwarp import Warp
 
 FEET = "EPSG:2283"
 PLACE = rasterio.Affine(10.0, 0.0, 11_880_000.0, 0.0, -10.0, 6_990_000.0)
@@ -196,3 +208,35 @@ def test_values_of_measurements_are_averaged_in_overviews(tif, catalog):
         overview = file.read(1)
     assert overview[0, 0] == pytest.approx(relief()[:2, :2].mean())
     assert rasters.CELLS_MAX >= 36_000 * 18_000  # a world at a hundredth of a degree
+
+
+def test_the_tiles_of_the_declared_zooms_are_stored_as_they_would_be_drawn(tif, catalog, tmp_path):
+    layer = Layer(
+        "dem", "Relief", GeometryKind.RASTER, sources=(Source(str(tif())),), minzoom=11, maxzoom=14,
+        raster=RasterStyle(colormap="terrain", format="webp"),
+    )  # fmt: skip
+    ingest_layer(layer, folder=tmp_path, catalog=catalog)
+    collection = catalog.collection("dem")
+    stored = collection.manifest.raster["tiles"]
+    assert (stored["minzoom"], stored["maxzoom"]) == (11, 14)
+    assert stored["bytes"] == collection.manifest.files["tiles.pmtiles"]["size"]
+    raster = Raster.open(collection)
+    warp, rendering = Warp(raster, WEB_MERCATOR_QUAD, collection.manifest.extent.bbox), settle(raster, layer.raster)
+    archive = Archive(collection.path / "tiles.pmtiles")
+    places = list(archive.tiles())
+    assert len(places) == stored["tiles"] > 4
+    for place in places:
+        assert archive.at(place) == draw_tile(warp, rendering, tile_of_id(place), "webp")
+    with (collection.path / "tiles.pmtiles").open("rb") as file:
+        reader = Reader(MmapSource(file))
+        assert reader.header()["tile_type"] is TileType.WEBP and reader.header()["tile_compression"] is Compression.NONE
+        tile = tile_of_id(places[-1])
+        assert Image.open(io.BytesIO(reader.get(*tile))).size == (256, 256)
+
+
+def test_a_raster_of_the_world_has_no_more_tiles_than_the_bound(tif, catalog):
+    cells = np.ones((180, 360), dtype="uint8")
+    world = rasterio.Affine(1.0, 0.0, -180.0, 0.0, -1.0, 90.0)
+    ingest(tif(cells, crs="EPSG:4326", transform=world), "world", catalog=catalog)
+    collection = catalog.collection("world")
+    assert collection.manifest.raster["tiles"] is None and "tiles.pmtiles" not in collection.manifest.files
