@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gisservice.errors import InvalidParameter
 from gisservice.maps.contexts import Site
 from gisservice.web import params
 from gisservice.web.exchange import Answer, Offer, Request
+from gisservice.web.links import HTML
 from gisservice.web.pagetext import TEMPLATES_DIGEST, render
 from gisservice.web.responses import PAGE
 from gisservice.web.service import Service
@@ -18,9 +20,12 @@ POLICY = (
 
 
 def explorer(service: Service, request: Request) -> Answer:
-    """Answer the page."""
-    params.read(request.query, ())
-    request.media_type("text/html")
+    """Answer the page. It is the API's description for people, too."""
+    form = params.read(request.query, ("f",)).get("f")
+    if form not in (None, "html"):
+        raise InvalidParameter("f", str(form), "'html'")
+    if form is None:
+        request.media_type(HTML)
     assets = service.assets
     names = ("css/site.css", "js/explorer.js", "swagger-ui.js", "swagger-ui.css")
     key = ("explorer", service.edition, TEMPLATES_DIGEST, *(assets[name].path for name in names))

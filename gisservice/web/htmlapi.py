@@ -42,10 +42,12 @@ class Readable:
     """An answering function whose JSON can be had as a page, too.
 
     ``media`` are the types that the function itself offers, the default first; ``summary`` is what the resource is.
+    ``page`` answers in place of the page that would be made of the JSON.
     """
 
-    def __init__(self, handler: Handler, media: Iterable[str], summary: str) -> None:
+    def __init__(self, handler: Handler, media: Iterable[str], summary: str, page: Handler | None = None) -> None:
         self.handler = handler
+        self.page = page
         self.media = tuple(media)
         self.summary = summary
 
@@ -62,6 +64,8 @@ class Readable:
         return self.handler(service, request, **path)
 
     def _page(self, service: Service, request: Request, path: dict[str, str]) -> Answer:
+        if self.page is not None:
+            return self.page(service, request, **path)
         query = _FORM.sub("", request.query, count=1).rstrip("&")
         asked = _without_geometry(query) if _is_items(request.path) else query
         plain = {"QUERY_STRING": asked, "HTTP_ACCEPT": "", "HTTP_ACCEPT_ENCODING": "", "HTTP_IF_NONE_MATCH": ""}
@@ -125,8 +129,17 @@ class Shown:
     def address(self, form: str = "") -> str:
         """Return the address of this very resource, in a format."""
         query = "&".join(part for part in (self.query, f"f={form}" if form else "") if part)
-        path = quote(self.request.path, safe="/:@!$&'()*+,;=~-._", encoding="latin-1")
-        return self.request.address + path + (f"?{query}" if query else "")
+        return self.request.address + "/".join(["", *self._steps]) + (f"?{query}" if query else "")
+
+    @property
+    def _steps(self) -> list[str]:
+        """The parts of the path as they stand in addresses; the id of an item is one, whatever it holds."""
+        path = self.request.path.encode("latin-1").decode("utf-8", "replace").lstrip("/")
+        head, items, item_id = path.partition("/items/")
+        return [
+            *(quote(step) for step in (head + items).strip("/").split("/")),
+            *([quote(item_id, safe="")] if item_id else []),
+        ]
 
     def below(self, item_id: object) -> str:
         """Return the address of an item on this page of items."""
@@ -145,10 +158,8 @@ class Shown:
     @property
     def trail(self) -> list[tuple[str, str]]:
         """The way down from the API's landing page: what each step is called, and its path."""
-        steps = self.request.path.strip("/").split("/")
-        names = [unquote(step.encode("latin-1").decode("utf-8", "replace")) for step in steps]
-        paths = ["/" + "/".join(steps[: place + 1]) for place in range(len(steps))]
-        return [("API" if path == "/api" else name, path) for name, path in zip(names, paths, strict=True)]
+        paths = ["/" + "/".join(self._steps[: place + 1]) for place in range(len(self._steps))]
+        return [("API" if path == "/api" else unquote(path.rpartition("/")[2]), path) for path in paths]
 
     @property
     def links(self) -> list[dict[str, Any]]:

@@ -471,7 +471,8 @@ def _readable(route: Route) -> Route:
     if operation is None or operation.readable or not {"f", _DICTIONARY_FORM} & set(operation.query):
         return route
     media = dict.fromkeys((operation.media, JSON))
-    answer = htmlapi.Readable(route.answer, media, operation.summary)
+    page = explorer.explorer if operation.schema == "OpenAPI" else None
+    answer = htmlapi.Readable(route.answer, media, operation.summary, page)
     return replace(route, answer=answer, operation=replace(operation, readable=True))
 
 
