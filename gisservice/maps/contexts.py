@@ -256,5 +256,3 @@ class ErrorContext:
     title: str
     detail: str
     reference: str = ""
-    links: Mapping[str, str] = field(default_factory=dict)
-    """Text to address: where to go from here."""

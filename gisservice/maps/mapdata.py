@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gisservice.maps.contexts import LayerView
+from gisservice.maps.contexts import LayerView, Site
+from gisservice.maps.speech import speech
 from gisservice.model import BBox, Column, Extent, GeometryKind, MapDeclaration, Style
 
 DEFAULT_ZOOM = 13
@@ -17,11 +18,21 @@ _METRES_PER_DEGREE = 111_320.0
 """Of latitude, near enough to judge how crowded a layer is; nothing is measured with it."""
 
 
-def map_data(layers: Sequence[LayerView], declaration: MapDeclaration | None) -> dict[str, Any]:
-    """Return the page's data: where to look and how each layer (bottom first) is drawn, asked for and worded."""
+def map_data(
+    site: Site,
+    layers: Sequence[LayerView],
+    declaration: MapDeclaration | None,
+    mark: tuple[float, float] | None = None,
+) -> dict[str, Any]:
+    """Return the page's data: where to look, how each layer (bottom first) is drawn, asked for and worded, and the
+    words of the page's scripts. ``mark`` is a place (longitude, latitude) to show.
+    """
     return {
-        "view": {"bounds": None if _is_placed(declaration) else _union(layers)},
-        "layers": [_layer_data(number, view) for number, view in enumerate(layers)],
+        "view": {"bounds": None if mark or _is_placed(declaration) else _union(layers), "mark": mark},
+        "layers": [_layer_data(site, number, view) for number, view in enumerate(layers)],
+        "locale": site.language.tag,
+        "report_url": site.to("/address"),
+        "words": speech(site.language),
     }
 
 
@@ -46,18 +57,19 @@ def _union(layers: Sequence[LayerView]) -> BBox | None:
     return min(west), min(south), max(east), max(north)
 
 
-def _layer_data(number: int, view: LayerView) -> dict[str, Any]:
+def _layer_data(site: Site, number: int, view: LayerView) -> dict[str, Any]:
     middle = 0.0 if view.extent is None else (view.extent.bbox[1] + view.extent.bbox[3]) / 2
     return {
         "number": number,
-        "title": view.layer.title,
+        "id": view.layer.id,
+        "title": site.said(view.layer.title),
         "kind": str(view.kind),
         "items_url": view.items_url,
-        "page_url": view.page_url,
+        "page_url": site.to(view.page_url.removeprefix(site.base)),
         "latitude": middle,
         "spacing_m": _spacing_m(view.extent, view.count),
         "style": _style_data(view.layer.style),
-        "columns": [_column_data(column) for column in view.columns],
+        "columns": [_column_data(site, column) for column in view.columns],
         "tiles": _tiles_data(view),
     }
 
@@ -87,13 +99,13 @@ def _style_data(style: Style) -> dict[str, Any]:
     }
 
 
-def _column_data(column: Column) -> dict[str, Any]:
+def _column_data(site: Site, column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
-        "meaning": column.meaning,
+        "meaning": site.said(column.meaning),
         "type": str(column.type),
         "unit": column.unit,
-        "codes": column.codes,
+        "codes": [(code, site.said(meaning)) for code, meaning in column.codes],
     }
 
 

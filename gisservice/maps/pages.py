@@ -26,6 +26,7 @@ from gisservice.maps.contexts import (
     ReportContext,
     Sentence,
     Site,
+    in_language,
 )
 from gisservice.maps.languages import Language
 from gisservice.maps.mapdata import map_data, start_view
@@ -151,5 +152,6 @@ def environment(language: Language) -> Environment:
         weekday=language.weekday,
         moment=language.moment,
         size=wording.size,
+        in_language=in_language,
     )
     return made

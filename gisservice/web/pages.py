@@ -1,7 +1,8 @@
 """The public pages: gathers what they show and hands it to the renderers of :mod:`gisservice.maps`.
 
 A page is fetched anew at each visit: its nonce is in its header and in its text, so it has no ETag. The query
-string of a page is not looked at: links to public pages come back with the marks of those who passed them on.
+string of a page is read for its language alone: links to public pages come back with the marks of those who passed
+them on.
 """
 
 from __future__ import annotations
@@ -43,16 +44,17 @@ from gisservice.web.links import (
 )
 from gisservice.web.responses import new_nonce, page_headers
 from gisservice.web.service import Service
+from gisservice.web.sites import site_of
 from gisservice.web.structured import data_catalog, dataset
 
 
 def home(service: Service, request: Request) -> Answer:
     """Answer the front page."""
     site = _site(service, request)
-    maps = tuple(_map_view(request, declaration) for declaration in service.registry.maps)
-    layers = tuple(_layer_view(request, collection) for collection in service.published())
+    maps = tuple(map_view(request, declaration) for declaration in service.registry.maps)
+    layers = tuple(layer_view(request, collection) for collection in service.published())
     structured = data_catalog(service.registry.city, request, catalogue.published(service))
-    return _page(request, site, render_home(HomeContext(site, maps, layers, f"{request.base}/api", structured)))
+    return page(request, site, render_home(HomeContext(site, maps, layers, f"{request.base}/api", structured)))
 
 
 def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
@@ -62,7 +64,7 @@ def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
     manifest = collection.manifest
     context = LayerContext(
         site,
-        _layer_view(request, collection),
+        layer_view(request, collection),
         manifest.storage_crs,
         manifest.quality,
         manifest.provenance,
@@ -74,7 +76,7 @@ def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
         "" if collection.features is None else request.base + dictionary_path(collection_id),
         dataset(service.registry.city, request, catalogue.entry(service, collection)),
     )
-    return _page(request, site, render_layer(context))
+    return page(request, site, render_layer(context))
 
 
 def _downloads(request: Request, collection: Collection) -> tuple[DownloadForm, ...]:
@@ -99,11 +101,11 @@ def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
     views, missing = [], []
     for name in declaration.layers:
         try:
-            views.append(_layer_view(request, service.catalog.collection(name)))
+            views.append(layer_view(request, service.catalog.collection(name)))
         except (CollectionNotFound, CatalogError):
             missing.append(name)
-    context = MapContext(site, _map_view(request, declaration), tuple(views), tuple(missing))
-    return _page(request, site, render_map(context))
+    context = MapContext(site, map_view(request, declaration), tuple(views), tuple(missing))
+    return page(request, site, render_map(context))
 
 
 def _alone(service: Service, collection_id: str) -> MapDeclaration:
@@ -115,14 +117,16 @@ def _alone(service: Service, collection_id: str) -> MapDeclaration:
 
 
 def _site(service: Service, request: Request) -> Site:
-    return Site(service.registry.city, service.assets, new_nonce(), request.base, request.address)
+    return site_of(service, request, new_nonce())
 
 
-def _map_view(request: Request, declaration: MapDeclaration) -> MapView:
+def map_view(request: Request, declaration: MapDeclaration) -> MapView:
+    """Return a declared map with its address."""
     return MapView(declaration, f"{request.base}/maps/{declaration.id}")
 
 
-def _layer_view(request: Request, collection: Collection) -> LayerView:
+def layer_view(request: Request, collection: Collection) -> LayerView:
+    """Return the current version of a layer with its addresses."""
     manifest, base, name = collection.manifest, request.base, collection.id
     view = LayerView(
         layer=collection.layer,
@@ -153,9 +157,15 @@ def _layer_view(request: Request, collection: Collection) -> LayerView:
     )
 
 
-def _page(request: Request, site: Site, text: str) -> Answer:
+def page(request: Request, site: Site, text: str) -> Answer:
+    """Answer with a page, whose nonce is the site's."""
     content = text.encode()
-    headers = (*page_headers(site.nonce), ("Cache-Control", PER_VISIT), ("Vary", "Accept-Encoding"))
+    headers = (
+        *page_headers(site.nonce),
+        ("Cache-Control", PER_VISIT),
+        ("Vary", "Accept-Encoding, Accept-Language"),
+        ("Content-Language", site.language.code),
+    )
     if request.takes_gzip():
         return Answer(200, (*headers, ("Content-Encoding", "gzip")), compress(content))
     return Answer(200, headers, content)

@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
 from gisservice.maps import wording
+from gisservice.maps.contexts import in_language
+from gisservice.maps.languages import ENGLISH
 
 
 def render(name: str, **values: object) -> str:
@@ -81,7 +83,9 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     finalize=_visible,
 )
+_ENVIRONMENT.globals.update(_=ENGLISH.text)
 _ENVIRONMENT.filters.update(
+    in_language=in_language,
     number=wording.number,
     columns_of=columns_of,
     positions=positions,

@@ -19,9 +19,10 @@ import orjson
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gisservice import errors
-from gisservice.maps.pages import ErrorContext, Site, render_error
+from gisservice.maps.pages import ErrorContext, render_error
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Headers, Request, to_json
 from gisservice.web.service import Service
+from gisservice.web.sites import site_of
 
 PROBLEM = "application/problem+json"
 PAGE = "text/html; charset=utf-8"
@@ -60,6 +61,7 @@ STATUSES: dict[type[Exception], Status] = {
     errors.ItemNotFound: Status(404, "No such item", "The layer has no item of this name."),
     errors.VersionNotFound: Status(404, "No such version", "This version of the layer does not exist or is not kept."),
     errors.VersionGone: Status(410, "The version is gone", "This version of the layer is no longer kept."),
+    errors.AddressNotFound: Status(404, "No such address", "No address of the city is surely meant."),
     errors.MapNotFound: Status(404, "No such map", "No map of this name exists."),
     errors.TileMatrixSetNotFound: Status(404, "No such tile matrix set", "No tile grid of this name exists."),
     errors.TileOutsideMatrix: Status(404, "No such tile", "The tile lies outside the layer's grid or zooms."),
@@ -148,9 +150,8 @@ def new_nonce() -> str:
 
 def _page(service: Service, request: Request, status: Status, reference: str, headers: Headers) -> Answer:
     nonce = new_nonce()
-    site = Site(service.registry.city, service.assets, nonce, request.base, request.address)
-    links = {"All maps and layers": f"{request.base}/"}
-    text = render_error(ErrorContext(site, status.code, status.title, status.sentence, reference, links))
+    site = site_of(service, request, nonce, None)
+    text = render_error(ErrorContext(site, status.code, status.title, status.sentence, reference))
     return Answer(status.code, (*page_headers(nonce), *headers), text.encode())
 
 

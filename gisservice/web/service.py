@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import metadata
 from threading import Semaphore
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gisservice.catalog import Catalog, Collection, load_registry
@@ -23,6 +24,9 @@ from gisservice.web.gates import Gate, Turnstile
 from gisservice.web.making import Workshop
 from gisservice.web.rastersets import RasterTilesets
 from gisservice.web.tilesets import Tilesets
+
+if TYPE_CHECKING:
+    from gisservice.analysis.dossier import Dossier
 
 _HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
 
@@ -99,6 +103,13 @@ class Service:
     def assets(self) -> Assets:
         """The style sheets and scripts of the pages; raises :class:`SettingsError` until set-up has run."""
         return Assets.load(self.settings.static)
+
+    @cached_property
+    def dossier(self) -> Dossier:
+        """What the layers say of any place; its libraries are loaded when it is first asked."""
+        from gisservice.analysis.dossier import Dossier
+
+        return Dossier(self.catalog, self.registry)
 
     def published(self) -> tuple[Collection, ...]:
         """Return the current version of every collection that can be read, by id.
