@@ -21,7 +21,7 @@ BELOW: dict[str, set[str]] = {
     "catalog": {"errors", "settings", "model", "crs", "pack", "ramps"},
     "tiles": {"errors", "settings", "model", "crs", "pack", "ramps"},
     "query": {"errors", "settings", "model", "crs", "catalog", "tiles"},
-    "analysis": {"errors", "settings", "model", "crs", "catalog", "tiles"},
+    "analysis": {"errors", "settings", "model", "crs", "pack", "catalog", "tiles"},
     "ingest": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},
     "maps": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},
 }
@@ -37,7 +37,7 @@ OWNERS = {
     "folium": ("maps/",),
     "branca": ("maps/",),
     "pyproj": ("crs.py", "tiles/grid.py"),
-    "rasterio": ("ingest/", "catalog/rasters.py", "analysis/ground.py", "analysis/flooding.py"),
+    "rasterio": ("ingest/", "catalog/rasters.py", "analysis/ground.py"),
     "rio_cogeo": ("ingest/",),
     "click": ("__main__.py",),
     "rich": ("__main__.py",),

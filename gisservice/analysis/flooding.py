@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from gisservice.analysis.answers import state
-from gisservice.analysis.ground import HEIGHT_UNITS, Ground, Patch, areas_of
+from gisservice.analysis.ground import HEIGHT_UNITS, Ground, Patch, areas_of, touched
 from gisservice.analysis.isochrones import SQUARE_METRES_PER_ACRE
 from gisservice.analysis.placing import positions
 from gisservice.analysis.zones import extracted_areas
@@ -126,19 +126,12 @@ def _depths(ground: Ground, stage_feet: float, source: Any, box: BBox | None) ->
 
 def _reached(patch: Patch, wet: Any, water: Any) -> Any:
     """Return the wet cells that hang together, side by side, with one that the water touches."""
-    from rasterio.features import rasterize
-    from rasterio.transform import from_bounds
     from scipy.ndimage import label
 
-    there = [shape for shape in water if shape is not None and not shape.is_empty]
-    if not there or not wet.size:
-        return np.zeros(wet.shape, bool)
-    rows, columns = wet.shape
-    transform = from_bounds(*patch.bounds, columns, rows)
-    touched = rasterize(there, out_shape=wet.shape, transform=transform, all_touched=True, dtype=np.uint8) == 1
+    found = touched(patch, [shape for shape in water if shape is not None and not shape.is_empty])
     # Rasters often have no heights in open water: there the source itself carries the water on.
-    pools, _ = label(wet | (touched & np.isnan(patch.values)))
-    return np.isin(pools, np.setdiff1d(pools[touched], [0]))
+    pools, _ = label(wet | (found & np.isnan(patch.values)))
+    return np.isin(pools, np.setdiff1d(pools[found], [0]))
 
 
 def _common(shapes: Any) -> BBox | None:

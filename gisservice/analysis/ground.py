@@ -51,14 +51,8 @@ class Ground:
         """
         collection = catalog.collection(collection_id)
         raster = open_raster(collection)
-        published = {version.id: version.published for version in catalog.versions(collection_id)}
-        source = {
-            "collection": collection.id,
-            "version": collection.version,
-            "published": published.get(collection.version),
-        }
         declared = collection.layer.raster
-        return cls(raster, declared.unit or raster.units[0] or None, declared.classes, source)
+        return cls(raster, declared.unit or raster.units[0] or None, declared.classes, collection.attrs)
 
     @property
     def crs(self) -> crs.CRS:
@@ -95,7 +89,7 @@ class Ground:
         return HEIGHT_UNITS[self.unit]
 
     def patch(self, bounds: BBox, margin: int = 0) -> Patch:
-        """Return the cells that a box touches, and ``margin`` more on each side, as far as the raster goes.
+        """Return the cells that a box lies in, and ``margin`` more on each side, as far as the raster goes.
 
         A box outside the raster gives a patch without cells. Raises :class:`LimitExceeded` for more cells than are
         read at once.
@@ -105,8 +99,8 @@ class Ground:
         left, right = (bounds[0] - x) / width, (bounds[2] - x) / width
         top, bottom = (y - bounds[3]) / height, (y - bounds[1]) / height
         first_column, first_row = max(_floor(left) - margin, 0), max(_floor(top) - margin, 0)
-        columns = min(_floor(right) + 1 + margin, self.raster.width) - first_column
-        rows = min(_floor(bottom) + 1 + margin, self.raster.height) - first_row
+        columns = min(_behind(left, right) + margin, self.raster.width) - first_column
+        rows = min(_behind(top, bottom) + margin, self.raster.height) - first_row
         if columns <= 0 or rows <= 0:
             return Patch(np.zeros((0, 0)), (x, y, x, y), 0, 0)
         if columns * rows > CELLS_MAX:
@@ -132,15 +126,37 @@ class Ground:
 def areas_of(patch: Patch, mask: npt.NDArray[np.bool_]) -> Any:
     """Return the area of the cells of a patch where ``mask`` holds, as one MultiPolygon with cell edges as borders."""
     from rasterio.features import shapes
-    from rasterio.transform import from_bounds
 
     if not mask.any():
         return shapely.MultiPolygon()
-    rows, columns = mask.shape
-    transform = from_bounds(*patch.bounds, columns, rows)
-    found = shapes(mask.astype(np.uint8), mask=mask, connectivity=4, transform=transform)
+    found = shapes(mask.astype(np.uint8), mask=mask, connectivity=4, transform=_transform(patch))
     polygons = [shapely.Polygon(ring["coordinates"][0], ring["coordinates"][1:]) for ring, _ in found]
     return shapely.multipolygons(polygons)
+
+
+def touched(patch: Patch, areas: list[Any]) -> npt.NDArray[np.bool_]:
+    """Return which cells of a patch are touched by some areas, none of them missing or empty."""
+    from rasterio.features import rasterize
+
+    if not areas or not patch.values.size:
+        return np.zeros(patch.values.shape, bool)
+    marked = rasterize(
+        areas, out_shape=patch.values.shape, transform=_transform(patch), all_touched=True, dtype=np.uint8
+    )
+    found: npt.NDArray[np.bool_] = marked == 1
+    return found
+
+
+def _transform(patch: Patch) -> Any:
+    from rasterio import Affine
+
+    (rows, columns), (west, south, east, north) = patch.values.shape, patch.bounds
+    return Affine((east - west) / columns, 0.0, west, 0.0, (south - north) / rows, north)
+
+
+def _behind(first: float, last: float) -> int:
+    """Return the number of the cell behind the last one; a box without extent lies in one cell."""
+    return max(-_floor(-last), _floor(first) + 1)
 
 
 def _floor(value: float) -> int:

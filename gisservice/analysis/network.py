@@ -150,7 +150,7 @@ class Network:
                 if found is None:
                     _write(cls.of(catalog.read(collection_id), roles), draft)
                     found = derived.keep(_FILE, draft)
-        return _opened(derived.path(_FILE), found.sha256)
+        return _opened(derived.path(_FILE), found.sha256, tuple(collection.attrs.items()))
 
     def travel(self, mode: str, *, towards: bool = False) -> Travel:
         """Return the network as one travels it; ``towards`` measures the way to a place instead of from it.
@@ -168,7 +168,7 @@ class Network:
 
 
 @lru_cache(maxsize=8)
-def _opened(path: Path, sha256: str) -> Network:
+def _opened(path: Path, sha256: str, source: tuple[tuple[str, Any], ...]) -> Network:
     """Map the file of a network. ``sha256`` tells files of the same place apart."""
     pack = Pack(path)
     if pack.about.get("format") != _FORMAT:
@@ -185,12 +185,12 @@ def _opened(path: Path, sha256: str) -> Network:
         names=_texts(pack, "names"),
         ids=_texts(pack, "ids"),
         dropped=pack.array("dropped"),
-        source=pack.about["source"],
+        source=dict(source),
     )
 
 
 def _write(network: Network, path: Path) -> None:
-    about = {"format": _FORMAT, "crs": network.crs.to_wkt(), "source": network.source}
+    about = {"format": _FORMAT, "crs": network.crs.to_wkt()}
     with PackWriter(path, about) as pack:
         pack.array("coordinates", network.lines.coordinates)
         pack.array("starts", network.lines.starts)

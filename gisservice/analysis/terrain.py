@@ -100,7 +100,8 @@ def slope(places: geopandas.GeoDataFrame, ground: Ground) -> geopandas.GeoDataFr
     percent = np.full(len(places), math.nan)
     xy = shapely.get_coordinates(shapes[there])
     if len(xy):
-        patch = slope_patch(ground, (*xy.min(axis=0), *xy.max(axis=0)))
+        half = np.array(ground.cell) / 2  # a point on a border belongs to the cell behind it
+        patch = slope_patch(ground, (*(xy.min(axis=0) - half), *(xy.max(axis=0) + half)))
         percent[there] = _cell_values(ground, patch, xy)
     found = places.assign(slope_percent=percent, slope_degrees=np.degrees(np.arctan(percent / 100)))
     units = {"slope_percent": "percent", "slope_degrees": "degree"}
