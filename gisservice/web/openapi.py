@@ -373,6 +373,18 @@ SCHEMAS: Schema = {
         ("tilejson", "tiles", "vector_layers"),
     ),
     "Tile": {"type": "string", "format": "binary"},
+    "Capabilities": {"type": "string"},
+    "Positions": _object(
+        {
+            "type": {"type": "string", "enum": ["FeatureCollection"]},
+            "collection": _TEXT,
+            "version": _TEXT,
+            "units": {"type": "object", "additionalProperties": _TEXT},
+            "numberReturned": _COUNT,
+            "features": _list({"type": "object"}),
+        },
+        ("type", "collection", "version", "numberReturned", "features"),
+    ),
     "File": {"type": "string", "format": "binary"},
     "Downloads": _object(
         {

@@ -60,7 +60,7 @@ def read(query_string: str, known: Iterable[str]) -> dict[str, str]:
         raise LimitExceeded("A query string", len(query_string), QUERY_BYTES_MAX, "bytes")
     names = tuple(known)
     values: dict[str, str] = {}
-    for name, value in _pairs(query_string):
+    for name, value in pairs(query_string):
         if name not in names:
             raise UnknownParameter(name, names)
         if name in values:
@@ -69,7 +69,10 @@ def read(query_string: str, known: Iterable[str]) -> dict[str, str]:
     return values
 
 
-def _pairs(query_string: str) -> list[tuple[str, str]]:
+def pairs(query_string: str) -> list[tuple[str, str]]:
+    """Split a query string into names and values as they come. Raises as :func:`read` for what is no query string."""
+    if len(query_string) > QUERY_BYTES_MAX:
+        raise LimitExceeded("A query string", len(query_string), QUERY_BYTES_MAX, "bytes")
     try:
         # WSGI hands bytes over as latin-1 (PEP 3333); percent-escapes are decoded after that.
         text = query_string.encode("latin-1").decode("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gisservice.errors import InvalidParameter, TileOutsideMatrix
-from gisservice.query.rastering import RasterOptions
+from gisservice.query.rastering import PLAIN, RasterOptions
 from gisservice.tiles import TileCoord, TileMatrixSet, matrix_set, parse_tile
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.tiles.rasterdraw import Rendering, draw
@@ -127,18 +127,38 @@ def map_tile(
     tileCol: str,
 ) -> Answer:
     """Answer one map tile of a raster in any grid (OGC API Tiles 1, map tilesets); 404 outside its limits."""
-    grid = matrix_set(tileMatrixSetId)
-    tile = grid.parse_tile(tileMatrix, tileCol, tileRow)
     values = read(request.query, rasterparams.COLLECTION_NAMES)
-    media = negotiated(request, values)
+    return grid_tile(
+        service,
+        request,
+        collection_id=collection_id,
+        set_id=tileMatrixSetId,
+        address=(tileMatrix, tileCol, tileRow),
+        media=negotiated(request, values),
+        asked=rasterparams.parse(values),
+    )
+
+
+def grid_tile(
+    service: Service,
+    request: Request,
+    *,
+    collection_id: str,
+    set_id: str,
+    address: tuple[str, str, str],
+    media: str,
+    asked: RasterOptions = PLAIN,
+) -> Answer:
+    """Answer one tile of any grid; ``address`` is the texts of zoom, column and row. 404 outside the limits."""
+    grid = matrix_set(set_id)
+    tile = grid.parse_tile(*address)
     tileset = service.rasters.one(collection_id)
     if not tileset.reaches(grid, tile):
         raise TileOutsideMatrix(
             f"Tile {tile.z}/{tile.y}/{tile.x} (zoom, row, column) lies outside the limits of this tileset; they are "
             "in its description."
         )
-    drawing = RasterDrawing(tileset, grid, tile, PIXELS, rasterparams.parse(values), media)
-    return _answer(service, request, drawing, _NEGOTIATED)
+    return _answer(service, request, RasterDrawing(tileset, grid, tile, PIXELS, asked, media), _NEGOTIATED)
 
 
 def negotiated(request: Request, values: dict[str, str]) -> str:

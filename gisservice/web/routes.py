@@ -25,6 +25,7 @@ from gisservice.web import (
     openapi,
     pages,
     params,
+    positions,
     qgis,
     rasterdocs,
     rasterparams,
@@ -36,6 +37,7 @@ from gisservice.web import (
     tilejson,
     tileparams,
     tiles,
+    wmts,
 )
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.itemsapi import Described
@@ -81,6 +83,7 @@ def definition(service: Service, request: Request) -> Answer:
         known |= {entry.name: entry for entry in records.PARAMETERS}
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         known |= {rasterparams.component(entry.name): entry for entry in rasterparams.PARAMETERS}
+        known |= {positions.component(entry.name): entry for entry in positions.PARAMETERS}
         items = tuple(
             Described.of(entry, service.asking.terms(entry))
             for entry in published
@@ -460,6 +463,27 @@ _DECLARED: tuple[Route, ...] = (
             _FILE,
         ),
     ),
+    Route(
+        f"{_COLLECTION}/position",
+        positions.position,
+        Operation(
+            DATA,
+            "The values of a raster at places",
+            GEOJSON,
+            "Positions",
+            tuple(positions.component(name) for name in positions.NAMES),
+            RASTERS,
+        ),
+    ),
+    Route(
+        wmts.CAPABILITIES_PATH,
+        wmts.capabilities,
+        Operation(TILES, "The capabilities of the WMTS", wmts.XML, "Capabilities", (), EVERY, _LISTED),
+    ),
+    Route(wmts.KVP_PATH, wmts.kvp),
+    Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.png", wmts.png_tile),
+    Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.webp", wmts.webp_tile),
+    Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.jpg", wmts.jpeg_tile),
     Route("/static/<path:filename>", files.static_file),
     Route("/healthz", api.health, Operation(OPERATION, "The state of the service", JSON, "Health", (), EVERY, _PROBE)),
 )

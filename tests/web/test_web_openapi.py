@@ -58,9 +58,15 @@ VALUES = {
     "raster-exaggeration": ("2", "0"),
     "raster-unit": ("foot", "yard"),
     "raster-f": ("webp", "gif"),
+    "position-crs": (FEET, "EPSG:x"),
+    "position-coords": ("MULTIPOINT((-77.05 38.81),(-77.04 38.81))", "LINESTRING(0 0,1 1)"),
+    "position-parameter-name": ("1", "2"),
+    "position-f": ("geojson", "csv"),
 }
 """For each parameter, as the description calls it, a value that is taken and one that is refused."""
-PREFIXES = ("tile-", "raster-", "download-", "record-", "item", "dictionary-")
+NEEDED = {"/api/collections/{collection_id}/position": {"coords": "POINT(-77.05 38.81)"}}
+"""What an address cannot be asked without."""
+PREFIXES = ("tile-", "raster-", "position-", "download-", "record-", "item", "dictionary-")
 """What parameters are called that differ from others of the same name."""
 RECORDS_CLASSES = (
     "record-core",
@@ -98,7 +104,7 @@ def definition(flask_client: Client) -> dict:
 
 
 def filled(path: str, city: City) -> str:
-    layer = "relief" if "/map/" in path or path.endswith((".png", ".webp", ".jpg")) else "lots"
+    layer = "relief" if "/map/" in path or path.endswith((".png", ".webp", ".jpg", "/position")) else "lots"
     version = city.catalog.collection(layer).version
     values = {**PATHS, "collection_id": layer, "collection_ids": layer, "version": version, "versions": version}
     return path.format(**values)
@@ -259,9 +265,10 @@ def test_every_described_parameter_is_taken_and_no_other(definition: dict, clien
             good, bad = values[f"record-{key}" if "/catalog/" in url and f"record-{key}" in values else key]
             if "/api/tiles/" in url and key == "tile-properties":
                 good = "lots.area"  # of several layers
-            assert client.get(url, query_string={name: good}).status_code == 200, (url, name)
+            needed = NEEDED.get(template, {})
+            assert client.get(url, query_string={**needed, name: good}).status_code == 200, (url, name)
             if bad is not None:
-                assert client.get(url, query_string={name: bad}).status_code in (400, 404), (url, name)
+                assert client.get(url, query_string={**needed, name: bad}).status_code in (400, 404), (url, name)
         if template == "/api/collections/{collection_id}/items":
             described |= {"pid": "", "zoning": "", "area": ""}  # described where the collection is named
         for name in names - set(described):
@@ -270,7 +277,7 @@ def test_every_described_parameter_is_taken_and_no_other(definition: dict, clien
 
 def test_answers_have_the_described_type_and_members(definition: dict, client: Client, city: City) -> None:
     for template, path in definition["paths"].items():
-        answer = client.get(filled(template, city))
+        answer = client.get(filled(template, city), query_string=NEEDED.get(template))
         (media, content), *pages = path["get"]["responses"]["200"]["content"].items()
         assert media in (answer.content_type, "*/*")
         for page, _ in pages:

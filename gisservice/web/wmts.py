@@ -1,0 +1,250 @@
+"""OGC Web Map Tile Service 1.0.0 (07-057r7) for rasters: capabilities, RESTful tiles, and the KVP door to both."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from xml.sax.saxutils import escape, quoteattr
+
+from gisservice.errors import CatalogError, InvalidParameter, UnknownParameter
+from gisservice.model import GeometryKind
+from gisservice.tiles import MATRIX_SETS, TileMatrixSet
+from gisservice.tiles.matrix import TILE_CELLS, VIRGINIA_NORTH_FEET, WEB_MERCATOR_QUAD, WORLD_CRS84_QUAD
+from gisservice.tiles.rasterimage import FORMATS, JPEG, PNG, WEBP
+from gisservice.web import rasters
+from gisservice.web.exchange import Answer, Offer, Request
+from gisservice.web.params import pairs, read
+from gisservice.web.rastersets import RasterTileset
+from gisservice.web.service import Service
+
+XML = "application/xml"
+CAPABILITIES_PATH = "/wmts/1.0.0/WMTSCapabilities.xml"
+KVP_PATH = "/wmts"
+STYLE = "default"
+
+_URNS = {
+    WEB_MERCATOR_QUAD.id: "urn:ogc:def:crs:EPSG::3857",
+    WORLD_CRS84_QUAD.id: "urn:ogc:def:crs:OGC:1.3:CRS84",
+    VIRGINIA_NORTH_FEET.id: "urn:ogc:def:crs:EPSG::2283",
+}
+_SCALES = {
+    WEB_MERCATOR_QUAD.id: "urn:ogc:def:wkss:OGC:1.0:GoogleMapsCompatible",
+    WORLD_CRS84_QUAD.id: "urn:ogc:def:wkss:OGC:1.0:GoogleCRS84Quad",
+}
+_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
+<Capabilities xmlns="http://www.opengis.net/wmts/1.0" xmlns:ows="http://www.opengis.net/ows/1.1" \
+xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
+xsi:schemaLocation="http://www.opengis.net/wmts/1.0 \
+http://schemas.opengis.net/wmts/1.0/wmtsGetCapabilities_response.xsd" version="1.0.0">
+"""
+_KVP = (
+    "service", "request", "version", "layer", "style", "format", "tilematrixset", "tilematrix", "tilerow", "tilecol",
+    "acceptversions", "sections", "updatesequence", "acceptformats",
+)  # fmt: skip
+
+
+def capabilities(service: Service, request: Request) -> Answer:
+    """Answer the capabilities: every raster, every grid, and the template of their tiles."""
+    read(request.query, ())
+    return _capabilities(service, request)
+
+
+def tile(
+    service: Service,
+    request: Request,
+    *,
+    collection_id: str,
+    tileMatrixSetId: str,
+    tileMatrix: str,
+    tileRow: str,
+    tileCol: str,
+    extension: str,
+) -> Answer:
+    """Answer one tile by its RESTful address."""
+    read(request.query, ())
+    return rasters.grid_tile(
+        service,
+        request,
+        collection_id=collection_id,
+        set_id=tileMatrixSetId,
+        address=(tileMatrix, tileCol, tileRow),
+        media=FORMATS[extension],
+    )
+
+
+def png_tile(service: Service, request: Request, **address: str) -> Answer:
+    """Answer one tile as PNG."""
+    return tile(service, request, extension="png", **address)
+
+
+def webp_tile(service: Service, request: Request, **address: str) -> Answer:
+    """Answer one tile as WebP."""
+    return tile(service, request, extension="webp", **address)
+
+
+def jpeg_tile(service: Service, request: Request, **address: str) -> Answer:
+    """Answer one tile as JPEG."""
+    return tile(service, request, extension="jpg", **address)
+
+
+def kvp(service: Service, request: Request) -> Answer:
+    """Answer GetCapabilities and GetTile asked with parameters, whose names have no case (07-057r7, 8.1)."""
+    values = _values(request.query)
+    if values.get("service", "WMTS").upper() != "WMTS":
+        raise InvalidParameter("service", values["service"], "'WMTS'")
+    wanted = values.get("request", "")
+    if wanted == "GetCapabilities":
+        return _capabilities(service, request)
+    if wanted != "GetTile":
+        raise InvalidParameter("request", wanted, "'GetCapabilities' or 'GetTile'")
+    for name in ("layer", "tilematrixset", "tilematrix", "tilerow", "tilecol"):
+        if name not in values:
+            raise InvalidParameter(name, "", "a value: GetTile needs it")
+    if values.get("version", "1.0.0") != "1.0.0":
+        raise InvalidParameter("version", values["version"], "'1.0.0'")
+    if values.get("style", STYLE) not in (STYLE, ""):
+        raise InvalidParameter("style", values["style"], f"'{STYLE}'")
+    media = values.get("format", PNG)
+    if media not in FORMATS.values():
+        raise InvalidParameter("format", media, ", ".join(repr(name) for name in FORMATS.values()))
+    return rasters.grid_tile(
+        service,
+        request,
+        collection_id=values["layer"],
+        set_id=values["tilematrixset"],
+        address=(values["tilematrix"], values["tilecol"], values["tilerow"]),
+        media=media,
+    )
+
+
+def _values(query: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs(query):
+        lower = name.lower()
+        if lower not in _KVP:
+            raise UnknownParameter(name, _KVP)
+        if lower in found:
+            raise InvalidParameter(name, f"{found[lower]}, {value}", "it only once")
+        found[lower] = value
+    return found
+
+
+def _capabilities(service: Service, request: Request) -> Answer:
+    tilesets = _published(service)
+    key = ("wmts", service.edition, *(f"{entry.id} {entry.version}" for entry in tilesets))
+    offer = Offer.make(request, XML, key)
+    return offer.unchanged() or offer.send(_document(service, request, tilesets).encode())
+
+
+def _published(service: Service) -> list[RasterTileset]:
+    found = []
+    for entry in service.published():
+        with suppress(CatalogError):
+            if entry.manifest.kind is GeometryKind.RASTER:
+                tileset = service.rasters.one(entry.id, entry.version)
+                tileset.rendering()
+                found.append(tileset)
+    return found
+
+
+def _document(service: Service, request: Request, tilesets: list[RasterTileset]) -> str:
+    city = service.registry.city
+    rest, door = quoteattr(request.address + CAPABILITIES_PATH), quoteattr(f"{request.address}{KVP_PATH}?")
+    operations = "".join(
+        f'<ows:Operation name="{name}"><ows:DCP><ows:HTTP>'
+        + (_get(rest, "RESTful") if name == "GetCapabilities" else "")
+        + _get(door, "KVP")
+        + "</ows:HTTP></ows:DCP></ows:Operation>"
+        for name in ("GetCapabilities", "GetTile")
+    )
+    return "".join(
+        (
+            _HEAD,
+            "<ows:ServiceIdentification>",
+            _text("ows:Title", city.name),
+            _text("ows:Abstract", city.notice),
+            "<ows:ServiceType>OGC WMTS</ows:ServiceType><ows:ServiceTypeVersion>1.0.0</ows:ServiceTypeVersion>",
+            "</ows:ServiceIdentification>\n<ows:OperationsMetadata>",
+            operations,
+            "</ows:OperationsMetadata>\n<Contents>\n",
+            *(_layer(request, tileset) for tileset in tilesets),
+            *(_grid(grid) for grid in MATRIX_SETS.values()),
+            f"</Contents>\n<ServiceMetadataURL xlink:href={rest}/>\n</Capabilities>\n",
+        )
+    )
+
+
+def _get(address: str, encoding: str) -> str:
+    return (
+        f'<ows:Get xlink:href={address}><ows:Constraint name="GetEncoding"><ows:AllowedValues>'
+        f"<ows:Value>{encoding}</ows:Value></ows:AllowedValues></ows:Constraint></ows:Get>"
+    )
+
+
+def _layer(request: Request, tileset: RasterTileset) -> str:
+    layer = tileset.collection.layer
+    west, south, east, north = tileset.extent
+    media = [PNG, WEBP] if tileset.rendering().is_exact else [PNG, WEBP, JPEG]
+    extensions = {value: name for name, value in FORMATS.items()}
+    links = "".join(_link(tileset, grid) for grid in MATRIX_SETS.values())
+    resources = "".join(
+        f'<ResourceURL format="{entry}" resourceType="tile" template='
+        + quoteattr(
+            f"{request.address}/wmts/1.0.0/{tileset.id}/{STYLE}/{{TileMatrixSet}}/{{TileMatrix}}/{{TileRow}}/"
+            f"{{TileCol}}.{extensions[entry]}"
+        )
+        + "/>"
+        for entry in media
+    )
+    return "".join(
+        (
+            "<Layer>",
+            _text("ows:Title", layer.title),
+            _text("ows:Abstract", layer.description),
+            f"<ows:WGS84BoundingBox><ows:LowerCorner>{west} {south}</ows:LowerCorner>"
+            f"<ows:UpperCorner>{east} {north}</ows:UpperCorner></ows:WGS84BoundingBox>",
+            _text("ows:Identifier", tileset.id),
+            f'<Style isDefault="true"><ows:Identifier>{STYLE}</ows:Identifier></Style>',
+            "".join(f"<Format>{entry}</Format>" for entry in media),
+            links,
+            resources,
+            "</Layer>\n",
+        )
+    )
+
+
+def _link(tileset: RasterTileset, grid: TileMatrixSet) -> str:
+    limits = "".join(
+        f"<TileMatrixLimits><TileMatrix>{z}</TileMatrix><MinTileRow>{span.top}</MinTileRow>"
+        f"<MaxTileRow>{span.bottom}</MaxTileRow><MinTileCol>{span.left}</MinTileCol>"
+        f"<MaxTileCol>{span.right}</MaxTileCol></TileMatrixLimits>"
+        for z, span in sorted(tileset.limits(grid).items())
+    )
+    if not limits:
+        return ""
+    return (
+        f"<TileMatrixSetLink><TileMatrixSet>{grid.id}</TileMatrixSet>"
+        f"<TileMatrixSetLimits>{limits}</TileMatrixSetLimits></TileMatrixSetLink>"
+    )
+
+
+def _grid(grid: TileMatrixSet) -> str:
+    scales = _SCALES.get(grid.id)
+    matrices = "".join(
+        f"<TileMatrix><ows:Identifier>{matrix.id}</ows:Identifier>"
+        f"<ScaleDenominator>{matrix.scale_denominator!r}</ScaleDenominator>"
+        f"<TopLeftCorner>{matrix.origin[0]!r} {matrix.origin[1]!r}</TopLeftCorner>"
+        f"<TileWidth>{TILE_CELLS}</TileWidth><TileHeight>{TILE_CELLS}</TileHeight>"
+        f"<MatrixWidth>{matrix.width}</MatrixWidth><MatrixHeight>{matrix.height}</MatrixHeight></TileMatrix>"
+        for matrix in grid.matrices
+    )
+    known = f"<WellKnownScaleSet>{scales}</WellKnownScaleSet>" if scales else ""
+    return (
+        f"<TileMatrixSet>{_text('ows:Title', grid.title)}<ows:Identifier>{grid.id}</ows:Identifier>"
+        f"<ows:SupportedCRS>{_URNS[grid.id]}</ows:SupportedCRS>{known}{matrices}</TileMatrixSet>\n"
+    )
+
+
+def _text(name: str, text: str) -> str:
+    """Return an element with a text, rid of the characters that XML cannot hold; nothing for no text."""
+    clean = "".join(c for c in text if c >= " " or c in "\n\t").replace("\ufffe", "").replace("\uffff", "")
+    return f"<{name}>{escape(clean)}</{name}>" if clean else ""
