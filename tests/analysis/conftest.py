@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from town import build
 from typed_layers import published
 
+from gisservice.analysis import Gazetteer
 from gisservice.catalog import Catalog
-from gisservice.model import GeometryKind
+from gisservice.model import GeometryKind, Registry
 
 
 @pytest.fixture
@@ -17,3 +19,14 @@ def published_points(tmp_path: Path) -> Catalog:
     catalog = Catalog(tmp_path / "published")
     published(catalog, GeometryKind.POINT, collection_id="points")
     return catalog
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, Registry]:
+    """The town: its catalog and its registry."""
+    return build(tmp_path_factory.mktemp("town"))
+
+
+@pytest.fixture(scope="session")
+def gazetteer(town: tuple[Catalog, Registry]) -> Gazetteer:
+    return Gazetteer.open(town[0])
