@@ -3,6 +3,7 @@
 /* global L, protomapsL */
 import { labelRules } from "./labels.js";
 import { symbolizer } from "./symbols.js";
+import { say } from "./words.js";
 
 const LEVEL_DIFFERENCE = 1; // a tile of zoom z is drawn 512 pixels wide, at zoom z + 1
 
@@ -83,7 +84,7 @@ function tileSource(layer, report) {
       const response = await fetch(address, { signal });
       if (response.status === 204) return undefined;
       if (!response.ok) {
-        report(`Part of ${layer.title} could not be loaded. Try again later.`);
+        report(say("failed_tiles", { layer: layer.title }));
         throw new Error(`${address}: ${response.status}`);
       }
       return { data: await response.arrayBuffer() };

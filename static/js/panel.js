@@ -1,14 +1,18 @@
 // The panel that says in text what was picked on the map. Values are only ever set as text.
 /* global L */
 import { itemAddress } from "./picking.js";
+import { heading, number, say, worded } from "./words.js";
 
 const HIGHLIGHT = { color: "#b3123c", weight: 3, fillColor: "#b3123c", fillOpacity: 0.12, interactive: false };
-const NUMBERS = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
-const DAYS = new Intl.DateTimeFormat("en-US", { dateStyle: "long", timeZone: "UTC" });
 
 export class Panel {
-  /** `element` is the hidden section of the page; the focus goes back to the map when it is closed. */
-  constructor(element, map) {
+  /**
+   * `element` is the hidden section of the page; the focus goes back to where it was when it is closed. `changed` is
+   * called when another record is shown, or none.
+   */
+  constructor(element, map, reportAddress, changed = () => {}) {
+    this.reportAddress = reportAddress;
+    this.changed = changed;
     this.element = element;
     this.map = map;
     this.found = [];
@@ -25,7 +29,9 @@ export class Panel {
   async ask(search, latlng) {
     this.leave();
     this.found = [];
-    this.fill("At this place", [], "Loading …");
+    this.place = latlng;
+    if (this.element.hidden) this.before = document.activeElement;
+    this.fill(say("here"), [], say("loading"));
     this.part("steps").hidden = true;
     this.element.hidden = false;
     this.element.focus({ preventScroll: true });
@@ -34,7 +40,7 @@ export class Panel {
     try {
       this.show(await search(this.waiting.signal));
     } catch (error) {
-      if (error.name !== "AbortError") this.fill("At this place", [], error.message);
+      if (error.name !== "AbortError") this.fill(say("here"), [], error.message);
     }
   }
 
@@ -42,7 +48,7 @@ export class Panel {
     this.found = found;
     this.part("steps").hidden = found.length < 2;
     if (found.length) this.turnTo(0);
-    else this.fill("Nothing here", [], "No feature of the shown layers is at this place.");
+    else this.fill(say("nothing"), [], say("nothing_more"));
   }
 
   close() {
@@ -50,7 +56,11 @@ export class Panel {
     const focused = this.element.contains(document.activeElement);
     this.leave();
     this.element.hidden = true;
-    if (focused) this.map.getContainer().focus({ preventScroll: true });
+    this.found = [];
+    this.changed();
+    if (!focused) return;
+    const back = this.before && this.before !== document.body ? this.before : this.map.getContainer();
+    back.focus({ preventScroll: true });
   }
 
   step(by) {
@@ -61,14 +71,20 @@ export class Panel {
     this.highlight?.remove();
     this.index = index;
     const picked = this.found[index];
-    this.part("count").textContent = `${index + 1} of ${this.found.length}`;
-    const more = picked.more ? `${NUMBERS.format(picked.more)} more records of this layer are at this place.` : "";
+    this.part("count").textContent = say("turned", { index: index + 1, count: this.found.length });
+    const more = picked.more ? say("more", { count: number(picked.more) }) : "";
     const known = picked.layer.columns.filter(({ name }) => Object.hasOwn(picked.item.properties ?? {}, name));
     const [full, empty] = [false, true].map((side) => known.filter((column) => isEmpty(picked.item, column) === side));
     this.fill(picked.layer.title, full.map((column) => row(picked.item, column)), more);
-    if (empty.length) this.part("empty").textContent = `Not recorded: ${empty.map(heading).join("; ")}.`;
+    if (empty.length) this.part("empty").textContent = say("empty", { names: empty.map(heading).join("; ") });
     this.link(picked);
     this.outline(picked.item.geometry);
+    this.changed();
+  }
+
+  /** The record that is shown, as `{layer, item}`; undefined when none is. */
+  get picked() {
+    return this.element.hidden ? undefined : this.found[this.index];
   }
 
   /** Keeps the position in sight: the panel goes to the other side, or on a phone the map moves from under it. */
@@ -100,6 +116,10 @@ export class Panel {
     this.part("links").hidden = false;
     this.part("item").href = itemAddress(picked);
     this.part("layer").href = picked.layer.page_url;
+    const report = new URL(this.reportAddress, window.location.href);
+    report.searchParams.set("lon", this.place.lng.toFixed(6));
+    report.searchParams.set("lat", this.place.lat.toFixed(6));
+    this.part("report").href = report.pathname + report.search;
   }
 
   outline(geometry) {
@@ -121,17 +141,4 @@ function isEmpty(item, { name }) {
 
 function row(item, column) {
   return [heading(column), worded(item.properties[column.name], column)];
-}
-
-function heading(column) {
-  return column.meaning || column.name;
-}
-
-function worded(value, column) {
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (column.type === "date" && /^\d{4}-\d\d-\d\d$/.test(value)) return DAYS.format(new Date(value));
-  const code = column.codes.find(([known]) => known === String(value));
-  if (code && code[1]) return `${code[1]} (${value})`;
-  const text = typeof value === "number" && column.unit ? NUMBERS.format(value) : String(value);
-  return column.unit ? `${text} ${column.unit}` : text;
 }

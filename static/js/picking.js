@@ -2,6 +2,8 @@
 // from the service by position, because a tile may draw many records as one (units of a condominium, small lots
 // merged at low zooms) and may leave columns out.
 
+import { say } from "./words.js";
+
 const MOST = 50; // records of one layer that are listed
 
 /** Returns the records at a position, top layer first, as `{layer, item, more}`; `more` counts those not listed. */
@@ -15,7 +17,7 @@ async function itemsAt(layer, map, latlng, tolerance, signal) {
   const box = layer.kind === "polygon" ? pointBox(latlng) : boxAround(map, latlng, tolerance);
   const address = `${layer.items_url}?limit=${MOST}&bbox=${box.map((edge) => edge.toFixed(9)).join(",")}`;
   const response = await fetch(address, { signal, headers: { Accept: "application/geo+json" } });
-  if (!response.ok) throw new Error(`The records of ${layer.title} could not be loaded (${response.status}).`);
+  if (!response.ok) throw new Error(say("failed_records", { layer: layer.title }));
   const page = await response.json();
   const more = Math.max(0, (page.numberMatched ?? 0) - page.features.length);
   return page.features.map((item) => ({ layer, item, more }));
@@ -30,6 +32,14 @@ function boxAround(map, latlng, tolerance) {
   const southWest = map.containerPointToLatLng(middle.add([-tolerance, tolerance]));
   const northEast = map.containerPointToLatLng(middle.add([tolerance, -tolerance]));
   return [southWest.lng, southWest.lat, northEast.lng, northEast.lat];
+}
+
+/** Returns one record by its id, as `find` does. */
+export async function findOne(layer, id, signal) {
+  const address = itemAddress({ layer, item: { id } });
+  const response = await fetch(address, { signal, headers: { Accept: "application/geo+json" } });
+  if (!response.ok) throw new Error(say("failed_records", { layer: layer.title }));
+  return [{ layer, item: await response.json(), more: 0 }];
 }
 
 export function itemAddress({ layer, item }) {
