@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import geopandas
@@ -111,7 +112,7 @@ def lots() -> geopandas.GeoDataFrame:
             "pid": ids,
             "zoning": ["RED" if column % 2 == 0 else "GREEN" for column, _ in places],
             "area": [1234.5] * len(ids),
-            "built": ["1999-12-31"] * len(ids),
+            "built": [date(1999, 12, 31)] * len(ids),
             "note": [None] * len(ids),
         },
         [square(*place) for place in places],
