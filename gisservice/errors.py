@@ -15,6 +15,8 @@
     │   ├─ InvalidParameter             name, value, expectation
     │   ├─ UnknownParameter             name, the nearest valid one
     │   ├─ LimitExceeded                more than the published limit
+    │   │   └─ ContentTooLarge            a body that is longer than is read
+    │   ├─ UnsupportedMediaType         a body in a form that is not read
     │   ├─ RangeNotSatisfiable          a part of a file that lies behind its end
     │   └─ NotAcceptable                none of the media types asked for can be had
     ├─ NotFound                         the thing named does not exist
@@ -24,6 +26,9 @@
     │   │   └─ VersionGone              it was there, and is no longer kept
     │   ├─ AddressNotFound              no place is surely meant; carries the nearest suggestions
     │   ├─ MapNotFound
+    │   ├─ ProcessNotFound
+    │   ├─ JobNotFound
+    │   ├─ ResultNotReady               the job is not done, was dismissed, or has let its result go
     │   ├─ TileMatrixSetNotFound
     │   └─ TileOutsideMatrix            outside the zooms or the grid (an empty tile is no error)
     ├─ Overloaded                       more is asked at once than the service takes on; later it will
@@ -135,6 +140,19 @@ class LimitExceeded(RequestError):
         self.what, self.value, self.limit, self.unit = what, value, limit, unit
 
 
+class ContentTooLarge(LimitExceeded):
+    """The body of a request is longer than is read."""
+
+
+class UnsupportedMediaType(RequestError):
+    """The body of a request is in a form that is not read here."""
+
+    def __init__(self, came: str, expected: str) -> None:
+        shown = came if len(came) <= 80 else came[:77] + "..."
+        super().__init__(f"The body is of type {shown!r}; expected {expected}.")
+        self.came, self.expected = came, expected
+
+
 class RangeNotSatisfiable(RequestError):
     """The part of a file that was asked for lies behind its end; ``size`` in bytes."""
 
@@ -186,6 +204,25 @@ class AddressNotFound(NotFound):
 
 class MapNotFound(NotFound):
     """No map of this id is declared, and no collection of this id is published."""
+
+
+class ProcessNotFound(NotFound):
+    """No analysis has this name; the message has the nearest that there is."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        valid = sorted(known)
+        shown = name if len(name) <= 80 else name[:77] + "..."
+        near = get_close_matches(name[:80].lower(), valid, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "there are: " + ", ".join(valid) + "."
+        super().__init__(f"No process is called {shown!r}; {hint}")
+
+
+class JobNotFound(NotFound):
+    """No job has this id, or it is no longer kept."""
+
+
+class ResultNotReady(NotFound):
+    """The job has no result: it is not done yet, or was dismissed."""
 
 
 class TileMatrixSetNotFound(NotFound):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from gisservice import crs
 from gisservice.catalog.features import Features
-from gisservice.catalog.index import as_rows
+from gisservice.catalog.index import Rows, as_rows
 from gisservice.catalog.layout import INTERNAL_FILE, PARQUET_FILE
 from gisservice.catalog.manifest import Manifest
 from gisservice.errors import CatalogError
@@ -29,6 +29,11 @@ def read(folder: Path, manifest: Manifest, features: Features, bbox: BBox | None
     The spatial index picks the rows; of the Parquet file only the row groups that hold them are read.
     """
     rows = np.arange(features.count) if bbox is None else as_rows(features.intersecting(bbox))
+    return read_rows(folder, manifest, features, rows)
+
+
+def read_rows(folder: Path, manifest: Manifest, features: Features, rows: Rows) -> geopandas.GeoDataFrame:
+    """Read the records in some rows of a version; rows are ascending."""
     try:
         with pq.ParquetFile(folder / PARQUET_FILE, memory_map=True) as file:
             return _frame(file, manifest, features, rows)
@@ -51,9 +56,7 @@ def read_internal(folder: Path, features: Features) -> pandas.DataFrame:
     return table.set_index("item_id")
 
 
-def _frame(
-    file: pq.ParquetFile, manifest: Manifest, features: Features, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> geopandas.GeoDataFrame:
+def _frame(file: pq.ParquetFile, manifest: Manifest, features: Features, rows: Rows) -> geopandas.GeoDataFrame:
     import geopandas  # here, not above: a server opens versions and never makes a frame of them
     import pandas
 
