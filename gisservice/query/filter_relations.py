@@ -1,8 +1,14 @@
-"""The relations of CQL2 between geometries (OGC 06-103r4, 6.1.15) and between spans of time (OWL-Time)."""
+"""The relations of CQL2 between geometries (OGC 06-103r4, 6.1.15) and between spans of time (OWL-Time).
+
+Geometries are compared by the positions that items are written with, rounded to a millimetre, and not by those that
+they were published from: whoever takes the polygon of an item, or the union of several, into a filter gets these items.
+Unrounded, nearly every one of their borders would stick out of such a filter by a part of 10^-14 degrees.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +17,8 @@ import numpy.typing as npt
 import shapely
 
 from gisservice.catalog import Features
-from gisservice.catalog.index import as_rows
+from gisservice.catalog.features import shapes_of, take
+from gisservice.catalog.layout import DECIMALS
 from gisservice.errors import LimitExceeded
 from gisservice.model import BBox
 from gisservice.query.filter_limits import GEOMETRY_SECONDS_MAX
@@ -33,6 +40,8 @@ _PREDICATES: dict[str, Callable[[Any, Any], Any]] = {
 }
 _TURNED = {"s_contains": "s_within", "s_within": "s_contains"}
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+
+_STEP = 10.0**-DECIMALS
 
 _FEW = 32
 """Geometries that are sooner tested themselves than by their boxes first."""
@@ -75,30 +84,41 @@ def related(op: str, left: Region, right: Region, features: Features, rows: Rows
 
 def _hits(op: str, shape: Shape, features: Features, rows: Rows | None, clock: Clock) -> Bools:
     """Return where ``op`` of the item's geometry and the shape is true; it is nowhere where they do not meet."""
-    geometry = shape.geometry()
+    geometry = _as_written(shape.geometry())
     bounds: BBox = tuple(shapely.bounds(geometry).tolist())
     hit = np.zeros(features.count if rows is None else len(rows), dtype=np.bool_)
-    if rows is None and op == "s_intersects" and _is_whole_box(shape):
-        hit[as_rows(features.intersecting(bounds))] = True
-        return hit
+    around = _wider(bounds, _STEP)
     if rows is None:
-        where = candidates = np.sort(np.concatenate(features.search(bounds)))
+        where = candidates = np.sort(np.concatenate(features.search(around)))
+        if op == "s_intersects" and _is_whole_box(shape):
+            hit[features.search(_wider(bounds, -_STEP))[0]] = True  # they have a position well inside
+            where = candidates = where[~hit[where]]
     else:
-        where = np.flatnonzero(_meeting(features.boxes[rows], bounds))
+        where = np.flatnonzero(_meeting(features.boxes[rows], around))
         candidates = rows[where]
-    possible = _possible(op, features.boxes[candidates], bounds)
-    where, candidates = where[possible], candidates[possible]
+    boxes = np.round(features.boxes[candidates], DECIMALS)
+    possible = _possible(op, boxes, bounds)
+    where, candidates, boxes = where[possible], candidates[possible], boxes[possible]
     which, first, uses = np.unique(  # a stack is tested once
         features.record_geometry[candidates], return_index=True, return_inverse=True
     )
     shapely.prepare(geometry)
-    boxes = features.boxes[candidates[first]]
-    hit[where] = _in_batches(op, geometry, features, which, boxes, clock)[uses]
+    hit[where] = _in_batches(op, geometry, features, which, boxes[first], clock)[uses]
     return hit
+
+
+def _as_written(stated: shapely.Geometry) -> shapely.Geometry:
+    """Return a geometry with positions as items have them; the same where it is too small for that."""
+    rounded = shapely.transform(stated, lambda positions: np.round(positions, DECIMALS))
+    return rounded if shapely.is_valid(rounded) else stated
 
 
 def _is_whole_box(shape: Shape) -> bool:
     return shape.box is not None and shape.box[0] <= shape.box[2]
+
+
+def _wider(bounds: BBox, by: float) -> BBox:
+    return bounds[0] - by, bounds[1] - by, bounds[2] + by, bounds[3] + by
 
 
 def _meeting(boxes: Boxes, bounds: BBox) -> Bools:
@@ -148,8 +168,14 @@ def _tested(
         answers[inside] = op in ("s_intersects", "s_within")  # what lies within an area does nothing else with it
         left = np.setdiff1d(left, np.concatenate([inside, apart]), assume_unique=True)
     turned = _PREDICATES[_TURNED.get(op, op)]  # the prepared geometry has to come first
-    answers[left] = turned(geometry, features.distinct_shapes(which[left]))
+    answers[left] = turned(geometry, _written_shapes(features, which[left]))
     return answers
+
+
+def _written_shapes(features: Features, which: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
+    """Return distinct geometries with positions as items have them."""
+    found = take(features.geometries, which.astype(np.int64))
+    return shapes_of(replace(found, coordinates=np.round(found.coordinates, DECIMALS)))
 
 
 def spans_related(op: str, left: tuple[Any, Any], right: tuple[Any, Any]) -> Any:

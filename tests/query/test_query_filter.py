@@ -919,3 +919,47 @@ def test_many_threads_find_the_same(table):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+# Geometries as items are written with them
+
+
+@pytest.fixture(scope="module")
+def lots(tmp_path_factory: pytest.TempPathFactory) -> Features:
+    """Lots that share borders, with positions that have more digits than items are written with."""
+    chance = np.random.default_rng(7)
+    corners = np.stack(np.meshgrid(np.arange(9.0), np.arange(9.0)), axis=-1) + chance.uniform(-0.3, 0.3, (9, 9, 2))
+    places = np.array([-77.1, 38.8]) + corners * [1.1e-4, 0.9e-4] + chance.uniform(0, 1e-9, (9, 9, 2))
+    shapes = shapely.polygons(
+        [[places[i, j], places[i, j + 1], places[i + 1, j + 1], places[i + 1, j]] for i in range(8) for j in range(8)]
+    )
+    ids = [str(number) for number in range(len(shapes))]
+    frame = geopandas.GeoDataFrame({"owner": ids}, geometry=shapes, crs="OGC:CRS84")
+    folder = tmp_path_factory.mktemp("lots")
+    write_features(folder, Records(frame, ids, np.arange(len(ids)), shapes, None, GeometryKind.POLYGON))
+    return Features.open(folder)
+
+
+@settings(deadline=None, max_examples=60)
+@given(some=st.sets(st.integers(0, 63), min_size=1, max_size=20), decimals=st.sampled_from([None, 15]))
+def test_lots_lie_within_the_union_of_the_polygons_that_they_are_published_with(
+    lots: Features, some: set[int], decimals: int | None
+) -> None:
+    drawn = np.array([shapely.geometry.shape(json.loads(lots.item(row))["geometry"]) for row in range(lots.count)])
+    rows = sorted(some)
+    union = shapely.union_all(drawn[rows])
+    inside = np.flatnonzero(shapely.area(shapely.intersection(drawn, union)) > 0.5 * shapely.area(drawn)).tolist()
+    wkt = shapely.to_wkt(union, rounding_precision=-1 if decimals is None else decimals)
+    assert text(f"S_WITHIN(geometry, {wkt})").rows(lots).tolist() == inside
+    assert text(f"S_CONTAINS({wkt}, geometry)").among(lots, np.array(rows)).tolist() == rows
+    touching = text(f"S_TOUCHES(geometry, {wkt})").rows(lots).tolist()
+    assert touching == np.flatnonzero(shapely.touches(drawn, union)).tolist()
+    for row in rows[:3]:
+        for name in ("S_EQUALS", "S_WITHIN", "S_CONTAINS", "S_INTERSECTS"):
+            assert row in text(f"{name}(geometry, {drawn[row].wkt})").rows(lots)
+
+
+def test_a_shape_too_small_for_the_positions_of_items_stays_as_it_is(lots: Features) -> None:
+    west, south = shapely.get_coordinates(lots.shapes(np.array([9]))).mean(axis=0)
+    grain = shapely.box(west, south, west + 1e-10, south + 1e-10)
+    assert text(f"S_CONTAINS(geometry, {shapely.to_wkt(grain, rounding_precision=-1)})").rows(lots).tolist() == [9]
