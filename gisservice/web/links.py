@@ -75,6 +75,11 @@ def raster_tiles_path(collection_id: str, version: str, extension: str, query: s
     return f"/tiles/{collection_id}/{version}/{{z}}/{{x}}/{{y}}.{extension}" + (f"?{query}" if query else "")
 
 
+def contours_path(collection_id: str, version: str, query: str = "") -> str:
+    """Return the path template of a raster's contours, of one version."""
+    return f"/tiles/{collection_id}/contours/{version}/{{z}}/{{x}}/{{y}}.mvt" + (f"?{query}" if query else "")
+
+
 def tilejson_path(collection_id: str) -> str:
     """Return the path of the TileJSON of a collection."""
     return f"/tiles/{collection_id}.json"

@@ -13,6 +13,7 @@ from gisservice.tiles.rasterimage import JPEG, PNG, WEBP
 from gisservice.web import (
     api,
     archives,
+    contours,
     dcat,
     dictionary,
     downloads,
@@ -84,6 +85,7 @@ def definition(service: Service, request: Request) -> Answer:
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         known |= {rasterparams.component(entry.name): entry for entry in rasterparams.PARAMETERS}
         known |= {positions.component(entry.name): entry for entry in positions.PARAMETERS}
+        known[contours.COMPONENT] = contours.INTERVAL
         items = tuple(
             Described.of(entry, service.asking.terms(entry))
             for entry in published
@@ -401,6 +403,19 @@ _DECLARED: tuple[Route, ...] = (
         Operation(TILES, "A tile of a raster as JPEG", JPEG, "Tile", _RASTER, RASTERS, _TILE),
     ),
     Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.jpg", rasters.jpeg_tile),
+    Route(
+        "/tiles/<collection_id>/contours.json",
+        contours.tilejson,
+        Operation(TILES, "TileJSON of the contours of heights", JSON, "TileJSON", (contours.COMPONENT,), RASTERS),
+    ),
+    Route(
+        "/tiles/<collection_id>/contours/<z>/<x>/<y>.mvt",
+        contours.tile,
+        Operation(
+            TILES, "Contours of heights as a vector tile", tiles.MVT, "Tile", (contours.COMPONENT,), RASTERS, _TILE
+        ),
+    ),
+    Route("/tiles/<collection_id>/contours/<version>/<z>/<x>/<y>.mvt", contours.tile),
     Route(
         f"{_COLLECTION}/map/tiles",
         rasterdocs.map_tilesets,

@@ -58,6 +58,7 @@ VALUES = {
     "raster-exaggeration": ("2", "0"),
     "raster-unit": ("foot", "yard"),
     "raster-f": ("webp", "gif"),
+    "contour-interval": ("20", "0"),
     "position-crs": (FEET, "EPSG:x"),
     "position-coords": ("MULTIPOINT((-77.05 38.81),(-77.04 38.81))", "LINESTRING(0 0,1 1)"),
     "position-parameter-name": ("1", "2"),
@@ -66,7 +67,7 @@ VALUES = {
 """For each parameter, as the description calls it, a value that is taken and one that is refused."""
 NEEDED = {"/api/collections/{collection_id}/position": {"coords": "POINT(-77.05 38.81)"}}
 """What an address cannot be asked without."""
-PREFIXES = ("tile-", "raster-", "position-", "download-", "record-", "item", "dictionary-")
+PREFIXES = ("tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-")
 """What parameters are called that differ from others of the same name."""
 RECORDS_CLASSES = (
     "record-core",
@@ -104,7 +105,8 @@ def definition(flask_client: Client) -> dict:
 
 
 def filled(path: str, city: City) -> str:
-    layer = "relief" if "/map/" in path or path.endswith((".png", ".webp", ".jpg", "/position")) else "lots"
+    of_raster = "/map/" in path or "/contours" in path or path.endswith((".png", ".webp", ".jpg", "/position"))
+    layer = "relief" if of_raster else "lots"
     version = city.catalog.collection(layer).version
     values = {**PATHS, "collection_id": layer, "collection_ids": layer, "version": version, "versions": version}
     return path.format(**values)
