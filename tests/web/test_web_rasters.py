@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 
+import brotli
+import mapbox_vector_tile
 import numpy as np
 import pytest
 from PIL import Image
@@ -191,3 +193,22 @@ def test_a_raster_that_breaks_while_it_is_served_is_told_and_comes_back(own_city
     path.write_bytes(data)
     assert client.get(f"{TILE}.png?rescale=0,2").status_code == 200
     assert json.loads(client.get("/healthz").data)["status"] in ("ok", "degraded")
+
+
+def test_contours_are_vector_tiles_with_heights(client: Client, city: City):
+    url = f"/tiles/relief/contours/14/{X}/{Y}.mvt"
+    answer = client.get(url)
+    assert answer.content_type == "application/vnd.mapbox-vector-tile"
+    layer = mapbox_vector_tile.decode(answer.data)["contours"]
+    assert {feature["properties"]["elevation"] for feature in layer["features"]} >= {10.0, 20.0, 30.0}
+    packed = client.get(url, headers={"Accept-Encoding": "br"})
+    assert packed.headers["Content-Encoding"] == "br" and brotli.decompress(packed.data) == answer.data
+    assert client.get(url, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    document = client.get("/tiles/relief/contours.json?interval=20").get_json()
+    pinned = client.get(document["tiles"][0].removeprefix("http://localhost").format(z=14, x=X, y=Y))
+    heights = [f["properties"]["elevation"] for f in mapbox_vector_tile.decode(pinned.data)["contours"]["features"]]
+    assert "immutable" in pinned.headers["Cache-Control"] and all(height % 20 == 0 for height in heights)
+    assert client.get("/tiles/relief/contours/14/0/0.mvt").status_code == 204
+    for wrong, status in ((f"{url}?interval=0", 400), (f"{url}?interval=0.01", 400), (f"{url}?x=1", 400),
+                          (f"/tiles/lots/contours/14/{X}/{Y}.mvt", 404), ("/tiles/relief/contours/9/1/1.mvt", 404)):  # fmt: skip
+        assert client.get(wrong).status_code == status, wrong
