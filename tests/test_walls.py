@@ -20,7 +20,7 @@ BELOW: dict[str, set[str]] = {
     "ramps": set(),
     "catalog": {"errors", "settings", "model", "crs", "pack", "ramps"},
     "tiles": {"errors", "settings", "model", "crs", "pack", "ramps"},
-    "query": {"errors", "settings", "model", "crs", "catalog", "tiles"},
+    "query": {"errors", "settings", "model", "crs", "catalog", "tiles", "ramps"},
     "analysis": {"errors", "settings", "model", "crs", "pack", "catalog", "tiles"},
     "ingest": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},
     "maps": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},

@@ -209,6 +209,8 @@ def test_contours_are_vector_tiles_with_heights(client: Client, city: City):
     heights = [f["properties"]["elevation"] for f in mapbox_vector_tile.decode(pinned.data)["contours"]["features"]]
     assert "immutable" in pinned.headers["Cache-Control"] and all(height % 20 == 0 for height in heights)
     assert client.get("/tiles/relief/contours/14/0/0.mvt").status_code == 204
-    for wrong, status in ((f"{url}?interval=0", 400), (f"{url}?interval=0.01", 400), (f"{url}?x=1", 400),
-                          (f"/tiles/lots/contours/14/{X}/{Y}.mvt", 404), ("/tiles/relief/contours/9/1/1.mvt", 404)):  # fmt: skip
+    for wrong, status in (
+        (f"{url}?interval=0", 400), (f"{url}?interval=0.01", 400), (f"{url}?x=1", 400),
+        (f"/tiles/lots/contours/14/{X}/{Y}.mvt", 404), ("/tiles/relief/contours/9/1/1.mvt", 404),
+    ):  # fmt: skip
         assert client.get(wrong).status_code == status, wrong
