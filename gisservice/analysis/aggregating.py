@@ -122,14 +122,25 @@ def _groups(keys: Any, rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
         return np.zeros(rows, np.int64), np.zeros(min(rows, 1), np.int64), min(rows, 1)
     in_cell = keys["cell"].notna().to_numpy() if "cell" in keys.columns else np.ones(rows, bool)
     group = np.full(rows, -1, dtype=np.int64)
-    inside = keys[in_cell]
-    group[in_cell] = inside.groupby(list(keys.columns), dropna=False, sort=True).ngroup().to_numpy()
+    group[in_cell] = _numbered(keys[in_cell])
     count = int(group.max(initial=-1)) + 1
     if count > CELLS_MAX:
         raise LimitExceeded("The number of groups", count, CELLS_MAX, "groups")
     first = np.full(count, rows, dtype=np.int64)
-    np.minimum.at(first, group[in_cell], np.flatnonzero(in_cell))
+    there = np.flatnonzero(in_cell)[::-1]
+    first[group[there]] = there  # the first row is written last
     return group, first, count
+
+
+def _numbered(keys: Any) -> npt.NDArray[np.int64]:
+    """Return the number of each row's group, groups in order of their values, missing ones last."""
+    import pandas
+
+    if len(keys.columns) > 1:
+        numbers: npt.NDArray[np.int64] = keys.groupby(list(keys.columns), dropna=False, sort=True).ngroup().to_numpy()
+        return numbers
+    codes, values = pandas.factorize(keys.iloc[:, 0], sort=True)  # several times faster than groups of one column
+    return np.where(codes < 0, len(values), codes)
 
 
 def _values(features: geopandas.GeoDataFrame, name: str, group: npt.NDArray[np.int64]) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from gisservice.analysis.answers import state
-from gisservice.analysis.planar import Plane, columns, repairs, same_plane
+from gisservice.analysis.planar import Plane, columns, plane, repairs, same_plane
 from gisservice.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def overlay(
     """
     if how not in HOWS:
         raise InvalidParameter("how", str(how), f"one of {', '.join(HOWS)}")
-    ours, theirs = same_plane(features, others, ("features", "others"))
+    ours, theirs = (one.sound for one in same_plane(features, others, ("features", "others")))
     row, other = overlapping(ours, theirs)
     pieces, row, other = cut(ours, theirs, row, other)
     parts = []
@@ -67,7 +67,7 @@ def dissolve(
     names = [by] if isinstance(by, str) else list(by or ())
     columns(features, names, "by", numbers=False)
     columns(features, list(sums), "sums", numbers=True)
-    ours, _ = same_plane(features, features, ("features", "features"))
+    ours = plane(features, "features").sound
     keys = pandas.DataFrame({name: features[name].to_numpy() for name in names}) if names else None
     group = (
         keys.groupby(names, dropna=False, sort=True).ngroup().to_numpy()
@@ -96,8 +96,9 @@ def overlapping(ours: Plane, theirs: Plane) -> tuple[npt.NDArray[np.int64], npt.
     mine, targets = ours.there, theirs.there
     if not len(mine) or not len(targets):
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    tree = shapely.STRtree(ours.shapes[mine])
-    other, row = tree.query(theirs.shapes[targets], predicate="intersects")  # prepares theirs: zones, few and large
+    other, row = ours.tree.query(
+        theirs.shapes[targets], predicate="intersects"
+    )  # prepares theirs: zones, few and large
     row, other = mine[row], targets[other]
     order = np.lexsort([other, row])
     return row[order], other[order]

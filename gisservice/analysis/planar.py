@@ -8,7 +8,9 @@ refused with a word on what to do.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import weakref
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,10 +52,25 @@ class Plane:
         feet = self.metres / FOOT_M
         return 1.0 if abs(feet - 1) < 1e-12 else feet
 
-    @property
+    @cached_property
     def there(self) -> npt.NDArray[np.int64]:
         """The rows that have a geometry."""
         return np.flatnonzero(~(shapely.is_missing(self.shapes) | shapely.is_empty(self.shapes)))
+
+    @cached_property
+    def tree(self) -> shapely.STRtree:
+        """An index of the geometries that are there; it answers with places in :attr:`there`."""
+        return shapely.STRtree(self.shapes[self.there])
+
+    @cached_property
+    def sound(self) -> Plane:
+        """The same with invalid polygons repaired: what areas and pieces are worked out with."""
+        wrong = ~shapely.is_valid(self.shapes) & ~shapely.is_missing(self.shapes)
+        if not wrong.any():
+            return self
+        shapes = self.shapes.copy()
+        shapes[wrong] = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
+        return replace(self, shapes=shapes, repaired=int(wrong.sum()))
 
     @property
     def name(self) -> str:
@@ -61,36 +78,69 @@ class Plane:
         return crs.code(self.system) or self.system.name
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A plane that was made before, of which array of geometries, and what told these apart from all others."""
+
+    array: weakref.ref[npt.NDArray[Any]]
+    pointers: int
+    system: crs.CRS
+    plane: Plane
+    held: npt.NDArray[Any]
+    """The geometries: while they are held no other can come to lie where one of them lies."""
+
+    def is_in(self, system: crs.CRS) -> bool:
+        """Tell whether the geometries were in this system."""
+        return self.system is system or self.system == system
+
+
+_KEPT: dict[int, _Kept] = {}
+"""Planes of frames that still live, so that the next question of the same frame finds its index made."""
+
+
 def plane(frame: geopandas.GeoDataFrame, name: str) -> Plane:
     """Return a frame's geometries in the plane in which they are measured.
 
-    Invalid polygons are repaired and counted; a geometry with a position that is no finite number counts as missing.
-    Raises :class:`InvalidParameter` for a frame without reference system, in another unit than it states, or in
-    degrees outside the area of EPSG:2283.
+    A geometry with a position that is no finite number counts as missing. What was made of a frame is kept while the
+    frame lives and its geometries stay the same objects. Raises :class:`InvalidParameter` for a frame without
+    reference system, in another unit than it states, or in degrees outside the area of EPSG:2283.
     """
     if frame.crs is None:
         raise InvalidParameter(name, "a frame without reference system", "one that states it; use set_crs")
-    shapes: npt.NDArray[Any] = shapely.force_2d(frame.geometry.to_numpy())
-    shapes = shapes.copy()
+    array = np.asarray(frame.geometry.array)
+    pointers = hash(array.tobytes())  # of an array of objects: where each lies; those of a kept plane stay there
+    kept = _KEPT.get(id(array))
+    if (
+        kept
+        and kept.array() is array
+        and kept.pointers == pointers
+        and (kept.system is frame.crs or kept.system == frame.crs)
+    ):
+        return kept.plane
+    made = _made(array, frame.crs, name)
+    if array.base is None:
+        key = id(array)
+        _KEPT[key] = _Kept(weakref.ref(array, lambda _: _KEPT.pop(key, None)), pointers, frame.crs, made, array.copy())
+    return made
+
+
+def _made(array: npt.NDArray[Any], stated: crs.CRS, name: str) -> Plane:
+    shapes: npt.NDArray[Any] = shapely.force_2d(array) if shapely.has_z(array).any() else array.copy()
     shapes[~_finite(shapes)] = None
-    check_unit(name, frame.crs, shapes)
-    system = frame.crs
+    check_unit(name, stated, shapes)
+    system = stated
     if not system.is_projected or crs.code(system) == _WEB_MERCATOR:
         system = crs.parse(_WORKING)
-        _check_area(name, shapes, frame.crs, system)
-        shapes = crs.reproject(shapes, crs.reprojection(frame.crs, system))
-    wrong = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
-    if wrong.any():
-        shapes = shapes.copy()
-        shapes[wrong] = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
-    return Plane(shapes, system, crs.unit(system)[1], int(wrong.sum()))
+        _check_area(name, shapes, stated, system)
+        shapes = crs.reproject(shapes, crs.reprojection(stated, system))
+    return Plane(shapes, system, crs.unit(system)[1])
 
 
 def same_plane(
     first: geopandas.GeoDataFrame, second: geopandas.GeoDataFrame, names: tuple[str, str]
 ) -> tuple[Plane, Plane]:
     """Return two frames in one plane. Raises :class:`InvalidParameter` naming both systems where they differ."""
-    if first.crs is not None and second.crs is not None and first.crs != second.crs:
+    if first.crs is not second.crs and None not in (first.crs, second.crs) and first.crs != second.crs:
         ours, theirs = (crs.code(frame.crs) or frame.crs.name for frame in (first, second))
         raise InvalidParameter(
             names[1], f"a frame in {theirs}", f"one in {ours} as {names[0]!r} is; use to_crs({ours!r})"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 NEAREST_MAX = 100
 """The most neighbours of one feature that are asked for."""
 
+_FEW = 32
+"""So many others are looked for one by one in the index of the features."""
+
 PAIRS_MAX = 20_000_000
 """The most pairs of features that are held at once: 320 MB."""
 
@@ -126,13 +129,27 @@ def _closest(
     mine, targets = ours.there, theirs.there
     if not len(mine) or not len(targets):
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    tree = shapely.STRtree(theirs.shapes[targets])
+    if len(targets) <= _FEW:
+        return _around_few(ours, theirs, reach)
     # A little beyond, then cut: the tree's own limit need not be closed.
-    pairs, apart = tree.query_nearest(
+    pairs, apart = theirs.tree.query_nearest(
         ours.shapes[mine], max_distance=max(reach * (1 + 1e-9), 1e-6), return_distance=True, all_matches=False
     )
     kept = apart <= reach
     return mine[pairs[0][kept]], targets[pairs[1][kept]], apart[kept]
+
+
+def _around_few(
+    ours: Plane, theirs: Plane, reach: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the same where theirs are few: by the index of ours, so that what is far is never looked at."""
+    few = theirs.shapes[theirs.there]
+    other, row = ours.tree.query(few, predicate="dwithin", distance=reach)
+    apart = shapely.distance(ours.shapes[ours.there[row]], few[other])
+    order = np.lexsort([other, apart, row])
+    first = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
+    first = first[apart[first] <= reach]
+    return ours.there[row[first]], theirs.there[other[first]], apart[first]
 
 
 def _neighbours(ours: Plane, theirs: Plane, k: int) -> tuple[npt.NDArray[Any], ...]:
@@ -148,12 +165,13 @@ def _neighbours(ours: Plane, theirs: Plane, k: int) -> tuple[npt.NDArray[Any], .
     if not len(mine) or not k:
         none = np.empty(0, np.int64)
         return none, none, np.empty(0), none
+    if k == 1:
+        return _first_neighbours(ours, theirs)
     points = shapely.get_coordinates(shapely.point_on_surface(ours.shapes[mine]))
     anchors = shapely.get_coordinates(shapely.point_on_surface(theirs.shapes[targets]))
     apart, _ = cKDTree(anchors).query(points, k=[k])
     reach = apart[:, 0] * (1 + 1e-9) + 1e-9
-    tree = shapely.STRtree(theirs.shapes[targets])
-    row, other = tree.query(ours.shapes[mine], predicate="dwithin", distance=reach)
+    row, other = theirs.tree.query(ours.shapes[mine], predicate="dwithin", distance=reach)
     if len(row) > PAIRS_MAX:
         raise LimitExceeded("The number of pairs", len(row), PAIRS_MAX, "pairs")
     exact = shapely.distance(ours.shapes[mine[row]], theirs.shapes[targets[other]])
@@ -162,3 +180,11 @@ def _neighbours(ours: Plane, theirs: Plane, k: int) -> tuple[npt.NDArray[Any], .
     rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
     kept = rank <= k
     return mine[row[kept]], targets[other[kept]], exact[kept], rank[kept]
+
+
+def _first_neighbours(ours: Plane, theirs: Plane) -> tuple[npt.NDArray[Any], ...]:
+    """Return the pairs of each of ours with the nearest of theirs; of several, the first in their frame."""
+    (row, other), apart = theirs.tree.query_nearest(ours.shapes[ours.there], return_distance=True)
+    order = np.lexsort([other, row])
+    first = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
+    return ours.there[row[first]], theirs.there[other[first]], apart[first], np.ones(len(first), np.int64)

@@ -40,9 +40,11 @@ def summarize(
     columns(features, list(sums), "sums", numbers=True)
     columns(features, list(means), "means", numbers=True)
     ground, things = same_plane(zones, features, ("zones", "features"))
+    ground = ground.sound
     if len(ground.there) and (shapely.get_dimensions(ground.shapes[ground.there]) < 2).any():
         raise InvalidParameter("zones", "a frame of points or lines", "a frame of areas")
     dimension = int(shapely.get_dimensions(things.shapes).max(initial=0))
+    things = things.sound if dimension == 2 else things
     parts = _parts(ground, things, dimension)
     found = zones.copy()
     found["count"] = np.bincount(parts.zone, minlength=len(zones))

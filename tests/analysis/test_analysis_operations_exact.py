@@ -377,3 +377,13 @@ def test_every_answer_names_its_sources_and_becomes_geojson() -> None:
         assert source["version"] in {one["version"] for one in document["sources"]}
         assert document["method"].endswith(".") and len(document["features"]) == len(answer)
     assert ours.attrs == source and list(ours.columns) == ["value", "group", "geometry"]  # nothing given is changed
+
+
+def test_what_is_kept_of_a_frame_is_not_used_for_another_geometry() -> None:
+    points, zone = frame([shapely.Point(10, 10), shapely.Point(900, 900)]), frame([SQUARE])
+    assert analysis.within(points, zone, distance_ft=1).index.tolist() == ["a"]
+    points.loc["b", "geometry"] = points.geometry["a"]
+    assert analysis.within(points, zone, distance_ft=1).index.tolist() == ["a", "b"]
+    points.geometry = points.geometry.translate(500, 500)
+    assert analysis.within(points, zone, distance_ft=1).empty
+    assert analysis.within(points.to_crs("OGC:CRS84"), zone.to_crs("OGC:CRS84"), distance_ft=1).empty
