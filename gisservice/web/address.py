@@ -14,8 +14,8 @@ from gisservice.errors import AddressNotFound, CatalogError, CollectionNotFound,
 from gisservice.maps.languages import Language
 from gisservice.maps.pages import LayerView, PlainContext, ReportContext, Sentence, Site, render_accessibility
 from gisservice.maps.pages import render_report as rendered
-from gisservice.maps.reporttext import APPLIES, sentence
-from gisservice.model import MapDeclaration, ReportKind
+from gisservice.maps.reporttext import sentence
+from gisservice.model import MapDeclaration
 from gisservice.web import pages, params
 from gisservice.web.exchange import NOT_KEPT, Answer, Request, document
 from gisservice.web.links import JSON
@@ -131,7 +131,8 @@ def _not_found(site: Site, asked: str, near: Iterable[str]) -> ReportContext:
 def _told(service: Service, request: Request, place: Place) -> ReportContext:
     question = _question_of(place)
     site = site_of(service, request, new_nonce(), question)
-    rows = service.dossier.report(place).rows
+    exact = place.match is not None and place.match.score == 1  # then the heading says which address it is
+    rows = service.dossier.report(place).rows[1 if exact else 0 :]
     lines = {line.id: line for line in service.registry.report}
     views: dict[str, LayerView | None] = {}
     sentences: list[Sentence] = []
@@ -140,7 +141,7 @@ def _told(service: Service, request: Request, place: Place) -> ReportContext:
         if name is not None and name not in views:
             views[name] = _view(service, request, name)
         sentences.append(sentence(site, row, lines.get(row["line"]), views.get(name) if name else None))
-    days = any(one.status == APPLIES and lines[one.line].kind is ReportKind.SCHEDULE for one in sentences[1:])
+    days = any(one.days for one in sentences)
     shown = _small_map(service)
     layers = [_view(service, request, name) for name in shown.layers] if shown is not None else []
     return ReportContext(
