@@ -141,9 +141,10 @@ class Shown:
             *([quote(item_id, safe="")] if item_id else []),
         ]
 
-    def below(self, item_id: object) -> str:
-        """Return the address of an item on this page of items."""
-        return f"{self.request.address}{self.request.path}/{quote(str(item_id), safe='')}"
+    @property
+    def place(self) -> str:
+        """The address without a query: items are below it."""
+        return self.address().partition("?")[0]
 
     @property
     def title(self) -> str:
@@ -169,7 +170,7 @@ class Shown:
 
     def _is_here(self, one: dict[str, Any]) -> bool:
         path = one["href"].partition("?")[0]
-        return one.get("type") == HTML and path == self.address().partition("?")[0]
+        return one.get("type") == HTML and path == self.place
 
     def _followed(self, one: dict[str, Any]) -> dict[str, Any]:
         head, mark, query = one["href"].partition("?")

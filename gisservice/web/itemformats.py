@@ -76,7 +76,7 @@ def negotiate(request: Request, asked: ItemsRequest, formats: tuple[Format, ...]
         found = next((entry for entry in formats if entry.name == asked.form), None)
         if found is None:
             names = ", ".join(repr(entry.name) for entry in formats)
-            raise InvalidParameter("f", asked.form, f"one of {names}")
+            raise InvalidParameter("f", asked.form, f"one of {names}, 'html'")
         return found, found.media
     by_media = _by_media(formats)
     media = request.media_type(*by_media)
