@@ -35,7 +35,7 @@ class Pieces:
 
         self._line, self._start, self._low, self._step = _divided(lines, chosen, spacing)
         self._half = float(np.hypot(*self._step.T).max(initial=0.0)) / 2
-        self._tree = cKDTree(self._start + self._step / 2)
+        self._tree = cKDTree(self._start + self._step / 2, leafsize=8)
         per = 1.0 / (self._step**2).sum(axis=1)
         self._columns = *np.ascontiguousarray(self._start.T), *np.ascontiguousarray(self._step.T), per
 

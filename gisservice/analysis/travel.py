@@ -203,9 +203,10 @@ class Travel:
         head = np.concatenate([head, base + np.arange(count)])
         cost = np.concatenate([cost, stops.leg])
         order = np.argsort(tail, kind="stable")
-        own_tail, own_head, own_cost, _ = self.arcs
+        _, own_head, own_cost, _ = self.arcs
         total = base + count + len(rows)
-        begin = np.searchsorted(np.concatenate([own_tail, tail[order]]), np.arange(total + 1)).astype(np.int32)
+        added = len(own_head) + np.searchsorted(tail[order], np.arange(base + 1, total + 1))
+        begin = np.concatenate([self._arc_starts, added]).astype(np.int32)
         indices = np.concatenate([own_head, head[order]]).astype(np.int32)
         graph = csr_array((np.concatenate([own_cost, cost[order]]), indices, begin), shape=(total, total))
         return graph, stops, base + count + np.arange(len(rows))
@@ -274,15 +275,17 @@ class Spread:
     def reached(self, minutes: float) -> tuple[Ints, Floats, Floats]:
         """Return the parts of edges reached within some minutes: edge, from and to along it; none overlap."""
         travel, network = self.travel, self.travel.network
-        lengths = network.lines.lengths
-        edge = np.concatenate([np.arange(len(lengths))] * 2 + [self.sources.edge] * 2)
-        count, base = len(lengths), len(network.nodes)
-        start = np.concatenate([np.zeros(count), lengths, self.sources.along, self.sources.along])
-        own = self.minutes[base : base + len(self.sources.edge)]
-        spent = np.concatenate([self.minutes[network.ends[:, 0]], self.minutes[network.ends[:, 1]], own, own])
-        ahead = np.repeat([True, False, True, False], [count, count, len(own), len(own)])
+        lengths, ends = network.lines.lengths, network.ends
+        within = self.minutes < minutes
+        begun, ended = np.flatnonzero(within[ends[:, 0]]), np.flatnonzero(within[ends[:, 1]])
+        base, count = len(network.nodes), len(self.sources.edge)
+        own = np.flatnonzero(within[base : base + count])
+        edge = np.concatenate([begun, ended, *[self.sources.edge[own]] * 2])
+        start = np.concatenate([np.zeros(len(begun)), lengths[ended], *[self.sources.along[own]] * 2])
+        node = np.concatenate([ends[begun, 0], ends[ended, 1], *[base + own] * 2])
+        ahead = np.repeat([True, False, True, False], [len(begun), len(ended), len(own), len(own)])
         may = np.where(ahead, travel.forward[edge], travel.backward[edge])
-        left = np.where(may, (minutes - spent) / travel.pace[edge], -1.0)
+        left = np.where(may, (minutes - self.minutes[node]) / travel.pace[edge], -1.0)
         some = left > 0
         edge, start, left, ahead = edge[some], start[some], left[some], ahead[some]
         low = np.where(ahead, start, np.maximum(start - left, 0.0))

@@ -1,0 +1,135 @@
+"""Network and zones against what a planner would use instead: networkx and pandana, rasterstats, exactextract.
+
+Conditions: the sample city as published in the catalog named (by default data/published), and its streets copied side
+by side until they have about 100,000 edges. Each peer answers the same question on the same arrays; what it needs to
+load or prepare is not counted, nor is it for us. Peers run in an environment of their own: the program that is named by
+``--peers`` is its Python, and without it only our own figures are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import shapely
+
+from gisservice import open_catalog
+from gisservice.analysis import Ground, Network, access, reach, zonal
+from gisservice.analysis.network import MODES
+from gisservice.catalog import load_registry
+
+ROOT = Path(__file__).resolve().parents[1]
+MINUTES = 10.0
+
+
+def best(run: Callable[[], object], times: int = 3) -> float:
+    """Return the seconds of the quickest of some runs."""
+    seconds = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
+def tiled(streets: geopandas.GeoDataFrame, edges: int) -> geopandas.GeoDataFrame:
+    """Return copies of a city's streets side by side, touching where they happen to."""
+    count = max(1, round(edges / len(streets)))
+    west, south, east, north = streets.total_bounds
+    side = int(np.ceil(np.sqrt(count)))
+    moved = [
+        shapely.transform(
+            streets.geometry.to_numpy(),
+            lambda xy, n=n: xy + np.array([(n % side) * (east - west), (n // side) * (north - south)]),
+        )
+        for n in range(count)
+    ]
+    attributes = streets.drop(columns="geometry").iloc[np.tile(np.arange(len(streets)), count)].reset_index(drop=True)
+    return geopandas.GeoDataFrame(attributes, geometry=np.concatenate(moved), crs=streets.crs)
+
+
+def for_peers(network: Network, places: geopandas.GeoDataFrame, goals: np.ndarray, folder: Path) -> Path:
+    """Write the walking network and goals as arrays, and the places as they are, areas mostly, into a file beside."""
+    places[["geometry"]].to_parquet(folder / "places.parquet")
+    travel = network.travel(MODES[0])
+    tail, head, minutes, edge = travel.arcs
+    file = folder / "network.npz"
+    np.savez(
+        file, nodes=network.nodes, tail=tail, head=head, minutes=minutes, goals=goals, most=MINUTES,
+        lines=network.lines.coordinates, starts=network.lines.starts, ends=network.ends, edge=edge,
+        metres=network.metres,
+    )  # fmt: skip
+    return file
+
+
+def peer(python: Path | None, question: str, file: Path) -> dict[str, float]:
+    """Return the seconds that each peer took."""
+    if python is None:
+        return {}
+    script = Path(__file__).with_name("analysis_peers.py")
+    done = subprocess.run([str(python), str(script), question, str(file)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"  peers did not answer {question}: {done.stderr.strip().splitlines()[-1:]}")
+        return {}
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def told(what: str, ours: float, peers: dict[str, float]) -> None:
+    print(
+        f"{what}: {ours * 1000:,.0f} ms; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB"
+    )
+    for name, seconds in peers.items():
+        print(f"  {name}: {seconds * 1000:,.0f} ms, {seconds / ours:.1f} times as long")
+
+
+def measure_network(
+    network: Network, places: geopandas.GeoDataFrame, goals: geopandas.GeoDataFrame, python: Path | None
+) -> None:
+    print(f"\n{len(network.lines):,} edges, {len(network.nodes):,} nodes, {len(places):,} places, {len(goals)} goals")
+    with tempfile.TemporaryDirectory() as name:
+        file = for_peers(network, places, shapely.get_coordinates(goals.geometry.to_numpy()), Path(name))
+        ours = best(lambda: access(network, places, {"goal": goals}))
+        told("access, minutes from every place to the nearest goal", ours, peer(python, "access", file))
+        ours = best(lambda: reach(network, goals, minutes=MINUTES))
+        told(f"reach, areas within {MINUTES:g} minutes of each goal", ours, peer(python, "reach", file))
+
+
+def measure_zones(parcels: geopandas.GeoDataFrame, ground: Ground, python: Path | None) -> None:
+    print(f"\n{len(parcels):,} parcels, {ground.raster.width} x {ground.raster.height} cells")
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "parcels.gpkg"
+        parcels[["geometry"]].to_file(file)
+        (Path(name) / "raster.txt").write_text(str(ground.raster.path))
+        ours = best(lambda: zonal(parcels, ground), 2)
+        told("zonal, cells, mean, min, max", ours, peer(python, "zonal", file))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, default=ROOT / "data" / "published")
+    parser.add_argument("--peers", type=Path, help="Python of an environment with networkx, pandana and rasterstats")
+    parser.add_argument("--edges", type=int, default=100_000)
+    options = parser.parse_args()
+    catalog = open_catalog(options.home)
+    if not {"streets", "parcels", "libraries", "elevation"} <= set(catalog.ids()):
+        sys.exit("The sample city is not published here; run: gisservice ingest --all")
+    layer = load_registry(ROOT / "data" / "layers.toml").layer("streets")
+    assert layer is not None
+    streets, parcels = catalog.read("streets"), catalog.read("parcels")
+    for frame in (streets, tiled(streets, options.edges)):
+        measure_network(Network.of(frame, layer.network), parcels, catalog.read("libraries"), options.peers)
+    measure_zones(parcels, Ground.open(catalog), options.peers)
+
+
+if __name__ == "__main__":
+    main()
