@@ -10,7 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("publish.py", "build.py", "validity.py", "republish.py", "scale.py", "tiles.py", "memory.py")
+SCRIPTS = (
+    "publish.py",
+    "build.py",
+    "validity.py",
+    "republish.py",
+    "scale.py",
+    "tiles.py",
+    "memory.py",
+    "analysis_network.py",
+)
 
 stopped = []
 for script in SCRIPTS:

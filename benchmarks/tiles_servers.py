@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,7 +78,7 @@ def _await(process: subprocess.Popen[bytes], address: str) -> None:
         try:
             urllib.request.urlopen(address, timeout=5).close()
             return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # not listening yet, or not answering in time
             time.sleep(0.1)
     raise RuntimeError(f"{process.args} did not answer at {address}")
 

@@ -1,0 +1,306 @@
+"""Serving the city's real parcels as features, beside pygeoapi on files and tipg on PostGIS.
+
+    python benchmarks/features.py [--rounds 3] [--seconds 10] [--home FOLDER] [--only WORD]
+
+Contestants, all with two workers, asked the same by the same client, which shares the machine's cores with them:
+
+- gisservice: `gisservice serve`. Its cache of finished pages is off, so every page is put together anew; a line with
+  the cache on is beside it.
+- pygeoapi on GeoPackage (with its spatial index) and on GeoParquet (with a box for each row): Flask behind gunicorn
+  with gevent workers, as in pygeoapi's own image.
+- tipg on PostGIS (key, GiST index, index of the column that is filtered by): uvicorn.
+
+Questions: items in a box (100, 1,000 and 10,000 of them at most), one item by its id, items by an attribute, items in a
+polygon by a CQL2 filter, a page asked for again with its entity tag (by who sends one), and the whole layer as one page
+of GeoJSON: how long it takes, when its first byte comes, and how much memory the server takes for it.
+
+Servers take turns within a round, and each ratio is one round's; medians are printed. A turn is a time, or a number of
+requests where a server answers less often. What a server does not offer is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import features_servers
+import geopandas
+import measure
+import tiles_load
+import tiles_servers
+from alexandria import LAYER, publish
+from features_servers import BBox, FeatureServer, box_text
+from tiles_load import Load, WrkMissing
+from tiles_servers import PeerMissing
+
+import gisservice
+
+CONNECTIONS = (16, 32)
+QUESTIONS = 1_000
+"""Different addresses of each kind; they are asked in turn."""
+
+POSTGRESQL = {"shared_buffers": "1GB", "effective_cache_size": "4GB", "work_mem": "64MB", "max_connections": "60"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: what each server is asked, by its name. The first server is ours."""
+
+    title: str
+    asked: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a server did in one round: as the client saw it, and its processor time for a request."""
+
+    load: Load
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One download of the whole layer: seconds to its first and its last byte, its length, the server's growth."""
+
+    first: float
+    seconds: float
+    megabytes: float
+    extra_mib: float
+
+
+def main() -> None:
+    options = read_options()
+    try:
+        tiles_load.program()
+    except WrkMissing as exc:
+        sys.exit(f"benchmarks/features.py: {exc}")
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        home = options.home or work / "home"
+        if options.home is None:
+            publish(home)
+        catalog = gisservice.open_catalog(home)
+        key = catalog.collection(LAYER).manifest.id_column
+        parcels = catalog.read(LAYER).to_crs("EPSG:4326")
+        servers = start(stack, home, parcels, key, work)
+        show_conditions(options, servers)
+        for case in cases(servers, parcels, key):
+            if options.only in case.title:
+                for connections in CONNECTIONS:
+                    compare(case, servers, options, connections)
+        if options.only in "whole layer":
+            whole_layer(servers, options.rounds)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Serving features, beside pygeoapi and tipg.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=10, help="of each server's turn")
+    parser.add_argument("--home", type=Path, help="published parcels, instead of publishing them")
+    parser.add_argument("--only", default="", help="only the cases that have this in their name")
+    return parser.parse_args()
+
+
+def start(
+    stack: ExitStack, home: Path, parcels: geopandas.GeoDataFrame, key: str, work: Path
+) -> dict[str, FeatureServer]:
+    """Start every contestant that can be had; the first is ours."""
+    run = features_servers
+    found = [
+        run.ours(stack, "gisservice", home, LAYER, GISSERVICE_ITEMS_CACHE_BYTES="0"),
+        run.ours(stack, "gisservice, cache on", home, LAYER),
+    ]
+    try:
+        for name, write in (("GeoPackage", run.geopackage), ("GeoParquet", run.geoparquet)):
+            provider = write(parcels, LAYER, key, work)
+            found.append(run.pygeoapi(stack, f"pygeoapi, {name}", LAYER, provider, work))
+        database, first = stack.enter_context(run.postgis(parcels, LAYER, key, work, POSTGRESQL))
+        found.append(run.tipg(stack, "tipg, PostGIS", LAYER, database, first))
+    except PeerMissing as exc:
+        print(f"Not compared: {exc}")
+    return {server.name: server for server in found}
+
+
+def cases(servers: dict[str, FeatureServer], parcels: geopandas.GeoDataFrame, key: str) -> list[Case]:
+    """Return all comparisons of pages and items."""
+    draw = random.Random(5)
+    ids = [str(value) for value in parcels[key].sample(QUESTIONS, random_state=5)]
+    zones = sorted(parcels["zoning"].dropna().value_counts().index[:30])
+    polygons = [hexagon(box) for box in boxes(parcels, draw, 0.004)]
+
+    def each(ask: Callable[[FeatureServer], list[str | None]]) -> dict[str, list[str]]:
+        asked = {name: [path for path in ask(server) if path] for name, server in servers.items()}
+        return {name: paths for name, paths in asked.items() if paths}
+
+    found = []
+    for limit, width in ((100, 0.005), (1_000, 0.02), (10_000, 0.06)):
+        places = list(boxes(parcels, draw, width))
+        found.append(Case(f"bbox, limit {limit:,}", each(lambda s, p=places, n=limit: [s.page(box, n) for box in p])))
+    found.append(Case("one item", each(lambda s: [s.item(one) for one in ids])))
+    found.append(Case("attribute, limit 100", each(lambda s: [s.attribute(zone, 100) for zone in zones])))
+    found.append(Case("polygon, limit 100", each(lambda s: [s.spatial(polygon, 100) for polygon in polygons])))
+    return [*found, replace(found[0], title="again with its tag, limit 100")]
+
+
+def boxes(parcels: geopandas.GeoDataFrame, draw: random.Random, width: float) -> Iterator[BBox]:
+    """Yield boxes around places of parcels, so wide in degrees of longitude and about as high in metres."""
+    middles = parcels.geometry.representative_point()
+    for _ in range(QUESTIONS):
+        place = middles.iloc[draw.randrange(len(middles))]
+        yield place.x - width / 2, place.y - width * 0.39, place.x + width / 2, place.y + width * 0.39
+
+
+def hexagon(box: BBox) -> str:
+    """Return a polygon of six corners inside a box, as text."""
+    west, south, east, north = box
+    half, third = (west + east) / 2, (north - south) / 3
+    corners = [
+        (half, south), (east, south + third), (east, north - third),
+        (half, north), (west, north - third), (west, south + third), (half, south),
+    ]  # fmt: skip
+    return f"POLYGON(({', '.join(f'{x:.6f} {y:.6f}' for x, y in corners)}))"
+
+
+def compare(case: Case, servers: dict[str, FeatureServer], options: argparse.Namespace, connections: int) -> None:
+    """Run a case and print its rows; ratios are of our rate to the others'."""
+    lines = {name: list(paths) for name, paths in case.asked.items()}
+    if "tag" in case.title:
+        lines = {name: tagged(servers[name], paths[:200]) for name, paths in lines.items()}
+    turns: dict[str, list[Turn]] = {name: [] for name in lines}
+    for _ in range(options.rounds):
+        for name in list(turns):
+            try:
+                turns[name].append(take_turn(servers[name], lines[name], options.seconds, connections))
+            except (RuntimeError, OSError) as exc:  # it refused, or did not answer in time
+                print(
+                    f"| {case.title} | {connections} | {name} | not measured: {str(exc).splitlines()[0]} |", flush=True
+                )
+                del turns[name]
+    first = turns[next(iter(lines))]
+    for name, taken in turns.items():
+        ratios = [ours.load.rate / other.load.rate for ours, other in zip(first, taken, strict=True)]
+        show(case, name, taken, ratios, connections)
+
+
+def seconds_of(server: FeatureServer, lines: Sequence[str]) -> float:
+    """Return how long a server takes for one answer, asked alone; the first of them warm it."""
+    paths = [line.split("\t")[0] for line in lines[:3]]
+    tiles_load.ask_each(server.base, paths[:1], encoding="identity")
+    started = time.perf_counter()
+    tiles_load.ask_each(server.base, paths[1:], encoding="identity")
+    return (time.perf_counter() - started) / max(1, len(paths) - 1)
+
+
+def take_turn(server: FeatureServer, lines: Sequence[str], seconds: int, connections: int) -> Turn:
+    """Ask for a time, or where that were few answers to each connection, for three answers to each."""
+    expected = tiles_servers.WORKERS * seconds / seconds_of(server, lines)
+    before = server.cpu_seconds()
+    if expected < 3 * connections:
+        paths = [line.split("\t")[0] for line in lines[: 3 * connections]]
+        seen = tiles_load.load_whole(server.base, paths, encoding="identity", connections=connections)
+    else:
+        seen = tiles_load.load(server.base, lines, encoding="identity", connections=connections, seconds=seconds)
+    return Turn(seen, (server.cpu_seconds() - before) / seen.requests)
+
+
+def tagged(server: FeatureServer, paths: Sequence[str]) -> list[str]:
+    """Send with each address the entity tag that the server gives for it, if it does."""
+    answers = tiles_load.ask_each(server.base, paths, encoding="identity")
+    return [f"{path}\t{answers[path].etag}" if answers[path].etag else path for path in paths]
+
+
+def show(case: Case, name: str, turns: Sequence[Turn], ratios: Sequence[float], connections: int) -> None:
+    """Print the medians of a server's turns as a row of the table."""
+
+    def middle(value: Callable[[Turn], float]) -> float:
+        return median(value(turn) for turn in turns)
+
+    ratio = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if set(ratios) != {1.0} else ""
+    print(
+        f"| {case.title} | {connections} | {name} | {middle(lambda t: t.load.rate):,.1f} "
+        f"| {middle(lambda t: t.load.p50_ms):,.2f} | {middle(lambda t: t.load.p99_ms):,.2f} "
+        f"| {middle(lambda t: t.load.mean_bytes) / 1000:,.1f} | {middle(lambda t: t.cpu_seconds) * 1000:,.2f} "
+        f"| {ratio} |",
+        flush=True,
+    )
+
+
+def whole_layer(servers: dict[str, FeatureServer], rounds: int) -> None:
+    """Print how each server answers with the whole layer on one page, asked by one reader at a time."""
+    print(
+        "\n| whole layer, GeoJSON | items | MB | first byte, ms | all, s | more memory, MiB | ours is … times as fast |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    taken: dict[str, list[Whole]] = {name: [] for name in servers}
+    items = {name: features_servers.counts(server.base, server.layer)[1] for name, server in servers.items()}
+    for _ in range(rounds):
+        for name, server in servers.items():
+            taken[name].append(fetch_whole(server))
+    ours = taken[next(iter(servers))]
+    for name, seen in taken.items():
+        ratios = [other.seconds / mine.seconds for mine, other in zip(ours, seen, strict=True)]
+        ratio = f"{median(ratios):.1f}" if set(ratios) != {1.0} else ""
+        print(
+            f"| {name} | {items[name]:,} | {median(w.megabytes for w in seen):.1f} "
+            f"| {1000 * median(w.first for w in seen):,.1f} | {median(w.seconds for w in seen):.2f} "
+            f"| {max(w.extra_mib for w in seen):,.0f} | {ratio} |",
+            flush=True,
+        )
+
+
+def fetch_whole(server: FeatureServer) -> Whole:
+    """Fetch the whole layer once, looking at the server's memory all the while."""
+    before = server.memory_mib()
+    with watched(server) as watches:
+        first, seconds, size = features_servers.first_byte(server.base, server.layer)
+    peak = sum(watch.peak_kib for watch in watches) / 1024
+    return Whole(first, seconds, size / 1e6, max(0.0, peak - before))
+
+
+@contextmanager
+def watched(server: FeatureServer) -> Iterator[list[measure.Watch]]:
+    """Watch the memory of a server's processes."""
+    watches = [measure.Watch(root) for root in server.roots]
+    for watch in watches:
+        watch.start()
+    try:
+        yield watches
+    finally:
+        for watch in watches:
+            watch.stop()
+
+
+def show_conditions(options: argparse.Namespace, servers: dict[str, FeatureServer]) -> None:
+    """Print where the figures come from, and what the servers answer to one and the same question."""
+    print(f"Serving 47,174 parcels as features; {measure.machine()}, shared with the client and the database")
+    print(
+        f"{options.rounds} rounds of {options.seconds} s a server, {tiles_servers.WORKERS} workers each; not compressed"
+    )
+    named = [f"gisservice {version('gisservice')} on Granian {version('granian')}"]
+    if len(servers) > 2:
+        known = features_servers.peer_versions()
+        named += [f"{name} {known[name]}" for name in ("pygeoapi", "gunicorn", "gevent", "tipg", "uvicorn")]
+        named.append(tiles_servers.postgis_version())
+    print("; ".join(named))
+    box = (-77.06, 38.81, -77.05, 38.82)
+    for server in servers.values():
+        matched, returned = features_servers.counts(server.base, server.page(box, 100))
+        print(f"  {server.name}: {matched} items match bbox={box_text(box)}, {returned} of them on a page of 100")
+    print(
+        "\n| case | connections | server | requests/s | p50, ms | p99, ms | kB | CPU ms a request "
+        "| ours is … times as fast |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+
+
+if __name__ == "__main__":
+    main()
