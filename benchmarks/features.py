@@ -6,8 +6,7 @@ Contestants, all with two workers, asked the same by the same client, which shar
 
 - gisservice: `gisservice serve`. Its cache of finished pages is off, so every page is put together anew; a line with
   the cache on is beside it.
-- pygeoapi on GeoPackage (with its spatial index) and on GeoParquet (with a box for each row): Flask behind gunicorn
-  with gevent workers, as in pygeoapi's own image.
+- pygeoapi on GeoPackage (with its spatial index) and on GeoParquet (with a box for each row): Flask behind gunicorn.
 - tipg on PostGIS (key, GiST index, index of the column that is filtered by): uvicorn.
 
 Questions: items in a box (100, 1,000 and 10,000 of them at most), one item by its id, items by an attribute, items in a
@@ -288,7 +287,7 @@ def show_conditions(options: argparse.Namespace, servers: dict[str, FeatureServe
     named = [f"gisservice {version('gisservice')} on Granian {version('granian')}"]
     if len(servers) > 2:
         known = features_servers.peer_versions()
-        named += [f"{name} {known[name]}" for name in ("pygeoapi", "gunicorn", "gevent", "tipg", "uvicorn")]
+        named += [f"{name} {known[name]}" for name in ("pygeoapi", "gunicorn", "tipg", "uvicorn")]
         named.append(tiles_servers.postgis_version())
     print("; ".join(named))
     box = (-77.06, 38.81, -77.05, 38.82)
