@@ -67,10 +67,11 @@ def aggregate(
     group, first, count = _groups(keys, len(features))
     found = keys.iloc[first].reset_index(drop=True)
     found["count"] = np.bincount(group[group >= 0], minlength=count)
+    summed = {name: _sums(features, name, group, count) for name in dict.fromkeys((*sums, *means))}
     for name in sums:
-        found[f"sum_{name}"] = _sums(features, name, group, count)[0]
+        found[f"sum_{name}"] = summed[name][0]
     for name in means:
-        total, there = _sums(features, name, group, count)
+        total, there = summed[name]
         found[f"mean_{name}"] = np.divide(total, there, out=np.full(count, np.nan), where=there > 0)
     for name, shares in (percentiles or {}).items():
         for percent, values in zip(shares, _percentiles(features, name, shares, group, count), strict=True):
@@ -95,7 +96,7 @@ def _keys(
     """Return the columns that make the groups, and with a grid what turns groups into a frame of its cells."""
     import pandas
 
-    keys = pandas.DataFrame({name: features[name].to_numpy() for name in names}, index=range(len(features)))
+    keys = pandas.DataFrame({name: features[name].array for name in names}, index=range(len(features)))
     if grid is None:
         if cell_ft is not None or cell_m is not None:
             raise InvalidParameter("grid", "none", "one of hexagon, square, for cells of a width")

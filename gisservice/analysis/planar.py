@@ -105,9 +105,11 @@ def plane(frame: geopandas.GeoDataFrame, name: str) -> Plane:
     frame lives and its geometries stay the same objects. Raises :class:`InvalidParameter` for a frame without
     reference system, in another unit than it states, or in degrees outside the area of EPSG:2283.
     """
-    if frame.crs is None:
+    geometry = frame.geometry
+    system = geometry.crs
+    if system is None:
         raise InvalidParameter(name, "a frame without reference system", "one that states it; use set_crs")
-    array = np.asarray(frame.geometry.array)
+    array = np.asarray(geometry.array)
     pointers = hash(array.tobytes())  # of an array of objects: where each lies; those of a kept plane stay there
     kept = _KEPT.get(id(array))
     if (
@@ -117,10 +119,10 @@ def plane(frame: geopandas.GeoDataFrame, name: str) -> Plane:
         and (kept.system is frame.crs or kept.system == frame.crs)
     ):
         return kept.plane
-    made = _made(array, frame.crs, name)
+    made = _made(array, system, name)
     if array.base is None:
         key = id(array)
-        _KEPT[key] = _Kept(weakref.ref(array, lambda _: _KEPT.pop(key, None)), pointers, frame.crs, made, array.copy())
+        _KEPT[key] = _Kept(weakref.ref(array, lambda _: _KEPT.pop(key, None)), pointers, system, made, array.copy())
     return made
 
 
@@ -140,8 +142,9 @@ def same_plane(
     first: geopandas.GeoDataFrame, second: geopandas.GeoDataFrame, names: tuple[str, str]
 ) -> tuple[Plane, Plane]:
     """Return two frames in one plane. Raises :class:`InvalidParameter` naming both systems where they differ."""
-    if first.crs is not second.crs and None not in (first.crs, second.crs) and first.crs != second.crs:
-        ours, theirs = (crs.code(frame.crs) or frame.crs.name for frame in (first, second))
+    systems = first.crs, second.crs
+    if systems[0] is not systems[1] and None not in systems and systems[0] != systems[1]:
+        ours, theirs = (crs.code(system) or system.name for system in systems)
         raise InvalidParameter(
             names[1], f"a frame in {theirs}", f"one in {ours} as {names[0]!r} is; use to_crs({ours!r})"
         )
