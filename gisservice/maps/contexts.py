@@ -113,6 +113,8 @@ class LayerView:
     collection_url: str
     items_url: str
     tiles_url: str | None = None
+    picture_url: str | None = None
+    """The template of the picture tiles of a raster's version."""
     tilejson_url: str | None = None
     archive_url: str | None = None
     style_url: str | None = None

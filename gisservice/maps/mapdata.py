@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from gisservice.maps.contexts import LayerView, Site
 from gisservice.maps.speech import speech
@@ -71,19 +72,34 @@ def _layer_data(site: Site, number: int, view: LayerView) -> dict[str, Any]:
         "style": _style_data(view.layer.style),
         "columns": [_column_data(site, column) for column in view.columns],
         "tiles": _tiles_data(view),
+        "picture": _picture_data(view),
     }
+
+
+def _picture_data(view: LayerView) -> dict[str, Any] | None:
+    if view.picture_url is None:
+        return None
+    bounds = None if view.extent is None else view.extent.bbox
+    return {"url": view.picture_url, "minzoom": view.minzoom, "maxzoom": view.maxzoom, "bounds": bounds}
 
 
 def _tiles_data(view: LayerView) -> dict[str, Any] | None:
     if view.tiles_url is None or view.kind == GeometryKind.RASTER:
         return None
     return {
-        "url": view.tiles_url,
+        "url": view.tiles_url + _needed(view),
         "name": view.tiles_name or view.layer.id,
         "minzoom": view.minzoom,
         "maxzoom": view.maxzoom,
         "bounds": None if view.extent is None else view.extent.bbox,
     }
+
+
+def _needed(view: LayerView) -> str:
+    """Return the query for tiles with the properties that are drawn and no others, about half the bytes of all."""
+    style, names = view.layer.style, [column.name for column in view.columns]
+    drawn = [name for name in names if name in (style.by, style.label)]
+    return "" if len(drawn) == len(names) else f"?properties={quote(','.join(drawn))}"
 
 
 def _style_data(style: Style) -> dict[str, Any]:

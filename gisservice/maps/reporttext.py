@@ -89,6 +89,8 @@ def _words(site: Site, row: Mapping[str, Any], view: LayerView | None) -> dict[s
     if row["dates"]:
         first, regular = (date.fromisoformat(row["dates"][0][key]) for key in ("date", "regular"))
         words["weekday"], words["next"] = language.day_name(regular), language.weekday(first)
+    if language.direction == "rtl":  # isolated, so that names in Latin letters do not turn the sentence around
+        words = {name: f"\u2068{word}\u2069" for name, word in words.items()}
     return words
 
 

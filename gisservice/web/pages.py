@@ -24,7 +24,7 @@ from gisservice.maps.pages import (
     render_layer,
     render_map,
 )
-from gisservice.model import MapDeclaration
+from gisservice.model import GeometryKind, MapDeclaration
 from gisservice.query.downloads import DOWNLOADS
 from gisservice.web import catalogue
 from gisservice.web.downloads import known_files
@@ -141,6 +141,10 @@ def layer_view(request: Request, collection: Collection) -> LayerView:
         collection_url=base + collection_path(name),
         items_url=base + items_path(name),
     )
+    if manifest.kind is GeometryKind.RASTER:
+        picture = f"{base}/tiles/{name}/{collection.version}/{{z}}/{{x}}/{{y}}.png"
+        zooms = collection.layer.minzoom, collection.layer.maxzoom
+        return replace(view, picture_url=picture, minzoom=zooms[0], maxzoom=zooms[1])
     if manifest.tiles is None:
         return view
     return replace(

@@ -31,6 +31,7 @@ export class Drawing {
       noWrap: true,
     });
     this.views = new Map(this.grid.views);
+    this.pictures = new Map(layers.filter((layer) => layer.picture).map((layer) => [layer, picture(map, layer)]));
     this.hidden = new Set();
   }
 
@@ -42,6 +43,7 @@ export class Drawing {
     };
     this.grid.on("loading", () => setBusy(true)).on("load", () => setBusy(false));
     setBusy(true);
+    for (const [layer, tiles] of this.pictures) if (!this.hidden.has(String(layer.number))) tiles.addTo(map);
     this.grid.addTo(map);
   }
 
@@ -49,6 +51,12 @@ export class Drawing {
   show(layer, visible) {
     if (visible) this.hidden.delete(String(layer.number));
     else this.hidden.add(String(layer.number));
+    const tiles = this.pictures.get(layer);
+    if (tiles) {
+      if (!visible) tiles.remove();
+      else if (this.grid._map) tiles.addTo(this.map);
+      return;
+    }
     this.grid.views = new Map([...this.views].filter(([number]) => !this.hidden.has(number)));
     this.grid.clearLayout();
     if (this.grid._map) this.grid.rerenderTiles();
@@ -59,7 +67,7 @@ export class Drawing {
    * tiles are still coming, all layers that may.
    */
   layersAt(latlng, tolerance) {
-    if (this.busy) return this.layers.filter((layer) => this.mayShow(layer)).reverse();
+    if (this.busy) return this.layers.filter((layer) => layer.tiles && this.mayShow(layer)).reverse();
     // The library takes its brush at the zoom of the data, which is drawn twice as large.
     const found = this.grid.queryTileFeaturesDebug(latlng.lng, latlng.lat, tolerance * 2 ** LEVEL_DIFFERENCE);
     return this.layers.filter((layer) => found.get(String(layer.number))?.length).reverse();
@@ -72,6 +80,15 @@ export class Drawing {
 
 function rule(layer, symbol) {
   return { dataSource: String(layer.number), dataLayer: layer.tiles.name, symbolizer: symbol };
+}
+
+/** The picture tiles of a raster, below all that is drawn. */
+function picture(map, { picture: { url, minzoom, maxzoom, bounds }, style, number }) {
+  const [west, south, east, north] = bounds ?? [-180, -85, 180, 85];
+  return L.tileLayer(url, {
+    minZoom: minzoom, maxZoom: map.getMaxZoom(), maxNativeZoom: maxzoom, opacity: style.opacity,
+    zIndex: number - 1000, bounds: [[south, west], [north, east]], noWrap: true,
+  });
 }
 
 /** A source in the form the library takes an archive: asks our server, and only for tiles that can exist. */
