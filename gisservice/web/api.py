@@ -12,7 +12,7 @@ from gisservice.errors import CatalogError
 from gisservice.model import RESERVED_ID, GeometryKind
 from gisservice.query.downloads import DOWNLOADS, all_files
 from gisservice.query.formats import GEOJSON as GEOJSON_FORMAT
-from gisservice.web import catalogue, params, records
+from gisservice.web import catalogue, params, processes, records
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
 from gisservice.web.feeds import RSS
 from gisservice.web.itemformats import PAGE_FORMATS
@@ -80,6 +80,7 @@ CONFORMANCE = (
         )
     ),
     *records.CONFORMANCE,
+    *processes.CONFORMANCE,
     *(
         f"http://www.opengis.net/spec/tms/2.0/conf/{name}"
         for name in (
@@ -121,6 +122,8 @@ def landing(service: Service, request: Request) -> Answer:
                 link(request, DCAT_PATH, "describedby", JSON, "The catalog as DCAT-US 3.0"),
                 link(request, POD_PATH, "describedby", JSON, "The catalog as DCAT-US 1.1"),
                 link(request, FEED_PATH, "alternate", RSS, "Publications as a feed"),
+                link(request, processes.PROCESSES_PATH, f"{REL}/processes", JSON, "What can be worked out"),
+                link(request, processes.JOBS_PATH, f"{REL}/job-list", JSON, "What is being worked out"),
                 link(request, "/api/tiles", f"{REL}/tilesets-vector", JSON, "Vector tiles of all collections together"),
                 link(request, "/api/tileMatrixSets", f"{REL}/tiling-schemes", JSON, "The grids of the tiles"),
             ],

@@ -11,7 +11,7 @@ from gisservice.settings import Settings
 from gisservice.web.exchange import Answer, Request
 from gisservice.web.fastpath import FastPath, StartResponse, WSGIApplication, send
 from gisservice.web.responses import respond
-from gisservice.web.routes import ROUTES, Route
+from gisservice.web.routes import ROUTES, Route, methods
 from gisservice.web.service import Service
 
 
@@ -32,9 +32,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     for route in ROUTES:
         app.add_url_rule(
             route.rule,
-            endpoint=route.template,
+            endpoint=f"{route.method} {route.template}",
             view_func=_view(service, route),
-            methods=["GET", "OPTIONS"],
+            methods=[route.method, "OPTIONS"],
             strict_slashes=route.rule != "/",  # behind a prefix the path of the front page may be empty
             provide_automatic_options=False,
         )
@@ -49,8 +49,10 @@ def wsgi_app(settings: Settings | None = None) -> WSGIApplication:
 
 
 def _view(service: Service, route: Route) -> Any:
+    allowed = methods(route.rule)
+
     def view(**path: str) -> Response:
-        answer = respond(service, Request(request.environ), lambda s, r: route.answer(s, r, **path))
+        answer = respond(service, Request(request.environ), lambda s, r: route.answer(s, r, **path), allowed)
         return _Finished(answer)
 
     return view

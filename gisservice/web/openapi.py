@@ -33,6 +33,8 @@ class Operation:
     """What the operation's id ends with, where a standard says so; ``.collection.vector.getTile``."""
     readable: bool = False
     """Whether the answer can be had as a page, too."""
+    body: str = ""
+    """The name of the schema of the JSON that is sent with it; nothing where nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Offering:
 
 
 _STATUS_TEXTS = {
+    201: "The question was accepted as a job; Location says where it stands.",
     204: "Nothing: the tile is inside the limits and empty.",
     206: "The part of the file that was asked for (Range).",
     304: "Nothing: the copy that the caller has (If-None-Match) is up to date.",
@@ -57,16 +60,23 @@ _STATUS_TEXTS = {
     404: "There is no such resource.",
     406: "None of the media types asked for is offered.",
     416: "The part asked for lies behind the end of the file.",
+    413: "The body is longer than is read.",
+    415: "The body is in a form that is not read.",
     410: "The version that a token names is no longer kept; begin again without the token.",
     500: "Something went wrong here; the problem carries a reference for the operator's log.",
     503: "Too much is asked for at this moment; Retry-After says when to ask again.",
 }
+
+METHODS = ("get", "post", "delete")
+"""The methods that there are, as the description spells them."""
 
 _PATH_PARAMETERS = {
     "collection_id": "Id of a collection.",
     "collection_ids": "Id of a collection, or several separated by commas: a tile of all of them.",
     "map_id": "Id of a declared map.",
     "item_id": "Id of an item.",
+    "process_id": "Name of a process.",
+    "job_id": "Id of a job.",
     "record_id": "Id of a record: that of the layer it describes.",
     "extension": "How the name of the file ends, and so its form.",
     "version": "Id of a published version.",
@@ -86,13 +96,14 @@ _TYPED = {"FeatureCollection": "items", "Feature": "item"}
 
 
 def describe(
-    address: str, city: City, version: str, routes: Iterable[tuple[str, Operation]], offering: Offering
+    address: str, city: City, version: str, routes: Iterable[tuple[str, str, Operation]], offering: Offering
 ) -> Schema:
-    """Return the OpenAPI document. ``routes`` are path templates with their operations."""
+    """Return the OpenAPI document. ``routes`` are methods and path templates with their operations."""
     paths: dict[str, Any] = {}
-    for template, operation in routes:
-        paths[template] = {
-            "get": _operation(template, operation, offering),
+    for method, template, operation in routes:
+        paths.setdefault(template, {})
+        paths[template] |= {
+            method.lower(): _operation(template, operation, offering, method.lower()),
             **({"parameters": found} if (found := _path_parameters(template, operation, offering)) else {}),
         }
         if operation.schema in _TYPED and "{collection_id}" in template:
@@ -106,7 +117,7 @@ def describe(
             **({"contact": {"name": city.contact}} if city.contact else {}),
         },
         "servers": [{"url": address}],
-        "tags": [{"name": name} for name in sorted({entry["get"]["tags"][0] for entry in paths.values()})],
+        "tags": [{"name": name} for name in sorted(set(_tags(paths)))],
         "paths": paths,
         "components": {
             "schemas": {**SCHEMAS, **{k: v for one in offering.described for k, v in item_schemas(one).items()}},
@@ -116,7 +127,14 @@ def describe(
     }
 
 
-def _operation(template: str, operation: Operation, offering: Offering) -> Schema:
+def _tags(paths: Schema) -> Iterable[str]:
+    for path in paths.values():
+        for method in METHODS:
+            if method in path:
+                yield from path[method]["tags"]
+
+
+def _operation(template: str, operation: Operation, offering: Offering, method: str = "get") -> Schema:
     answer: Schema = {
         "description": operation.summary,
         "headers": {"ETag": {"description": "Tag of this representation.", "schema": {"type": "string"}}},
@@ -130,9 +148,12 @@ def _operation(template: str, operation: Operation, offering: Offering) -> Schem
     described: Schema = {
         "tags": [operation.tag],
         "summary": operation.summary,
-        "operationId": _operation_id(template) + operation.suffix,
+        "operationId": _operation_id(template, method) + operation.suffix,
         "responses": {"200": answer, **responses},
     }
+    if operation.body:
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{operation.body}"}}}
+        described["requestBody"] = {"required": True, "content": content}
     if operation.query:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.query]
     return described
@@ -157,9 +178,9 @@ def _typed(template: str, operation: Operation, one: Described) -> Schema:
     return {"get": found, "parameters": [{**item_id, "schema": schema}]}
 
 
-def _operation_id(template: str) -> str:
+def _operation_id(template: str, method: str) -> str:
     words = "".join(character if character.isalnum() else " " for character in template).split()
-    return "get" + "".join(word.capitalize() for word in words)
+    return method + "".join(word.capitalize() for word in words)
 
 
 def _path_parameters(template: str, operation: Operation, offering: Offering) -> list[Schema]:
@@ -195,7 +216,7 @@ def _query_parameter(parameter: Parameter) -> Schema:
     return {
         "name": parameter.name,
         "in": "query",
-        "required": False,
+        "required": parameter.required,
         "style": "form",
         "explode": False,
         "description": parameter.meaning,
@@ -223,6 +244,26 @@ _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _LINKS = _list({"$ref": "#/components/schemas/Link"})
 _BBOX = _list({"type": "number"}) | {"minItems": 4, "maxItems": 4}
+
+_PROCESS: Schema = {
+    "id": _TEXT,
+    "version": _TEXT,
+    "title": _TEXT,
+    "description": _TEXT,
+    "jobControlOptions": _list({"type": "string", "enum": ["sync-execute", "async-execute", "dismiss"]}),
+    "outputTransmission": _list({"type": "string", "enum": ["value"]}),
+    "links": _LINKS,
+}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_JOB: Schema = {
+    "jobID": _TEXT,
+    "processID": _TEXT,
+    "type": {"type": "string", "enum": ["process"]},
+    "status": {"type": "string", "enum": ["accepted", "running", "successful", "failed", "dismissed"]},
+    "message": _TEXT,
+    **dict.fromkeys(("created", "started", "finished", "updated"), _TIME),
+    "links": _LINKS,
+}
 
 SCHEMAS: Schema = {
     "Problem": _object(
@@ -438,6 +479,46 @@ SCHEMAS: Schema = {
         ("@context", "@type", "dataset"),
     ),
     "Feed": {"type": "string"},
+    "Suggestions": _object(
+        {"suggestions": _list(_object({"text": {"type": "string"}, "kind": {"type": "string"}}, ("text", "kind")))},
+        ("suggestions",),
+    ),
+    "Processes": _object(
+        {"processes": _list({"$ref": "#/components/schemas/ProcessSummary"}), "links": _LINKS}, ("processes", "links")
+    ),
+    "ProcessSummary": _object(_PROCESS, ("id", "version")),
+    "Process": _object({**_PROCESS, "inputs": _object({}), "outputs": _object({})}, ("id", "version")),
+    "Execute": _object(
+        {
+            "inputs": _object({}),
+            "outputs": _object({}),
+            "response": {"type": "string", "enum": ["raw", "document"], "default": "raw"},
+        }
+    ),
+    "Job": _object(_JOB, ("jobID", "status", "type")),
+    "Jobs": _object({"jobs": _list({"$ref": "#/components/schemas/Job"}), "links": _LINKS}, ("jobs", "links")),
+    "Analysis": _object(
+        {
+            "type": {"type": "string", "enum": ["FeatureCollection"]},
+            "features": _list(
+                _object(
+                    {
+                        "type": {"type": "string", "enum": ["Feature"]},
+                        "id": _TEXT,
+                        "geometry": {"type": "object", "nullable": True},
+                        "properties": {"type": "object"},
+                    },
+                    ("type", "geometry", "properties"),
+                )
+            ),
+            "method": _TEXT,
+            "units": {"type": "object", "additionalProperties": _TEXT},
+            "sources": _list(
+                _object({"collection": _TEXT, "version": _TEXT, "published": _TEXT}, ("collection", "version"))
+            ),
+        },
+        ("type", "features", "method", "units", "sources"),
+    ),
     "Health": _object(
         {
             "status": {"type": "string", "enum": ["ok", "degraded"]},

@@ -34,6 +34,7 @@ class Parameter:
     name: str
     meaning: str
     schema: Mapping[str, Any]
+    required: bool = False
 
 
 DOWNLOAD_CRS = Parameter(

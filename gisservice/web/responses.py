@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -54,6 +54,8 @@ STATUSES: dict[type[Exception], Status] = {
     errors.InvalidParameter: Status(400, "A parameter has an unusable value", _BAD),
     errors.UnknownParameter: Status(400, "Unknown parameter", _BAD),
     errors.LimitExceeded: Status(400, "The request is over a limit", _BAD),
+    errors.ContentTooLarge: Status(413, "The body is too large", _BAD),
+    errors.UnsupportedMediaType: Status(415, "Unsupported media type", _BAD),
     errors.RangeNotSatisfiable: Status(416, "No such part of the file", _BAD),
     errors.NotAcceptable: Status(406, "Not acceptable", "This address has no answer in the form asked for."),
     errors.NotFound: Status(404, "Not found", "There is nothing at this address."),
@@ -63,34 +65,46 @@ STATUSES: dict[type[Exception], Status] = {
     errors.VersionGone: Status(410, "The version is gone", "This version of the layer is no longer kept."),
     errors.AddressNotFound: Status(404, "No such address", "No address of the city is surely meant."),
     errors.MapNotFound: Status(404, "No such map", "No map of this name exists."),
+    errors.ProcessNotFound: Status(404, "No such process", "Nothing is worked out under this name."),
+    errors.JobNotFound: Status(404, "No such job", "There is no such job, or it is no longer kept."),
+    errors.ResultNotReady: Status(404, "No result", "The job has no result yet."),
     errors.TileMatrixSetNotFound: Status(404, "No such tile matrix set", "No tile grid of this name exists."),
     errors.TileOutsideMatrix: Status(404, "No such tile", "The tile lies outside the layer's grid or zooms."),
 }
 """Looked up along a class's bases, nearest first."""
 
 
-def respond(service: Service, request: Request, handler: Handler) -> Answer:
+def respond(service: Service, request: Request, handler: Handler, allowed: str = ALLOWED) -> Answer:
     """Answer a request: the one door through which every route and every error of the service goes out."""
     try:
         service.admit(request)
         if request.method == "OPTIONS":
-            return preflight()
+            return preflight(allowed)
         return handler(service, request)
     except Exception as error:
         return failure(service, request, error)
 
 
-def preflight() -> Answer:
-    """Answer OPTIONS, and with it the preflight of a browser on another site: reading is open to all."""
+def preflight(allowed: str = ALLOWED) -> Answer:
+    """Answer OPTIONS, and with it the preflight of a browser on another site: what is public is open to all."""
     return Answer(
         204,
         (
-            ("Allow", ALLOWED),
-            ("Access-Control-Allow-Methods", ALLOWED),
-            ("Access-Control-Allow-Headers", "Accept, Accept-Language, Content-Type, If-None-Match, If-Range, Range"),
+            ("Allow", allowed),
+            ("Access-Control-Allow-Methods", allowed),
+            (
+                "Access-Control-Allow-Headers",
+                "Accept, Accept-Language, Content-Type, If-None-Match, If-Range, Prefer, Range",
+            ),
             ("Access-Control-Max-Age", "86400"),
         ),
     )
+
+
+def ordered_methods(names: Iterable[str]) -> str:
+    """Return the value of an Allow header."""
+    known = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+    return ", ".join(name for name in known if name in set(names))
 
 
 def status_of(error: Exception) -> Status:
@@ -125,7 +139,7 @@ def failure(service: Service, request: Request, error: Exception) -> Answer:
 def _headers_of(error: Exception) -> Headers:
     """Return the headers that the status of some errors calls for (RFC 9110)."""
     if isinstance(error, MethodNotAllowed):
-        return (("Allow", ALLOWED),)
+        return (("Allow", ordered_methods(error.valid_methods or ALLOWED.split(", "))),)
     if isinstance(error, errors.RangeNotSatisfiable):
         return (("Content-Range", f"bytes */{error.size}"),)
     if isinstance(error, errors.Overloaded):
@@ -166,15 +180,29 @@ def _described(error: Exception) -> tuple[Status, str]:
     if error.code == 404:
         return STATUSES[errors.NotFound], "No resource has this address; '/api' links to all there are."
     if error.code == 405:
-        sentence = "This address can only be read."
-        return Status(405, "Method not allowed", sentence), f"{sentence} Expected the method GET or HEAD."
+        sentence = "This address does not take this method."
+        allowed = ordered_methods(getattr(error, "valid_methods", None) or ALLOWED.split(", "))
+        return Status(405, "Method not allowed", sentence), f"{sentence} Expected one of {allowed}."
     if error.code is None or error.code >= 500:
         return STATUSES[Exception], _INTERNAL
     return Status(error.code, error.name, _BAD), f"The server does not take this request: {error.name}."
 
 
+_OGC_TYPES = {
+    kind: f"http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/{name}"
+    for kind, name in (
+        (errors.ProcessNotFound, "no-such-process"),
+        (errors.JobNotFound, "no-such-job"),
+        (errors.ResultNotReady, "result-not-ready"),
+    )
+}
+"""What a standard calls a kind of problem (OGC 18-062r2)."""
+
+
 def _type(kind: type) -> str:
     """Return the stable name of a kind of problem; ``about:blank`` where the status says it all (RFC 9457, 4.2.1)."""
+    if kind in _OGC_TYPES:
+        return _OGC_TYPES[kind]
     if issubclass(kind, errors.RequestError | errors.NotFound | errors.Overloaded | errors.CatalogError):
         return "urn:gisservice:problem:" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
     return "about:blank"

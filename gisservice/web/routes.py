@@ -11,6 +11,7 @@ from gisservice.model import GeometryKind
 from gisservice.tiles import MATRIX_SETS
 from gisservice.tiles.rasterimage import JPEG, PNG, WEBP
 from gisservice.web import (
+    address,
     api,
     archives,
     contours,
@@ -27,7 +28,9 @@ from gisservice.web import (
     pages,
     params,
     positions,
+    processes,
     qgis,
+    questions,
     rasterdocs,
     rasterparams,
     rasters,
@@ -44,6 +47,7 @@ from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.itemsapi import Described
 from gisservice.web.links import CATALOG_PATH, GEOJSON, JSON, OPENAPI, SCHEMA_JSON
 from gisservice.web.openapi import EVERY, RASTERS, WITH_ITEMS, WITH_TILES, Offering, Operation
+from gisservice.web.responses import ordered_methods
 from gisservice.web.service import Service
 
 
@@ -57,6 +61,7 @@ class Route:
     rule: str
     answer: Callable[..., Answer]
     operation: Operation | None = None
+    method: str = "GET"
 
     @property
     def template(self) -> str:
@@ -81,7 +86,8 @@ def definition(service: Service, request: Request) -> Answer:
         known = {entry.name: entry for entry in (*itemparams.item_parameters(*limits), params.FORMAT)}
         known[_DOWNLOAD_CRS], known[_DICTIONARY_FORM] = params.DOWNLOAD_CRS, dictionary.FORMAT
         known[_ITEMS_FORM], known[_ITEM_FORM] = htmlapi.FORMS
-        known |= {entry.name: entry for entry in records.PARAMETERS}
+        known |= {entry.name: entry for entry in records.PARAMETERS} | address.PARAMETERS
+        known |= processes.PARAMETERS | questions.components()
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         known |= {rasterparams.component(entry.name): entry for entry in rasterparams.PARAMETERS}
         known |= {positions.component(entry.name): entry for entry in positions.PARAMETERS}
@@ -91,7 +97,7 @@ def definition(service: Service, request: Request) -> Answer:
             for entry in published
             if entry.manifest.kind is not GeometryKind.RASTER
         )
-        described = [(route.template, route.operation) for route in ROUTES if route.operation is not None]
+        described = [(route.method, route.template, _described(route)) for route in ROUTES if route.operation]
         release = metadata.version("gisservice")
         offering = Offering(collections, known, tuple(MATRIX_SETS), items)
         return openapi.describe(request.address, service.registry.city, release, described, offering)
@@ -102,13 +108,18 @@ def definition(service: Service, request: Request) -> Answer:
 
 CAPABILITIES, DATA, TILES, OPERATION, CATALOG = "Capabilities", "Data", "Tiles", "Operation", "Catalog"
 
+ANALYSIS = "Analysis"
+
 _LISTED = (200, 304, 400, 406, 500)
 _TILE = (200, 204, 304, 400, 404, 500, 503)
 _NEGOTIATED_TILE = (200, 204, 304, 400, 404, 406, 500, 503)
 _FILE = (200, 206, 304, 400, 404, 416, 500, 503)
 _ITEMS = (200, 304, 400, 404, 406, 410, 500, 503)
 _PROBE = (200, 400, 500)
+_ANSWERED = (200, 304, 400, 404, 406, 500, 503)
+_STANDING = (200, 400, 404, 406, 500)
 _DOWNLOAD_CRS, _DICTIONARY_FORM, _ITEMS_FORM, _ITEM_FORM = "download-crs", "dictionary-f", "items-f", "item-f"
+_PAGE_OF_PROCESSES = tuple(f"processes-{entry.name}" for entry in processes.PAGE)
 _COLLECTION = "/api/collections/<collection_id>"
 _GRID = "<tileMatrixSetId>"
 _ADDRESS = f"{_GRID}/<tileMatrix>/<tileRow>/<tileCol>"
@@ -129,6 +140,9 @@ _ITEMS_NAMES, _ITEM_NAMES = (
 _DECLARED: tuple[Route, ...] = (
     Route("/", pages.home),
     Route("/maps/<map_id>", pages.city_map),
+    Route("/address", address.report),
+    Route("/address.ics", address.calendar),
+    Route("/accessibility", address.accessibility),
     Route("/layers/<collection_id>", pages.layer),
     Route("/api", api.landing, Operation(CAPABILITIES, "Landing page", JSON, "Landing", ("f",), EVERY, _LISTED)),
     # What clients make of the address by which they were told of the API.
@@ -238,6 +252,59 @@ _DECLARED: tuple[Route, ...] = (
         "/feed.xml",
         feeds.publications,
         Operation(CATALOG, "The feed of publications", feeds.RSS, "Feed", (), EVERY, _LISTED),
+    ),
+    Route(
+        "/api/geocode/suggest",
+        address.suggest,
+        Operation(
+            DATA, "How an address may go on", JSON, "Suggestions", tuple(address.PARAMETERS), EVERY, (*_LISTED, 404)
+        ),
+    ),
+    Route(
+        processes.PROCESSES_PATH,
+        processes.processes,
+        Operation(ANALYSIS, "What can be worked out", JSON, "Processes", (*_PAGE_OF_PROCESSES, "f"), EVERY, _LISTED),
+    ),
+    Route(
+        f"{processes.PROCESSES_PATH}/<process_id>",
+        processes.process,
+        Operation(ANALYSIS, "One process", JSON, "Process", ("f",)),
+    ),
+    Route(
+        f"{processes.PROCESSES_PATH}/<process_id>/execution",
+        processes.execution,
+        Operation(
+            ANALYSIS,
+            "Ask: for the answer, or for a job (Prefer: respond-async)",
+            GEOJSON,
+            "Analysis",
+            (),
+            EVERY,
+            (200, 201, 400, 404, 406, 413, 415, 500, 503),
+            body="Execute",
+        ),
+        "POST",
+    ),
+    Route(
+        processes.JOBS_PATH,
+        processes.jobs,
+        Operation(ANALYSIS, "All jobs", JSON, "Jobs", (*processes.PARAMETERS, "f"), EVERY, (200, 400, 406, 500)),
+    ),
+    Route(
+        f"{processes.JOBS_PATH}/<job_id>",
+        processes.job,
+        Operation(ANALYSIS, "How a job stands", JSON, "Job", ("f",), EVERY, _STANDING),
+    ),
+    Route(
+        f"{processes.JOBS_PATH}/<job_id>",
+        processes.dismissal,
+        Operation(ANALYSIS, "Stop a job, or let its result go", JSON, "Job", (), EVERY, _STANDING),
+        "DELETE",
+    ),
+    Route(
+        f"{processes.JOBS_PATH}/<job_id>/results",
+        processes.results,
+        Operation(ANALYSIS, "The result of a job", GEOJSON, "Analysis", (), EVERY, _STANDING),
     ),
     Route(
         "/api/tileMatrixSets",
@@ -497,11 +564,36 @@ _DECLARED: tuple[Route, ...] = (
     ),
     Route(wmts.KVP_PATH, wmts.kvp),
     Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.png", wmts.png_tile),
-    Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.webp", wmts.webp_tile),
+    Route(
+        "/wmts/1.0.0/<collection_id>/default/<tileMatrixSetId>/<tileMatrix>/<tileRow>/<tileCol>.webp", wmts.webp_tile
+    ),
     Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.jpg", wmts.jpeg_tile),
     Route("/static/<path:filename>", files.static_file),
     Route("/healthz", api.health, Operation(OPERATION, "The state of the service", JSON, "Health", (), EVERY, _PROBE)),
 )
+
+
+_ASKED = tuple(
+    Route(rule, door, Operation(ANALYSIS, "", GEOJSON, "Analysis", (), WITH_ITEMS, _ANSWERED))
+    for rule, door in questions.DOORS.items()
+)
+"""The plain addresses of analysis."""
+
+
+def _described(route: Route) -> Operation:
+    """Return what is said of a route; of a plain address of analysis, that comes from the function behind it."""
+    assert route.operation is not None
+    door = route.answer
+    if not isinstance(door, questions.Door):
+        return route.operation
+    names = tuple(questions.component(door, entry) for entry in door.parameters)
+    return replace(route.operation, summary=door.operation.title.rstrip("."), query=names)
+
+
+def methods(rule: str) -> str:
+    """Return the methods that an address takes, as an Allow header has them."""
+    found = {route.method for route in ROUTES if route.rule == rule}
+    return ordered_methods({*found, *({"HEAD"} if "GET" in found else ()), "OPTIONS"})
 
 
 def _readable(route: Route) -> Route:
@@ -515,4 +607,4 @@ def _readable(route: Route) -> Route:
     return replace(route, answer=answer, operation=replace(operation, readable=True))
 
 
-ROUTES = tuple(_readable(route) for route in _DECLARED)
+ROUTES = tuple(_readable(route) for route in (*_DECLARED, *_ASKED))

@@ -17,6 +17,7 @@ from gisservice.maps.assets import Assets
 from gisservice.model import Registry
 from gisservice.query.systems import check_systems
 from gisservice.settings import Settings
+from gisservice.web.answering import Answering
 from gisservice.web.asking import Asking, FinishedPage, Pinned
 from gisservice.web.cache import ByteCache
 from gisservice.web.exchange import Request
@@ -82,6 +83,7 @@ class Service:
         self.drawings = Gate("tiles that are to be drawn", DRAWINGS_MAX)
         self.downloads = Gate("downloads of whole files", DOWNLOADS_MAX)
         self.workshop = Workshop(settings.home)
+        self.answering = Answering(settings.home, catalog, lambda: self.dossier)
         self._public = urlsplit(settings.public_url)
         names = [*settings.trusted_hosts, self._public.netloc]
         self._trusted = {_host_name(name) for name in names if name} - {None}

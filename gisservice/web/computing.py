@@ -1,0 +1,206 @@
+"""The way to the process in which analysis runs: questions in, answers or errors out, within limits."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE, Popen
+from tempfile import TemporaryDirectory
+from threading import Event, Lock, Thread
+from typing import Any, BinaryIO
+
+import orjson
+
+from gisservice import errors
+from gisservice.analysis.inputs import Question
+from gisservice.errors import LimitExceeded, Overloaded
+
+_log = logging.getLogger("gisservice.web")
+
+QUESTION, ANSWER, ERROR = "question.json", "answer", "error.json"
+"""Files of a folder: what is asked; what was found, whole or not there; or why not."""
+
+MEGABYTE = 1_000_000
+
+_LOOKS_SECONDS = 0.25
+"""How often a question that can be called off is looked after."""
+
+_GRACE_SECONDS = 60.0
+"""How long to wait for a process that should have been ended by its timer: only a stopped machine takes so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one question may take."""
+
+    seconds: float
+    memory_bytes: int
+    answer_bytes: int
+
+
+AT_ONCE = Limits(10.0, 1_500_000_000, 64_000_000)
+"""Of a question whose asker waits. Memory beyond the libraries' 250 MB: a city's parcels take 300 MB."""
+
+AS_JOB = Limits(300.0, 3_000_000_000, 64_000_000)
+"""Of a job."""
+
+
+class _Flight:
+    """One question under way; ``status`` is that of its process, None when the backroom itself ended."""
+
+    def __init__(self) -> None:
+        self.over = Event()
+        self.status: int | None = None
+
+
+class _Backroom:
+    """The process and who waits for it."""
+
+    def __init__(self, home: Path) -> None:
+        # One thread each: a child is a fork of a process that must not have others.
+        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        command = [sys.executable, "-m", "gisservice.web.backroom", str(home)]
+        self.process = Popen(
+            ["/usr/bin/env", *(f"{name}={value}" for name, value in single.items()), *command],
+            stdin=PIPE, stdout=PIPE, start_new_session=True,
+        )  # fmt: skip
+        self.flights: dict[int, _Flight] = {}
+        self.lock = Lock()
+        self.alive = True
+        assert self.process.stdout is not None
+        Thread(target=_listen, args=(weakref.ref(self), self.process.stdout), daemon=True).start()
+        weakref.finalize(self, _end, self.process)
+
+    def send(self, line: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        with self.lock:
+            self.process.stdin.write(orjson.dumps(line) + b"\n")
+            self.process.stdin.flush()
+
+    def heard(self, line: dict[str, Any]) -> None:
+        flight = self.flights.pop(line["number"], None)
+        if flight is not None:
+            flight.status = line["status"]
+            flight.over.set()
+
+    def ended(self) -> None:
+        self.alive = False
+        for number in list(self.flights):
+            self.flights.pop(number).over.set()
+
+
+def _listen(backroom: weakref.ref[_Backroom], lines: BinaryIO) -> None:
+    for line in lines:
+        if (there := backroom()) is not None:
+            there.heard(orjson.loads(line))
+        del there
+    if (there := backroom()) is not None:
+        there.ended()
+
+
+def _end(process: Popen[bytes]) -> None:
+    """Let the process end, which it does when its input does."""
+    assert process.stdin is not None
+    try:
+        process.stdin.close()
+    except OSError:
+        pass
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+class Computer:
+    """Has questions answered by the backroom, which is started for the first. Safe for threads."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._lock = Lock()
+        self._numbers = itertools.count(1)
+        self._room: _Backroom | None = None
+
+    def answer(self, asked: Question, limits: Limits = AT_ONCE) -> bytes:
+        """Return the answer to a question whose asker waits."""
+        with TemporaryDirectory(prefix="gisservice-") as name:
+            return self.run(asked, Path(name), limits).read_bytes()
+
+    def run(self, asked: Question, folder: Path, limits: Limits, called_off: Callable[[], bool] | None = None) -> Path:
+        """Have a question answered in a folder, and return the answer's file.
+
+        ``called_off`` is asked now and then whether to stop. Raises what the operation raises,
+        :class:`LimitExceeded` when it takes more than its limits, :class:`Overloaded` when the process died.
+        """
+        task = {
+            "process": asked.operation.name,
+            "inputs": orjson.loads(asked.text),
+            "seconds": limits.seconds,
+            "memory_bytes": limits.memory_bytes,
+            "answer_bytes": limits.answer_bytes,
+        }
+        (folder / QUESTION).write_bytes(orjson.dumps(task))
+        status = self._waited_for(folder, limits, called_off)
+        if (folder / ANSWER).exists():
+            return folder / ANSWER
+        if (folder / ERROR).exists():
+            raise raised(orjson.loads((folder / ERROR).read_bytes()))
+        raise _ended(status, task, asked)
+
+    def _waited_for(self, folder: Path, limits: Limits, called_off: Callable[[], bool] | None) -> int | None:
+        number, flight = next(self._numbers), _Flight()
+        room = self._open()
+        room.flights[number] = flight
+        try:
+            room.send({"number": number, "folder": str(folder)})
+        except OSError:
+            room.ended()
+        waited, step = 0.0, _LOOKS_SECONDS if called_off else limits.seconds + _GRACE_SECONDS
+        while not flight.over.wait(step):
+            waited += step
+            if waited >= limits.seconds + _GRACE_SECONDS or (called_off is not None and called_off()):
+                room.send({"end": number})
+                flight.over.wait(_GRACE_SECONDS)
+                break
+        return flight.status
+
+    def _open(self) -> _Backroom:
+        with self._lock:
+            if self._room is None or not self._room.alive:
+                self._room = _Backroom(self._home)
+            return self._room
+
+
+def raised(described: dict[str, Any]) -> Exception:
+    """Return the error that :func:`gisservice.web.backroom.described` described."""
+    kind = getattr(errors, described["type"], None)
+    if kind is None:
+        return RuntimeError(described["message"])
+    found: Exception = kind.__new__(kind)
+    found.args = (described["message"],)
+    return found
+
+
+def _ended(status: int | None, task: dict[str, Any], asked: Question) -> Exception:
+    """Return why a process left neither an answer nor an error."""
+    if status is None:
+        return Overloaded("The process that works out answers has ended; ask again in a moment.")
+    by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    if by == signal.SIGALRM:
+        return LimitExceeded("The work on this question", task["seconds"] + 1, task["seconds"], "seconds")
+    # Out of memory, C code gives up in ways of its own: by abort, or by writing where nothing is.
+    _log.warning(
+        "%s", orjson.dumps({"event": "analysis ended", "signal": by, "process": asked.operation.name}).decode()
+    )
+    return too_large(task)
+
+
+def too_large(task: dict[str, Any]) -> LimitExceeded:
+    """Return the error of a question that needs more memory than it may take."""
+    most = task["memory_bytes"] / MEGABYTE
+    return LimitExceeded("The work on this question, in memory", most + 1, most, "megabytes")
