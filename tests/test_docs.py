@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from gisservice import errors
 from gisservice.__main__ import main
+from gisservice.catalog.rasterkeys import RASTER_KEYS
+from gisservice.model import AddressColumns, StreetColumns
 from gisservice.settings import SETTINGS, Settings
 from gisservice.web import create_app
 
@@ -57,3 +61,18 @@ def test_every_error_is_in_the_tree_of_the_docstring_and_in_the_design(name: str
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def registry_keys() -> set[str]:
+    """Every key that the registry's reader knows: what it gives to ``Table.only``."""
+    keys: set[str] = set()
+    for file in sorted((ROOT / "gisservice" / "catalog").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "only":
+                keys.update(value.value for value in node.args if isinstance(value, ast.Constant))
+    return keys | {field.name for kind in (AddressColumns, StreetColumns) for field in fields(kind)} | set(RASTER_KEYS)
+
+
+@pytest.mark.parametrize("key", sorted(registry_keys()))
+def test_every_key_of_the_registry_is_documented(key: str) -> None:
+    assert f"`{key}`" in (ROOT / "docs" / "registry.md").read_text(), f"docs/registry.md does not tell of {key}"

@@ -16,7 +16,7 @@ RESAMPLINGS = ("nearest", "bilinear", "cubic")
 FORMATS = ("png", "webp", "jpg")
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-_KEYS = ("bands", "rescale", "colormap", "stops", "classes", "resampling", "unit", "format")
+RASTER_KEYS = ("bands", "rescale", "colormap", "stops", "classes", "resampling", "unit", "format")
 
 
 def raster_style(layer: Table, geometry: GeometryKind) -> RasterStyle:
@@ -26,7 +26,7 @@ def raster_style(layer: Table, geometry: GeometryKind) -> RasterStyle:
     if geometry is not GeometryKind.RASTER:
         layer.fail("raster", f"the layer's geometry is {geometry.value!r}; only rasters have this table.")
     table = layer.table("raster", "raster = {resampling = 'bilinear'}")
-    table.only(*_KEYS)
+    table.only(*RASTER_KEYS)
     stops, classes = _stops(table), _classes(table)
     given = [name for name, value in (("stops", stops), ("classes", classes)) if value]
     given += ["colormap"] if "colormap" in table.values else []
