@@ -472,19 +472,26 @@ def _veiled(values: npt.NDArray[Any], shown: npt.NDArray[Any] | None) -> Pixels:
 
 def _taps(at: Reals, ratio: float, how: Resampling) -> tuple[npt.NDArray[np.int32], list[Singles]]:
     """Return the first cell of the kernels along one axis, and the weight of each cell from there on; they sum to 1."""
-    radius = _radius(ratio, how)
     at = at - 0.5
+    if ratio <= _PLAIN:
+        return _plain_taps(at, how)
+    reach = ratio if how is Resampling.BILINEAR else 2 * ratio
+    weigh = _triangle if how is Resampling.BILINEAR else _catmull_rom
+    first = np.ceil(at - reach).astype(np.int32)
+    offset = np.subtract(first, at, dtype=np.float64).astype(np.float32)
+    narrow = np.float32(1.0 / ratio)
+    # No more cells than these can have their middles under the kernel.
+    weights = [weigh(np.abs(offset + np.float32(step)) * narrow) for step in range(math.floor(2 * reach) + 1)]
+    total = np.float32(1) / np.sum(weights, axis=0, dtype=np.float32)
+    return first, [weight * total for weight in weights]
+
+
+def _plain_taps(at: Reals, how: Resampling) -> tuple[npt.NDArray[np.int32], list[Singles]]:
     base = at.astype(np.int32)  # positions are positive: this is the floor
     offset = np.subtract(at, base, dtype=np.float64).astype(np.float32)
-    if how is Resampling.BILINEAR and ratio <= _PLAIN:
+    if how is Resampling.BILINEAR:
         return base, [np.float32(1) - offset, offset]
-    narrow = np.float32(1.0 if ratio <= _PLAIN else 1.0 / ratio)
-    weigh = _triangle if how is Resampling.BILINEAR else _catmull_rom
-    weights = [weigh(np.abs(np.float32(step) - offset) * narrow) for step in range(1 - radius, radius + 1)]
-    if ratio > _PLAIN:
-        total = np.float32(1) / np.sum(weights, axis=0, dtype=np.float32)
-        weights = [weight * total for weight in weights]
-    return base + np.int32(1 - radius), weights
+    return base - np.int32(1), [_catmull_rom(np.abs(np.float32(step) - offset)) for step in range(-1, 3)]
 
 
 def _triangle(distance: Singles) -> Singles:

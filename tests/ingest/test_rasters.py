@@ -60,7 +60,7 @@ def test_a_relief_is_published_as_it_is(tif, catalog):
     with rasterio.open(path) as file:
         assert (file.read(1) == cells).all()
         assert file.crs.to_epsg() == 2283
-        assert file.overviews(1) == [2]
+        assert file.overviews(1) == [2, 4]
     raster = collection.manifest.raster
     (band,) = raster["bands"]
     truth = cells[5:].astype(float)
