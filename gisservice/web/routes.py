@@ -257,7 +257,7 @@ _DECLARED: tuple[Route, ...] = (
         "/api/geocode/suggest",
         address.suggest,
         Operation(
-            DATA, "How an address may go on", JSON, "Suggestions", tuple(address.PARAMETERS), EVERY, (*_LISTED, 404)
+            ANALYSIS, "How an address may go on", JSON, "Suggestions", tuple(address.PARAMETERS), EVERY, (*_LISTED, 404)
         ),
     ),
     Route(
