@@ -35,6 +35,7 @@ _GEOMETRIES = (
     "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection",
 )  # fmt: skip
 _COLLECTION_KEYS = ("collection", "bbox", "filter", "filter-lang", "asof")
+_QUALIFIERS = ("mediaType", "encoding", "schema")
 _EXPECTED = (
     "the id of a collection, {'collection': id, 'bbox': …, 'filter': CQL2 text, 'asof': time}, or GeoJSON in CRS84"
 )
@@ -185,8 +186,7 @@ def _written(value: Any) -> Any:
 
 
 def _checked(entry: Input, value: Any) -> Any:
-    # An input that is an object may be wrapped in the standard's qualified value.
-    if isinstance(value, dict) and "value" in value and set(value) <= {"value", "mediaType", "encoding", "schema"}:
+    if _is_qualified(entry, value):
         value = value["value"]
     if entry.role is Role.FRAME:
         return _source(entry.name, value)
@@ -197,6 +197,17 @@ def _checked(entry: Input, value: Any) -> Any:
     if entry.role is not Role.VALUE:
         return _text(entry.name, value)
     return _plain(entry.name, entry.schema, value)
+
+
+def _is_qualified(entry: Input, value: Any) -> bool:
+    """Tell whether a value is wrapped as the standard wraps objects (18-062r2, qualifiedInputValue).
+
+    An input that is itself an object by names may have one called ``value``: it is wrapped where its type is said, too.
+    """
+    if not isinstance(value, dict) or "value" not in value or not set(value) <= {"value", *_QUALIFIERS}:
+        return False
+    named = entry.role is Role.FRAMES or entry.schema.get("type") == "object"
+    return not named or len(value) > 1
 
 
 def _name(name: str, key: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asked_city import AskedCity, build_asked_city
 from feature_city import FeatureCity, build_feature_city
 from flask.testing import FlaskClient
 from web_city import City, build_city
@@ -50,3 +51,9 @@ def flask_client(city: City) -> Iterator[FlaskClient]:
 def feature_city(tmp_path_factory: pytest.TempPathFactory) -> FeatureCity:
     """A city whose layers have what the standards talk about; no test changes it."""
     return build_feature_city(tmp_path_factory.mktemp("features"))
+
+
+@pytest.fixture(scope="session")
+def asked_city(tmp_path_factory: pytest.TempPathFactory) -> AskedCity:
+    """A town that has all that analysis asks for; no test changes its layers."""
+    return build_asked_city(tmp_path_factory.mktemp("asked"))
