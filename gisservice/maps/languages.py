@@ -46,7 +46,7 @@ class Language:
 
     def text(self, message: str, **values: object) -> str:
         """Return a text of the interface in this language, with values put in the places named ``%(name)s``."""
-        translated = self.texts.gettext(message)
+        translated = self.texts.gettext(message) if message else ""  # the text of "" is the catalogue's head
         return translated % values if values else translated
 
     def counted(self, one: str, many: str, count: int, **values: object) -> str:

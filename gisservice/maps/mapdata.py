@@ -99,7 +99,7 @@ def _needed(view: LayerView) -> str:
     """Return the query for tiles with the properties that are drawn and no others, about half the bytes of all."""
     style, names = view.layer.style, [column.name for column in view.columns]
     drawn = [name for name in names if name in (style.by, style.label)]
-    return "" if len(drawn) == len(names) else f"?properties={quote(','.join(drawn))}"
+    return "" if len(drawn) == len(names) else f"?properties={quote(','.join(drawn), safe=',')}"
 
 
 def _style_data(style: Style) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _page(request: Request, context: ReportContext, status: int = 200) -> Answer
 
 def _question(asked: dict[str, str]) -> str:
     """Return the query of a page about what was asked."""
-    values = {name: asked[name] for name in ("q", "lon", "lat") if name in asked}
+    values = [(name, asked[name]) for name in ("q", "lon", "lat") if name in asked]
     return f"?{urlencode(values)}" if values else ""
 
 

@@ -8,19 +8,27 @@ from pathlib import Path
 
 from jinja2.ext import babel_extract
 
+from gisservice import errors
 from gisservice.maps import reporttext
 from gisservice.maps.speech import WORDS
 from gisservice.web.responses import STATUSES
 
 PACKAGE = Path(reporttext.__file__).parents[1]
 TEMPLATES = sorted((PACKAGE / "maps/templates").glob("*.html"))
+OF_PAGES = (
+    Exception, errors.Overloaded, errors.NotReady, errors.CatalogError, errors.RequestError, errors.InvalidParameter,
+    errors.UnknownParameter, errors.LimitExceeded, errors.RangeNotSatisfiable, errors.NotAcceptable, errors.NotFound,
+    errors.CollectionNotFound, errors.VersionNotFound, errors.VersionGone, errors.AddressNotFound, errors.MapNotFound,
+)  # fmt: skip
+"""Errors that a page may tell; all others happen to programs only and are told in English."""
+
 Text = tuple[str, str | None]
 """A text and, where it counts things, its plural."""
 
 
 def all_texts() -> set[Text]:
     fixed = [*WORDS.values(), *reporttext.RULES.values(), reporttext.ON_FOOT, reporttext.OF_ADDRESSES, reporttext.TITLE]
-    fixed += [text for status in STATUSES.values() for text in (status.title, status.sentence)]
+    fixed += [text for error in OF_PAGES for text in (STATUSES[error].title, STATUSES[error].sentence)]
     found: set[Text] = {(text, None) for text in fixed}
     for file in TEMPLATES:
         found |= set(of_template(file))
