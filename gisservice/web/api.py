@@ -36,6 +36,7 @@ from gisservice.web.links import (
     download_path,
     items_path,
     link,
+    map_tiles_path,
     tilejson_path,
 )
 from gisservice.web.service import Service
@@ -75,6 +76,8 @@ CONFORMANCE = (
             "dataset-tilesets",
             "geodata-tilesets",
             "collections-selection",
+            "png",
+            "jpeg",
             "oas30",
             "mvt",
         )
@@ -223,6 +226,11 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
         links += [
             link(request, f"{path}/tiles", f"{REL}/tilesets-vector", JSON, "Its vector tiles"),
             link(request, tilejson_path(entry.id), "describedby", JSON, "Its vector tiles, as TileJSON"),
+        ]
+    if entry.manifest.kind is GeometryKind.RASTER:
+        links += [
+            link(request, map_tiles_path(entry.id), f"{REL}/tilesets-map", JSON, "Its map tiles"),
+            link(request, tilejson_path(entry.id), "describedby", JSON, "Its map tiles, as TileJSON"),
         ]
     if entry.layer.licence.startswith(("https://", "http://")):
         links.append({"href": entry.layer.licence, "rel": "license", "title": "The licence of the data"})

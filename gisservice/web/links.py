@@ -70,6 +70,11 @@ def tiles_path(collection_ids: Sequence[str], versions: Sequence[str] = (), quer
     return f"/tiles/{names}/{{z}}/{{x}}/{{y}}.mvt" + (f"?{query}" if query else "")
 
 
+def map_tiles_path(collection_id: str) -> str:
+    """Return the path of the map tilesets of a raster."""
+    return f"{collection_path(collection_id)}/map/tiles"
+
+
 def raster_tiles_path(collection_id: str, version: str, extension: str, query: str = "") -> str:
     """Return the path template of a raster's tiles, of one version."""
     return f"/tiles/{collection_id}/{version}/{{z}}/{{x}}/{{y}}.{extension}" + (f"?{query}" if query else "")

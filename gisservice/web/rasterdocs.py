@@ -11,7 +11,16 @@ from gisservice.tiles.rasterdraw import HEIGHT_CODES, Product
 from gisservice.tiles.rasterimage import FORMATS, JPEG, PNG, WEBP
 from gisservice.web import rasterparams
 from gisservice.web.exchange import Answer, Request, document
-from gisservice.web.links import JSON, REL, collection_path, link, matrix_set_path, raster_tiles_path, tilejson_path
+from gisservice.web.links import (
+    JSON,
+    REL,
+    collection_path,
+    link,
+    map_tiles_path,
+    matrix_set_path,
+    raster_tiles_path,
+    tilejson_path,
+)
 from gisservice.web.params import parse_format, read
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
@@ -133,11 +142,6 @@ def map_tileset(service: Service, request: Request, *, collection_id: str, tileM
     tileset = service.rasters.one(collection_id)
     key = ("map tileset", service.edition, grid.id, tileset.id, tileset.version)
     return document(request, request.media_type(JSON), key, lambda: _described(request, tileset, grid))
-
-
-def map_tiles_path(collection_id: str) -> str:
-    """Return the path of the map tilesets of a raster."""
-    return f"{collection_path(collection_id)}/map/tiles"
 
 
 def _described(request: Request, tileset: RasterTileset, grid: TileMatrixSet) -> dict[str, Any]:

@@ -176,6 +176,8 @@ def test_only_what_is_tested_is_declared(client: Client) -> None:
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/dataset-tilesets",
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/collections-selection",
+        "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/png",
+        "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/jpeg",
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
         "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
         *(f"http://www.opengis.net/spec/ogcapi-records-1/1.0/conf/{name}" for name in RECORDS_CLASSES),
