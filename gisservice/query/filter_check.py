@@ -186,8 +186,6 @@ class Checker:
     def _compare(self, op: str, arguments: list[Any], depth: int) -> Predicate:
         left, right = (self._scalar(argument, depth) for argument in _exactly(op, arguments, 2))
         _check_alike([left, right])
-        if left.kind is Kind.BOOLEAN and op not in ("=", "<>"):
-            raise Refusal(f"= or <> between {left} and {right}: true and false have no order")
         return Compare(op, left, right)
 
     def _like(self, op: str, arguments: list[Any], depth: int) -> Predicate:

@@ -552,7 +552,7 @@ class Filters:
 
     def comparison(self, chance: Random) -> Any:
         kind = chance.choice(self.kinds)
-        op = chance.choice(["=", "<>"] if kind == "boolean" else list(COMPARISONS))
+        op = chance.choice(list(COMPARISONS))
         sides = [self.value(chance, kind, 0.95), self.value(chance, kind, 0.2)]
         return ("compare", op, *(sides if chance.random() < 0.8 else sides[::-1]))
 

@@ -545,7 +545,6 @@ TEXTS = {
     "begun > DATE('2020-01-01')": r"a time beside begun, as in begun = TIMESTAMP\(",
     "built = begun": "a day beside built",
     "pool = 1": "true or false beside pool",
-    "pool > FALSE": "= or <> between pool and FALSE",
     "'a' = 5": "values of one type; 'a' is a text and 5 is a number",
     "zoning = NULL": "whether there is one is asked with IS NULL",
     "zoning IN ()": "one or more values",

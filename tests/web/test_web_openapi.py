@@ -69,6 +69,20 @@ NEEDED = {"/api/collections/{collection_id}/position": {"coords": "POINT(-77.05 
 """What an address cannot be asked without."""
 PREFIXES = ("tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-")
 """What parameters are called that differ from others of the same name."""
+CQL2_CLASSES = (
+    "cql2-text",
+    "cql2-json",
+    "basic-cql2",
+    "advanced-comparison-operators",
+    "case-insensitive-comparison",
+    "accent-insensitive-comparison",
+    "basic-spatial-functions",
+    "basic-spatial-functions-plus",
+    "spatial-functions",
+    "temporal-functions",
+    "property-property",
+    "arithmetic",
+)
 PROCESSES_CLASSES = ("core", "ogc-process-description", "json", "html", "oas30", "job-list", "dismiss")
 RECORDS_CLASSES = (
     "record-core",
@@ -164,6 +178,7 @@ def test_only_what_is_tested_is_declared(client: Client) -> None:
         "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables-query-parameters",
         "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
         "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
+        *(f"http://www.opengis.net/spec/cql2/1.0/conf/{name}" for name in CQL2_CLASSES),
         "http://www.opengis.net/spec/ogcapi-common-3/1.0/conf/schemas",
         "http://www.opengis.net/spec/ogcapi-common-3/1.0/conf/advanced-property-roles",
         "http://www.opengis.net/spec/ogcapi-common-3/1.0/conf/returnables-and-receivables",
