@@ -1,0 +1,184 @@
+"""The public site as a resident uses it: with a keyboard, on a phone, in Arabic; checked by axe-core on every page.
+
+Every visit also fails for a console error, a dialog, a violation of the page's policy or a request off the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from address_city import build_address_city
+from conftest import DESKTOP, PHONE, Visits
+from live_server import free_port, serving
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "tests/clients/node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+REPORT = "/address?q=10+Main+St"
+SITE = (
+    "/",
+    "/address",
+    "/address?q=10+Nowhere+Blvd",
+    REPORT,
+    "/maps/city",
+    "/layers/zones",
+    "/accessibility",
+    "/nothing",
+)
+FOR_PROGRAMS = ("/api", "/api/collections", "/api/collections/catalog/items", "/api/collections/addresses/items")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not (ROOT / "static/vendor/manifest.json").is_file():
+        pytest.skip("the browser libraries are not installed (make install)")
+    settings = build_address_city(tmp_path_factory.mktemp("site"), ROOT / "static", port=free_port(), workers=1)
+    with serving(settings) as base:
+        yield base
+
+
+@pytest.fixture
+def visits(browser, site: str) -> Iterator[Visits]:
+    watched = Visits(browser, site)
+    yield watched
+    watched.close()
+
+
+def violations(page) -> list[str]:
+    """What axe-core finds wrong; the page's policy lets no script in, so it comes by the protocol of the tools."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("(tags) => axe.run(document, {runOnly: tags})", RULES)
+    return [f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"]]
+
+
+def look(visits, paths, device: dict) -> dict[str, list[str]]:
+    """What is wrong on pages, looked at one after the other in one window."""
+    page = visits.open(paths[0], device)
+    found = {}
+    for path in paths:
+        page.goto(visits.address + path)
+        if page.locator("#map_city").count():
+            page.wait_for_selector('#map_city[aria-busy="false"]')
+        found[path] = violations(page)
+        if not page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
+            found[path].append("scrolls sideways")
+    return {path: wrong for path, wrong in found.items() if wrong}
+
+
+def test_axe_finds_nothing_on_a_desktop(visits) -> None:
+    visits.expected = "404"
+    assert look(visits, [*SITE, *FOR_PROGRAMS], DESKTOP) == {}
+
+
+@pytest.mark.parametrize(("language", "paths"), [("ar", SITE), ("es", SITE[:4]), ("am", SITE[:5])])
+def test_axe_finds_nothing_on_a_phone_in_another_language(visits, language: str, paths: tuple[str, ...]) -> None:
+    visits.expected = "404"
+    named = [f"{path}{'&' if '?' in path else '?'}lang={language}" for path in paths]
+    assert look(visits, named, PHONE) == {}
+
+
+def test_pages_fit_320_pixels_and_targets_are_large_enough(visits) -> None:
+    page = visits.open("/", {"viewport": {"width": 320, "height": 640}})
+    for path in ("/", REPORT, "/maps/city"):
+        page.goto(visits.address + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        small = page.evaluate("""() => [...document.querySelectorAll("button, input, select, summary, nav a")]
+          .filter((one) => one.checkVisibility() && !["hidden", "checkbox"].includes(one.type))
+          .filter((one) => one.getBoundingClientRect().height < 24).map((one) => one.outerHTML.slice(0, 90))""")
+        assert small == [], path
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_the_answer_is_reached_by_keyboard_alone(visits, language: str) -> None:
+    page = visits.open(f"/?lang={language}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    while page.evaluate("document.activeElement.id") != "address":
+        page.keyboard.press("Tab")
+    page.keyboard.type("10 mai")
+    page.wait_for_selector('[role="option"]')
+    assert page.locator("#address").get_attribute("aria-expanded") == "true"
+    page.keyboard.press("ArrowDown")
+    option = page.locator('[role="option"][aria-selected="true"]')
+    assert page.locator("#address").get_attribute("aria-activedescendant") == option.get_attribute("id")
+    page.keyboard.press("Escape")
+    assert page.locator("#address").get_attribute("aria-expanded") == "false"
+    page.keyboard.type("n")
+    page.wait_for_selector('[role="option"]')
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h1 bdi")
+    assert page.locator("h1").inner_text() == "10 Main St"
+    assert page.locator("html").get_attribute("lang") == language
+    assert page.locator(".answer").count() == 2
+
+
+def test_a_typing_mistake_leads_to_the_refuse_day_and_the_link_is_shared(visits) -> None:
+    page = visits.open("/", PHONE)
+    page.fill("#address", "10 Mian Street")
+    page.get_by_role("button", name="Show the report").click()
+    page.wait_for_selector("text=Refuse is collected on Mondays")
+    shared = page.locator("[data-copy]").get_attribute("data-copy")
+    again = visits.open(shared.removeprefix(visits.address))
+    assert again.locator("text=Refuse is collected on Mondays").count() == 1
+
+
+def test_the_form_works_without_scripts(visits) -> None:
+    page = visits.open("/address", {**DESKTOP, "java_script_enabled": False})
+    page.fill("#address", "10 Main St")
+    page.get_by_role("button", name="Show the report").click()
+    assert page.locator("h1").inner_text() == "10 Main St"
+    visits.pages.clear()  # nothing can be asked of a page without scripts
+
+
+def test_the_report_prints_its_sentences_and_no_controls(visits) -> None:
+    page = visits.open(REPORT)
+    page.emulate_media(media="print")
+    assert not page.locator(".actions").is_visible() and not page.locator(".languages").is_visible()
+    assert page.locator(".says").first.is_visible() and page.locator(".report-map canvas").first.is_visible()
+    assert page.locator("text=Rule: what holds in the area").is_visible()
+
+
+def test_the_table_says_what_the_map_shows(visits) -> None:
+    page = visits.open("/maps/city")
+    page.locator("#twin summary").click()
+    page.wait_for_selector("#twin tbody tr")
+    assert page.locator("#twin-status").inner_text() == "Addresses: 2 of 2 records in view are listed."
+    page.get_by_role("button", name="number", exact=True).click()
+    page.wait_for_selector('[aria-sort="ascending"]')
+    page.get_by_role("button", name="number", exact=True).click()
+    page.wait_for_selector('[aria-sort="descending"]')
+    assert page.locator("#twin tbody tr").first.locator("td").first.inner_text() == "20"
+    page.get_by_role("button", name="Zoom in").click(click_count=2)
+    page.wait_for_function("document.getElementById('twin-status').textContent.includes('no record')")
+    page.get_by_label("Layer", exact=True).select_option("zones")
+    page.wait_for_selector("#twin tbody tr")
+    page.locator("#twin tbody button").first.click()
+    page.wait_for_selector("#picked dd")
+    assert "R-8" in page.locator("#picked").inner_text()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.textContent") == page.locator("#twin tbody button").first.inner_text()
+
+
+def test_the_link_of_a_view_keeps_place_layers_record_and_language(visits) -> None:
+    page = visits.open("/maps/city?lang=es")
+    page.get_by_role("button", name="Acercar").click()
+    page.get_by_role("checkbox").first.uncheck()
+    page.wait_for_function("location.hash.includes('hidden=')")
+    assert page.url.endswith("?lang=es#16/38.81000/-77.05000&hidden=addresses")
+    again = visits.open("/maps/city?lang=es#17/38.81000/-77.05500&hidden=addresses&item=zones/1")
+    again.wait_for_selector("#picked dd")
+    assert not again.get_by_role("checkbox").first.is_checked()
+    assert "item=zones/1" in again.url
+    strange = visits.open("/maps/city#99/x/y&hidden=<b>&item=../..&%ff")
+    assert strange.evaluate("location.hash") is not None
+
+
+def test_nothing_moves_for_those_who_want_it_still(visits) -> None:
+    page = visits.open("/maps/city", {**DESKTOP, "reduced_motion": "reduce", "forced_colors": "active"})
+    assert violations(page) == []
