@@ -17,7 +17,7 @@ import select
 import signal
 import sys
 import traceback
-from errno import EFBIG
+from errno import EFBIG, ENOMEM
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def solve(home: Path, task: dict[str, Any]) -> bytes:
 
 def described(error: Exception, task: dict[str, Any]) -> dict[str, Any]:
     """Return an error as JSON, to be raised again by :func:`gisservice.web.computing.raised`."""
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         error = too_large(task)
     elif isinstance(error, OSError) and error.errno == EFBIG:
         most = task["answer_bytes"] / MEGABYTE
@@ -151,6 +151,17 @@ def described(error: Exception, task: dict[str, Any]) -> dict[str, Any]:
     if isinstance(error, GISServiceError):
         return {"type": type(error).__name__, "message": str(error)}
     return {"type": "", "message": "".join(traceback.format_exception(error))}
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error, or what it came from, is that no memory was left; C libraries say so in words only."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == ENOMEM):
+            return True
+        if any(words in str(error) for words in ("bad_alloc", "Unable to allocate")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _write(path: Path, content: bytes) -> bool:

@@ -121,15 +121,16 @@ class Computer:
     """Has questions answered by the backroom, which is started for the first. Safe for threads."""
 
     def __init__(self, home: Path) -> None:
+        self.at_once, self.as_job = AT_ONCE, AS_JOB
         self._home = home
         self._lock = Lock()
         self._numbers = itertools.count(1)
         self._room: _Backroom | None = None
 
-    def answer(self, asked: Question, limits: Limits = AT_ONCE) -> bytes:
+    def answer(self, asked: Question) -> bytes:
         """Return the answer to a question whose asker waits."""
         with TemporaryDirectory(prefix="gisservice-") as name:
-            return self.run(asked, Path(name), limits).read_bytes()
+            return self.run(asked, Path(name), self.at_once).read_bytes()
 
     def run(self, asked: Question, folder: Path, limits: Limits, called_off: Callable[[], bool] | None = None) -> Path:
         """Have a question answered in a folder, and return the answer's file.

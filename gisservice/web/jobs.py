@@ -29,7 +29,7 @@ import orjson
 
 from gisservice.analysis.inputs import Question
 from gisservice.errors import CatalogError, GISServiceError, JobNotFound, Overloaded, ResultNotReady
-from gisservice.web.computing import ANSWER, AS_JOB, ERROR, Computer, raised
+from gisservice.web.computing import ANSWER, ERROR, Computer, raised
 from gisservice.web.gates import Gate
 
 JOBS_MAX = 100
@@ -180,7 +180,7 @@ class Jobs:
                 return True
 
         try:
-            size = self._computer.run(asked, folder, AS_JOB, called_off).stat().st_size
+            size = self._computer.run(asked, folder, self._computer.as_job, called_off).stat().st_size
         except Exception as error:
             self._fail(job_id, error)
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from flask.testing import FlaskClient
 from web_city import City, build_city
 from werkzeug.test import Client
 
+from gisservice.catalog import Catalog
 from gisservice.ingest.downloads import make_current
 from gisservice.settings import Settings
 from gisservice.web import create_app, wsgi_app
@@ -57,3 +60,11 @@ def feature_city(tmp_path_factory: pytest.TempPathFactory) -> FeatureCity:
 def asked_city(tmp_path_factory: pytest.TempPathFactory) -> AskedCity:
     """A town that has all that analysis asks for; no test changes its layers."""
     return build_asked_city(tmp_path_factory.mktemp("asked"))
+
+
+@pytest.fixture
+def own_asked_city(asked_city: AskedCity, tmp_path: Path) -> AskedCity:
+    """The town with a service and jobs of its own, for a test that stops processes or changes limits."""
+    shutil.copytree(asked_city.settings.home, tmp_path / "published", ignore=shutil.ignore_patterns("jobs"))
+    settings = replace(asked_city.settings, home=tmp_path / "published")
+    return AskedCity(settings, Catalog(settings.home), asked_city.registry, Client(wsgi_app(settings)))
