@@ -12,7 +12,7 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gisservice.maps import foliummap, wording
+from gisservice.maps import wording
 from gisservice.maps.contexts import (
     DownloadFile,
     DownloadForm,
@@ -117,6 +117,8 @@ def _map_parts(
     declaration: MapDeclaration | None,
     mark: tuple[float, float] | None = None,
 ) -> dict[str, object]:
+    from gisservice.maps import foliummap  # it loads pandas, which a server of tiles and items does without
+
     longitude, latitude, zoom = start_view(layers, declaration) if mark is None else (*mark, REPORT_ZOOM)
     return {
         "map": foliummap.build(longitude, latitude, zoom, len(layers)),
