@@ -20,8 +20,8 @@ from gisservice.maps.pages import environment, render_accessibility, render_home
 
 OTHERS = [language for language in LANGUAGES.values() if language is not ENGLISH]
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
-ENGLISH_ONLY = {"layer.html"}
-"""Templates whose texts are not in the catalogues yet."""
+ENGLISH_ONLY = {"layer.html", "exploring.html"}
+"""Templates whose texts are not in the catalogues: layers, whose words are mostly the data's, and maps in notebooks."""
 
 CODE = {"GeoJSON", "CSV", "RSS", "DCAT-US 3.0", "DCAT-US 1.1", "gisservice ingest FILE --id NAME"}
 
