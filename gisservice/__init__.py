@@ -53,7 +53,10 @@ if TYPE_CHECKING:
     from gisservice.errors import GISServiceError as GISServiceError
     from gisservice.ingest import ingest as ingest
     from gisservice.ingest import ingest_layer as ingest_layer
+    from gisservice.maps.exploring import explore as explore
+    from gisservice.maps.pictures import plot as plot
     from gisservice.model import Query as Query
+    from gisservice.query.reading import read as read
     from gisservice.query.select import select as select
 
 _HOME = {
@@ -70,6 +73,7 @@ _HOME = {
     "cover_shares": "analysis",
     "dissolve": "analysis",
     "elevation": "analysis",
+    "explore": "maps.exploring",
     "flood_area": "analysis",
     "flood_depth": "analysis",
     "geocode": "analysis",
@@ -86,9 +90,11 @@ _HOME = {
     "notify": "analysis",
     "open_catalog": "catalog",
     "overlay": "analysis",
+    "plot": "maps.pictures",
     "profile": "analysis",
     "reach": "analysis",
     "reached": "analysis",
+    "read": "query.reading",
     "reverse": "analysis",
     "route": "analysis",
     "select": "query",

@@ -7,15 +7,18 @@ text. The drawing library is written into the page, so that it opens in a notebo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jinja2
 import numpy as np
 import orjson
 import shapely
 from branca.element import Figure, MacroElement
 from folium.template import Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gisservice import crs
@@ -24,7 +27,7 @@ from gisservice.errors import LimitExceeded
 from gisservice.maps.answerparts import ABSENT, Shown, shown
 from gisservice.maps.assets import Assets
 from gisservice.maps.foliummap import CityMap
-from gisservice.maps.pages import page_data, render_exploring
+from gisservice.maps.pages import page_data
 from gisservice.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,11 +74,13 @@ def explore(
     column: str | None = None,
     *,
     title: str | None = None,
+    background: geopandas.GeoDataFrame | None = None,
     classes: int = 5,
     static: Path | None = None,
 ) -> Explored:
     """Return a map of a frame, coloured by a column as :func:`gisservice.plot` does; a click tells all columns.
 
+    ``background`` (a boundary, parcels) is drawn pale below it: the map asks nobody for one.
     ``static`` is the folder of the browser libraries, by default that of the settings. Raises
     :class:`SettingsError` where they are not installed, :class:`InvalidParameter` for a column that is not there,
     :class:`LimitExceeded` for more than 100,000 features or 50 MB.
@@ -84,16 +89,18 @@ def explore(
     """
     wanted = shown(frame, column, title, classes)
     content = to_geojson(frame)
-    if len(content) > BYTES_MAX:
-        raise LimitExceeded("A map", len(content), BYTES_MAX, "bytes")
+    below = b"null" if background is None else to_geojson(background[[background.geometry.name]])
+    if len(content) + len(below) > BYTES_MAX:
+        raise LimitExceeded("A map", len(content) + len(below), BYTES_MAX, "bytes")
     folder = static or Settings.load().static
     assets = Assets.load(folder)
     library, sheet = ((folder / assets[name].path).read_text("utf-8") for name in ("leaflet.js", "leaflet.css"))
     program = (folder / "js" / "answer.js").read_text("utf-8")
-    data = {"answer": orjson.loads(content), "classes": _styles(wanted), "places": wanted.places.tolist()}
+    data = {"answer": orjson.loads(content), "background": orjson.loads(below)}
+    data |= {"classes": _styles(wanted), "places": wanted.places.tolist()}
     html, script = _map(frame)
     return Explored(
-        render_exploring(
+        _template().render(
             shown=wanted,
             height=HEIGHT,
             map=html,
@@ -103,6 +110,14 @@ def explore(
             program=_inert(f"{program}\n{script}"),
         )
     )
+
+
+@lru_cache(maxsize=1)
+def _template() -> jinja2.Template:
+    environment = Environment(
+        loader=PackageLoader("gisservice.maps"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("exploring.html")
 
 
 def _styles(wanted: Shown) -> list[dict[str, Any]]:
