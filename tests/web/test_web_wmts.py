@@ -80,7 +80,8 @@ def test_gdal_reads_the_layer_through_its_wmts_driver(city: City, tmp_path: Path
             ["gdal_translate", "-q", "-of", "GTiff", "-outsize", "256", "256",
              "-projwin", "-8577600", "4694500", "-8576400", "4693300",
              f"WMTS:{base}{CAPABILITIES},layer=relief,tilematrixset=WebMercatorQuad", str(out)],
-            check=True, env={"PATH": "/usr/bin:/bin", "GDAL_HTTP_UNSAFESSL": "YES", "HOME": str(tmp_path)},
+            check=True, cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "GDAL_HTTP_UNSAFESSL": "YES", "HOME": str(tmp_path)},
         )  # fmt: skip
         with rasterio.open(out) as file:
             assert file.crs.to_epsg() == 3857
