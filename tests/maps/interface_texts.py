@@ -29,6 +29,7 @@ Text = tuple[str, str | None]
 def all_texts() -> set[Text]:
     fixed = [*WORDS.values(), *reporttext.RULES.values(), reporttext.ON_FOOT, reporttext.OF_ADDRESSES, reporttext.TITLE]
     fixed += [text for error in OF_PAGES for text in (STATUSES[error].title, STATUSES[error].sentence)]
+    fixed += ["points", "lines", "areas", "picture"]  # kinds of geometry, on the page of a layer
     found: set[Text] = {(text, None) for text in fixed}
     for file in TEMPLATES:
         found |= set(of_template(file))

@@ -21,7 +21,7 @@ from gisservice.maps.pages import environment, render_accessibility, render_home
 OTHERS = [language for language in LANGUAGES.values() if language is not ENGLISH]
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 ENGLISH_ONLY = {"layer.html", "exploring.html"}
-"""Templates whose texts are not in the catalogues: layers, whose words are mostly the data's, and maps in notebooks."""
+"""Templates that are read by developers in part (marked as English there), or in notebooks."""
 
 CODE = {"GeoJSON", "CSV", "RSS", "DCAT-US 3.0", "DCAT-US 1.1", "gisservice ingest FILE --id NAME"}
 
