@@ -27,10 +27,24 @@ FILES = {
     "protomaps-leaflet.js": "protomaps-leaflet/dist/protomaps-leaflet.js",
     "swagger-ui.js": "swagger-ui-dist/swagger-ui-bundle.js",
     "swagger-ui.css": "swagger-ui-dist/swagger-ui.css",
+    **{
+        f"noto-sans-{script}.woff": f"@fontsource/noto-sans/files/noto-sans-{script}-400-normal.woff"
+        for script in ("latin", "latin-ext", "vietnamese", "greek", "cyrillic")
+    },
+    "noto-sans-ethiopic.woff": "@fontsource/noto-sans-ethiopic/files/noto-sans-ethiopic-ethiopic-400-normal.woff",
 }
-"""Logical name to the file inside node_modules. Leaflet's pictures are not among them: our pages show none."""
+"""Logical name to the file inside node_modules. Leaflet's pictures are not among them: our pages show none.
 
-LICENCES = ("leaflet/LICENSE", "protomaps-leaflet/LICENSE", "swagger-ui-dist/LICENSE")
+The letters are those of maps that the server draws; no page uses them.
+"""
+
+LICENCES = (
+    "leaflet/LICENSE",
+    "protomaps-leaflet/LICENSE",
+    "swagger-ui-dist/LICENSE",
+    "@fontsource/noto-sans/LICENSE",
+    "@fontsource/noto-sans-ethiopic/LICENSE",
+)
 
 
 def main(folder: str | None = None) -> int:
@@ -80,7 +94,8 @@ def copy_files(packages: Path, target: Path) -> dict[str, dict[str, str]]:
         (target / file).write_bytes(content)
         manifest[name] = {"file": file, "sri": "sha384-" + base64.b64encode(digest).decode()}
     for source in LICENCES:
-        shutil.copy(packages / source, target / f"{source.split('/')[0]}.LICENSE.txt")
+        package = source.removesuffix("/LICENSE").removeprefix("@").replace("/", "-")
+        shutil.copy(packages / source, target / f"{package}.LICENSE.txt")
     return manifest
 
 
