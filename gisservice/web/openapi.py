@@ -35,6 +35,8 @@ class Operation:
     """Whether the answer can be had as a page, too."""
     body: str = ""
     """The name of the schema of the JSON that is sent with it; nothing where nothing is sent."""
+    forms: tuple[str, ...] = ()
+    """Further media types that the answer can be had as; ``application/json`` is the same document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,9 @@ def _operation(template: str, operation: Operation, offering: Offering, method: 
         "headers": {"ETag": {"description": "Tag of this representation.", "schema": {"type": "string"}}},
         "content": {operation.media: {"schema": {"$ref": f"#/components/schemas/{operation.schema}"}}},
     }
+    for media in operation.forms:
+        same = media == "application/json"
+        answer["content"][media] = answer["content"][operation.media] if same else {"schema": {"type": "string"}}
     if operation.readable:
         answer["content"]["text/html"] = {"schema": {"type": "string"}}
     responses = {
@@ -167,8 +172,9 @@ def _typed(template: str, operation: Operation, one: Described) -> Schema:
     """Return the path of one collection: a more exact description of what the general one says, too."""
     path = _path_of(template, one)
     found = _operation(path, operation, Offering({}, {}))
-    content = found["responses"]["200"]["content"][operation.media]
-    content["schema"] = {"$ref": f"#/components/schemas/{one.id}.{_TYPED[operation.schema]}"}
+    content = found["responses"]["200"]["content"]
+    for media in {operation.media, "application/json"} & set(content):
+        content[media] = {"schema": {"$ref": f"#/components/schemas/{one.id}.{_TYPED[operation.schema]}"}}
     found["summary"] += f": {one.title}"
     if operation.schema == "FeatureCollection":
         found["parameters"] += [_query_parameter(entry) for entry in one.queryables]

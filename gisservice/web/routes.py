@@ -44,6 +44,7 @@ from gisservice.web import (
     wmts,
 )
 from gisservice.web.exchange import Answer, Request, document
+from gisservice.web.itemformats import PAGE_FORMATS
 from gisservice.web.itemsapi import Described
 from gisservice.web.links import CATALOG_PATH, GEOJSON, JSON, OPENAPI, SCHEMA_JSON
 from gisservice.web.openapi import EVERY, RASTERS, WITH_ITEMS, WITH_TILES, Offering, Operation
@@ -137,6 +138,9 @@ _ITEMS_NAMES, _ITEM_NAMES = (
     for names, form in ((itemparams.ITEMS_NAMES, _ITEMS_FORM), (itemparams.ITEM_NAMES, _ITEM_FORM))
 )
 
+_PAGE_FORMS = tuple(dict.fromkeys((JSON, *(entry.media for entry in PAGE_FORMATS if entry.media != GEOJSON))))
+"""Media types of a page of items beside its own."""
+
 _DECLARED: tuple[Route, ...] = (
     Route("/", pages.home),
     Route("/maps/<map_id>", pages.city_map),
@@ -181,12 +185,13 @@ _DECLARED: tuple[Route, ...] = (
             WITH_ITEMS,
             _ITEMS,
             readable=True,
+            forms=_PAGE_FORMS,
         ),
     ),
     Route(
         f"{_COLLECTION}/items/<path:item_id>",
         htmlapi.item,
-        Operation(DATA, "One item", GEOJSON, "Feature", _ITEM_NAMES, WITH_ITEMS, readable=True),
+        Operation(DATA, "One item", GEOJSON, "Feature", _ITEM_NAMES, WITH_ITEMS, readable=True, forms=(JSON,)),
     ),
     Route(
         f"{_COLLECTION}/schema",
@@ -206,7 +211,15 @@ _DECLARED: tuple[Route, ...] = (
     Route(
         f"{_COLLECTION}/dictionary",
         dictionary.dictionary,
-        Operation(DATA, "What the columns of a collection mean", JSON, "Dictionary", (_DICTIONARY_FORM,), WITH_ITEMS),
+        Operation(
+            DATA,
+            "What the columns of a collection mean",
+            JSON,
+            "Dictionary",
+            (_DICTIONARY_FORM,),
+            WITH_ITEMS,
+            forms=(dictionary.CSV,),
+        ),
     ),
     Route(
         CATALOG_PATH,
@@ -304,7 +317,7 @@ _DECLARED: tuple[Route, ...] = (
     Route(
         f"{processes.JOBS_PATH}/<job_id>/results",
         processes.results,
-        Operation(ANALYSIS, "The result of a job", GEOJSON, "Analysis", (), EVERY, _STANDING),
+        Operation(ANALYSIS, "The result of a job", GEOJSON, "Analysis", (), EVERY, _STANDING, forms=(JSON,)),
     ),
     Route(
         "/api/tileMatrixSets",
@@ -515,6 +528,7 @@ _DECLARED: tuple[Route, ...] = (
             RASTERS,
             _NEGOTIATED_TILE,
             suffix=".collection.map.getTile",
+            forms=(WEBP, JPEG),
         ),
     ),
     Route(
@@ -574,7 +588,7 @@ _DECLARED: tuple[Route, ...] = (
 
 
 _ASKED = tuple(
-    Route(rule, door, Operation(ANALYSIS, "", GEOJSON, "Analysis", (), WITH_ITEMS, _ANSWERED))
+    Route(rule, door, Operation(ANALYSIS, "", GEOJSON, "Analysis", (), WITH_ITEMS, _ANSWERED, forms=(JSON,)))
     for rule, door in questions.DOORS.items()
 )
 """The plain addresses of analysis."""
@@ -604,7 +618,8 @@ def _readable(route: Route) -> Route:
     media = dict.fromkeys((operation.media, JSON))
     page = explorer.explorer if operation.schema == "OpenAPI" else None
     answer = htmlapi.Readable(route.answer, media, operation.summary, page)
-    return replace(route, answer=answer, operation=replace(operation, readable=True))
+    forms = (*(entry for entry in media if entry != operation.media), *operation.forms)
+    return replace(route, answer=answer, operation=replace(operation, readable=True, forms=forms))
 
 
 ROUTES = tuple(_readable(route) for route in (*_DECLARED, *_ASKED))

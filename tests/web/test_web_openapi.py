@@ -312,9 +312,12 @@ def test_every_described_parameter_is_taken_and_no_other(definition: dict, clien
 def test_answers_have_the_described_type_and_members(definition: dict, client: Client, city: City) -> None:
     for template, path in read_paths(definition):
         answer = client.get(filled(template, city), query_string=NEEDED.get(template))
-        (media, content), *pages = path["get"]["responses"]["200"]["content"].items()
+        (media, content), *forms = path["get"]["responses"]["200"]["content"].items()
         assert media in (answer.content_type, "*/*")
-        for page, _ in pages:
+        for form, _ in forms:
+            other = client.get(filled(template, city), query_string=NEEDED.get(template), headers={"Accept": form})
+            assert (other.status_code, other.mimetype) == (200, form.partition(";")[0]), template
+        for page in (form for form, _ in forms if form == "text/html"):
             found = client.get(filled(template, city), headers={"Accept": page})
             assert (found.status_code, found.mimetype) == (200, page) == (200, "text/html")
         schema = definition["components"]["schemas"][content["schema"]["$ref"].rsplit("/", 1)[1]]
