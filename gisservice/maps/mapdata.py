@@ -68,7 +68,7 @@ def _layer_data(site: Site, number: int, view: LayerView) -> dict[str, Any]:
         "items_url": view.items_url,
         "page_url": site.to(view.page_url.removeprefix(site.base)),
         "latitude": middle,
-        "spacing_m": _spacing_m(view.extent, view.count),
+        "spacing_m": spacing_m(view.extent, view.count),
         "style": _style_data(view.layer.style),
         "columns": [_column_data(site, column) for column in view.columns],
         "tiles": _tiles_data(view),
@@ -125,7 +125,7 @@ def _column_data(site: Site, column: Column) -> dict[str, Any]:
     }
 
 
-def _spacing_m(extent: Extent | None, count: int) -> float:
+def spacing_m(extent: Extent | None, count: int) -> float:
     """Return the mean distance between neighbours, in metres, as if they were spread evenly over the extent."""
     if extent is None or count <= 0:
         return _METRES_PER_DEGREE
