@@ -34,6 +34,7 @@ from gisservice.catalog.shelf import PointerKey, Shelf
 from gisservice.catalog.store import let_go, writing
 from gisservice.errors import CatalogError, CollectionNotFound, ItemNotFound, PublishError, VersionNotFound
 from gisservice.model import RESERVED_ID, BBox, Finding, Version
+from gisservice.settings import Settings
 
 if TYPE_CHECKING:
     import geopandas
@@ -283,9 +284,12 @@ def _publishing(collection_id: str) -> Iterator[None]:
         raise PublishError(f"{exc} Restore it from a backup, then publish again.", source=collection_id) from exc
 
 
-def open_catalog(home: str | Path) -> Catalog:
-    """Open the published data in a folder; a folder that is not there yet is an empty catalog."""
-    return Catalog(Path(home))
+def open_catalog(home: str | Path | None = None) -> Catalog:
+    """Open the published data in a folder, by default the one that the settings name (``GISSERVICE_HOME``).
+
+    A folder that is not there yet is an empty catalog.
+    """
+    return Catalog(Settings.load().home if home is None else Path(home))
 
 
 def _described(collection_id: str, entry: Entry, history: History) -> Version:

@@ -70,8 +70,9 @@ def shown(frame: geopandas.GeoDataFrame, column: str | None, title: str | None, 
         raise InvalidParameter("column", str(column), f"one of {names}")
     unit = answer["units"].get(column, "")
     heading = f"{column}, in {unit}" if unit and unit not in column.replace("_", " ") else column
-    numbers = getattr(frame[column].dtype, "kind", "O") in "iuf"
-    labels, places = (_graded if numbers else _named)(frame, column, classes)
+    classed = column == "class_label" and "class" in frame.columns
+    numbers = classed or getattr(frame[column].dtype, "kind", "O") in "iuf"
+    labels, places = (_classed if classed else _graded if numbers else _named)(frame, column, classes)
     return Shown(title or column, heading, _coloured(labels, places, numbers), places, answer["method"], sources)
 
 
@@ -82,7 +83,11 @@ def _graded(frame: Any, column: str, classes: int) -> tuple[list[str], npt.NDArr
     if len(distinct) <= classes:
         places = {value: place for place, value in enumerate(distinct)}
         return [f"{value:,.6g}" for value in distinct], _numbered(values.tolist(), places)
-    graded = classify(frame, column=column, classes=classes)
+    return _classed(classify(frame, column=column, classes=classes), column, classes)
+
+
+def _classed(graded: Any, column: str, classes: int) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the classes that :func:`gisservice.classify` made."""
     found = graded["class"].to_numpy(np.int64, na_value=-1)
     labels = dict(zip(found.tolist(), graded["class_label"].tolist(), strict=True))
     return [labels[place] for place in sorted(labels) if place >= 0], found
@@ -105,7 +110,7 @@ def _numbered(values: list[Any], places: dict[Any, int]) -> npt.NDArray[np.int64
 def _coloured(labels: list[str], places: npt.NDArray[np.int64], numbers: bool) -> tuple[Class, ...]:
     colours = list(_CATEGORY_COLOURS[: len(labels)])
     if numbers:
-        steps = np.linspace(20, 235, len(labels)).astype(int) if len(labels) > 1 else np.array([160])
+        steps = np.linspace(20, 235, len(labels)).astype(int) if len(labels) > 1 else np.array([160])[: len(labels)]
         colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in ramp(_RAMP)[steps].tolist()]
     counts = [int((places == place).sum()) for place in range(len(labels))]
     found = [Class(*entry) for entry in zip(labels, colours, counts, strict=True)]
