@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from gettext import NullTranslations
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
@@ -53,6 +54,14 @@ class Site:
     def languages(self) -> tuple[Language, ...]:
         """All languages that a page can be had in."""
         return tuple(LANGUAGES.values())
+
+    @property
+    def contact_url(self) -> str:
+        """Where one writes to the city: a mail address or a page; "" where the contact is neither."""
+        contact = self.city.contact
+        if "@" in contact and " " not in contact:
+            return "mailto:" + quote(contact, safe="@")
+        return contact if contact.startswith("https://") and not set(contact) & set(' "<>') else ""
 
     def to(self, path: str) -> str:
         """Return the address of a page below the service's prefix, in the language of this one if that was chosen."""

@@ -62,6 +62,8 @@ def of_source(file: Path) -> Iterator[Text]:
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
+        if not ast.unparse(node.func.value).endswith("language"):
+            continue
         if node.func.attr == "counted":
             yield tuple(argument.value for argument in node.args[:2])
         elif node.func.attr == "text" and node.args:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from datetime import date
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from gisservice.errors import SettingsError
 from gisservice.maps.contexts import PlainContext, ReportContext, Sentence
 from gisservice.maps.languages import ENGLISH, LANGUAGES, chosen, read_catalogue
 from gisservice.maps.pages import environment, render_accessibility, render_home, render_map, render_report
+from gisservice.model import City
 
 OTHERS = [language for language in LANGUAGES.values() if language is not ENGLISH]
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
@@ -172,3 +175,20 @@ def test_sentences_in_another_language_are_marked() -> None:
 
 def test_environments_are_made_once_a_language() -> None:
     assert environment(ENGLISH) is environment(ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        ("gis@example.org", "mailto:gis@example.org"),
+        ("a&b?c@example.org", "mailto:a%26b%3Fc@example.org"),
+        ("https://example.org/gis", "https://example.org/gis"),
+        ("javascript:alert(1)", ""),
+        ('https://x" onclick="y', ""),
+        ("City Hall, room 5", ""),
+    ],
+)
+def test_the_contact_is_a_link_only_where_it_is_an_address(contact: str, expected: str) -> None:
+    site = replace(make_site(), city=City("Town", contact=contact))
+    assert site.contact_url == expected
+    assert contact in unescape(render_accessibility(PlainContext(site)))
