@@ -127,11 +127,11 @@ def _styles(wanted: Shown) -> list[dict[str, Any]]:
 def _map(frame: geopandas.GeoDataFrame) -> tuple[Markup, str]:
     """Return the element and the program of a map that begins at the frame's middle."""
     shapes = shapely.force_2d(frame.geometry.to_numpy())
-    bounds = shapely.total_bounds(shapes)
-    if not np.isfinite(bounds).all():
-        west, south, east, north = (0.0, 0.0, 0.0, 0.0)
-    else:
-        west, south, east, north = crs.transform_bbox(tuple(bounds.tolist()), frame.crs, crs.CRS84)
+    there = shapes[np.isfinite(shapely.bounds(shapes).reshape(-1, 4)).all(axis=1)]
+    west, south, east, north = 0.0, 0.0, 0.0, 0.0
+    if len(there):
+        box = tuple(shapely.total_bounds(there).tolist())
+        west, south, east, north = crs.transform_bbox(box, frame.crs, crs.CRS84)
     drawn = CityMap((west + east) / 2, (south + north) / 2, 12)
     drawn.add_child(AnswerLayer())
     drawn.render()  # type: ignore[no-untyped-call]

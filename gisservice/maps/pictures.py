@@ -106,7 +106,7 @@ def _in(frame: geopandas.GeoDataFrame, plane: Any) -> npt.NDArray[Any]:
 
 
 def _view(shapes: npt.NDArray[Any], below: npt.NDArray[Any], plane: Any) -> _View:
-    bounds = np.array([shapely.total_bounds(part) for part in (shapes, below) if len(part)]).reshape(-1, 4)
+    bounds = shapely.bounds(np.concatenate([shapes, below])).reshape(-1, 4)
     bounds = bounds[np.isfinite(bounds).all(axis=1)]
     metres = crs.unit(plane)[1]
     width, height = float(WIDTH - LEGEND_WIDTH - 2 * MARGIN), float(MAP_HEIGHT)
