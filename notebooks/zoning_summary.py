@@ -22,7 +22,10 @@ zones = gisservice.aggregate(
     percentiles={"year_built": [50]},
     having="count >= 20",
 )
-zones.sort_values("sum_land_area", ascending=False).head(10)
+zones = zones.sort_values("sum_land_area", ascending=False)
+for zone, acres in zip(zones.zoning[:5], zones.sum_land_area[:5] / 43_560, strict=True):
+    print(f"{zone}: {acres:,.0f} acres")
+zones.head(10)
 
 # %% [markdown]
 # Value by small-area plan: a lot across the border counts in each plan with the share of its land
