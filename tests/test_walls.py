@@ -36,6 +36,8 @@ OWNERS = {
     "granian": ("web/",),
     "folium": ("maps/",),
     "branca": ("maps/",),
+    "pypdfium2": ("maps/canvas.py",),
+    "fontTools": ("maps/lettering.py",),
     "pyproj": ("crs.py", "tiles/grid.py"),
     "rasterio": ("ingest/", "catalog/rasters.py", "analysis/ground.py"),
     "rio_cogeo": ("ingest/",),

@@ -9,6 +9,11 @@ from pathlib import Path
 
 from gisservice.errors import SettingsError
 
+LETTERS = tuple(
+    f"noto-sans-{script}.woff" for script in ("latin", "latin-ext", "vietnamese", "greek", "cyrillic", "ethiopic")
+)
+"""The fonts that maps are lettered with when the server draws them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asset:

@@ -28,7 +28,7 @@ _KINDS = {1: 0, 2: 4, 3: 2, 4: 6}
 """Channels to the colour type of PNG: grey, grey and alpha, colours, colours and alpha."""
 _PALETTE_KIND = 3
 _UP = 2
-_LEVEL = 1
+_LEVEL, _FLAT_LEVEL = 1, 6
 _WEBP_QUALITY, _JPEG_QUALITY = 80, 85
 
 
@@ -64,8 +64,11 @@ def encode(picture: Picture, media: str) -> bytes:
     return _by_pillow(picture, media)
 
 
-def encode_png(picture: Picture) -> bytes:
-    """Return a picture as PNG (W3C PNG, third edition)."""
+def encode_png(picture: Picture, *, flat: bool = False) -> bytes:
+    """Return a picture as PNG (W3C PNG, third edition).
+
+    A ``flat`` one has areas of one colour, as maps have: it takes ten times as long and a third less bytes.
+    """
     pixels = picture.pixels
     height, width, channels = pixels.shape
     kind = _KINDS[channels] if picture.palette is None else _PALETTE_KIND
@@ -75,9 +78,9 @@ def encode_png(picture: Picture) -> bytes:
         if (picture.palette[:, 3] < 255).any():
             last = int(np.flatnonzero(picture.palette[:, 3] < 255)[-1])
             parts.append(_chunk(b"tRNS", picture.palette[: last + 1, 3].tobytes()))
-    rows = _filtered(pixels.reshape(height, width * channels), picture.palette is None)
-    parts += [_chunk(b"IDAT", isal_zlib.compress(rows.tobytes(), _LEVEL)), _chunk(b"IEND", b"")]
-    return b"".join(parts)
+    rows = _filtered(pixels.reshape(height, width * channels), picture.palette is None and not flat).tobytes()
+    content = zlib.compress(rows, _FLAT_LEVEL) if flat else isal_zlib.compress(rows, _LEVEL)
+    return b"".join([*parts, _chunk(b"IDAT", content), _chunk(b"IEND", b"")])
 
 
 def _filtered(rows: Bytes, smooth: bool) -> Bytes:

@@ -96,8 +96,7 @@ def _downloads(request: Request, collection: Collection) -> tuple[DownloadForm, 
 def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
     """Answer the page of a declared map, or of a collection alone when no map has this id."""
     site = _site(service, request)
-    declaration = next((entry for entry in service.registry.maps if entry.id == map_id), None)
-    declaration = declaration or _alone(service, map_id)
+    declaration = declared(service, map_id)
     views, missing = [], []
     for name in declaration.layers:
         try:
@@ -108,12 +107,16 @@ def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
     return page(request, site, render_map(context))
 
 
-def _alone(service: Service, collection_id: str) -> MapDeclaration:
+def declared(service: Service, map_id: str) -> MapDeclaration:
+    """Return a declared map, or that of a collection alone when no map has this id. Raises :class:`MapNotFound`."""
+    found = next((entry for entry in service.registry.maps if entry.id == map_id), None)
+    if found is not None:
+        return found
     try:
-        shown = service.catalog.collection(collection_id).layer
+        shown = service.catalog.collection(map_id).layer
     except CollectionNotFound as exc:
-        raise MapNotFound(f"No map {collection_id[:80]!r} is declared, and no collection of this id.") from exc
-    return MapDeclaration(collection_id, shown.title, shown.description, (collection_id,))
+        raise MapNotFound(f"No map {map_id[:80]!r} is declared, and no collection of this id.") from exc
+    return MapDeclaration(map_id, shown.title, shown.description, (map_id,))
 
 
 def _site(service: Service, request: Request) -> Site:

@@ -23,6 +23,7 @@ from gisservice.web import (
     files,
     htmlapi,
     itemparams,
+    mapimages,
     ogctiles,
     openapi,
     pages,
@@ -91,6 +92,7 @@ def definition(service: Service, request: Request) -> Answer:
         known |= processes.PARAMETERS | questions.components()
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         known |= {rasterparams.component(entry.name): entry for entry in rasterparams.PARAMETERS}
+        known |= {mapimages.component(entry.name): entry for entry in mapimages.PARAMETERS}
         known |= {positions.component(entry.name): entry for entry in positions.PARAMETERS}
         known[contours.COMPONENT] = contours.INTERVAL
         items = tuple(
@@ -114,6 +116,7 @@ ANALYSIS = "Analysis"
 _LISTED = (200, 304, 400, 406, 500)
 _TILE = (200, 204, 304, 400, 404, 500, 503)
 _NEGOTIATED_TILE = (200, 204, 304, 400, 404, 406, 500, 503)
+_DRAWN_MAP = (200, 304, 400, 404, 500, 503)
 _FILE = (200, 206, 304, 400, 404, 416, 500, 503)
 _ITEMS = (200, 304, 400, 404, 406, 410, 500, 503)
 _PROBE = (200, 400, 500)
@@ -127,6 +130,9 @@ _ADDRESS = f"{_GRID}/<tileMatrix>/<tileRow>/<tileCol>"
 _RASTER, _RASTER_OGC = (
     tuple(rasterparams.component(name) for name in names)
     for names in (rasterparams.NAMES, rasterparams.COLLECTION_NAMES)
+)
+_PRINT, _PICTURE = (
+    tuple(mapimages.component(name) for name in names) for names in (mapimages.NAMES, mapimages.PICTURE_NAMES)
 )
 _SHORT, _OF_COLLECTION, _OF_DATASET = (
     tuple(tileparams.component(name) for name in names)
@@ -450,6 +456,16 @@ _DECLARED: tuple[Route, ...] = (
     ),
     Route(
         "/maps/<map_id>/style.json", styles.map_style, Operation(TILES, "The MapLibre style of a map", JSON, "Style")
+    ),
+    Route(
+        "/maps/<map_id>.png",
+        mapimages.map_png,
+        Operation(TILES, "A map as a picture", PNG, "Tile", _PICTURE, EVERY, _DRAWN_MAP),
+    ),
+    Route(
+        "/maps/<map_id>.pdf",
+        mapimages.map_pdf,
+        Operation(TILES, "A map for print", mapimages.PDF, "Tile", _PRINT, EVERY, _DRAWN_MAP),
     ),
     Route(
         "/tiles/<collection_ids>/<z>/<x>/<y>.mvt",

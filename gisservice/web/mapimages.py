@@ -1,0 +1,306 @@
+"""Maps as pictures and for print: the question, checked and bounded before any work, and its answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from gisservice.errors import CatalogError, CollectionNotFound, InvalidParameter, LimitExceeded
+from gisservice.maps.assets import LETTERS
+from gisservice.maps.mapdata import spacing_m
+from gisservice.model import BBox, MapDeclaration
+from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
+from gisservice.tiles.rasterdraw import draw
+from gisservice.tiles.rasterimage import PNG
+from gisservice.tiles.rasterwarp import Rect
+from gisservice.web import exchange, pages
+from gisservice.web.exchange import BRIEFLY, INERT, Answer, Headers, Request
+from gisservice.web.params import Parameter, decimal, read, whole
+from gisservice.web.rastersets import RasterTileset
+from gisservice.web.service import Service
+from gisservice.web.tilejson import union
+from gisservice.web.tilesets import Tileset
+
+if TYPE_CHECKING:
+    from gisservice.maps.drawnmap import Frame, RasterLayer, VectorLayer, Words
+
+PDF = "application/pdf"
+
+SIDE_MIN, SIDE_MAX = 16, 4096
+"""CSS pixels of a side of a picture."""
+
+PIXELS_MAX = 4_000_000
+"""Most pixels of a picture, those of ``scale`` counted."""
+
+ZOOM_MAX = 22.0
+
+_LATITUDE_MAX = 85.0
+_WORLD: BBox = (-180.0, -85.0, 180.0, 85.0)
+_WIDTH, _HEIGHT = 800, 600
+_TILE_PIXELS = 512
+"""CSS pixels that a vector tile is drawn wide, as the page of the map does."""
+_PICTURE_PIXELS = 256
+_WHERE = "west,south,east,north in degrees, west before east and south before north, latitudes from -85 to 85"
+
+NAMES = ("bbox", "center", "zoom", "width", "height")
+"""What a print takes."""
+
+PICTURE_NAMES = (*NAMES, "scale")
+"""What a picture takes."""
+
+_SIDE = {"type": "integer", "minimum": SIDE_MIN, "maximum": SIDE_MAX}
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        "bbox",
+        "What is shown at least: west, south, east, north in degrees (CRS84); the picture shows more to two sides "
+        "where its shape is another. Instead of center and zoom.",
+        {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4},
+    ),
+    Parameter(
+        "center",
+        "The middle: longitude, latitude in degrees (CRS84). Without it that which the map declares.",
+        {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    ),
+    Parameter(
+        "zoom",
+        "How large: at 0 the world is 256 pixels wide, and each step doubles it. Without it what the map declares.",
+        {"type": "number", "minimum": 0, "maximum": ZOOM_MAX},
+    ),
+    Parameter("width", "CSS pixels (1/96 inch) from left to right.", {**_SIDE, "default": _WIDTH}),
+    Parameter("height", "CSS pixels (1/96 inch) from top to bottom.", {**_SIDE, "default": _HEIGHT}),
+    Parameter(
+        "scale",
+        f"Pixels of the picture for each CSS pixel, across and down; at most {PIXELS_MAX:,} pixels in all.",
+        {"type": "integer", "enum": [1, 2], "default": 1},
+    ),
+)
+"""What the names above mean, as the API publishes it."""
+
+
+def component(name: str) -> str:
+    """Return what the API's description calls a parameter of pictures of maps."""
+    return f"map-{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for, as far as that needs no map. Either ``bbox``, or what is given of the other two."""
+
+    bbox: BBox | None
+    center: tuple[float, float] | None
+    zoom: float | None
+    width: int
+    height: int
+    scale: int
+
+
+def map_png(service: Service, request: Request, *, map_id: str) -> Answer:
+    """Answer a picture of a map."""
+    return _answer(service, request, map_id, parse(read(request.query, PICTURE_NAMES)), PNG)
+
+
+def map_pdf(service: Service, request: Request, *, map_id: str) -> Answer:
+    """Answer a map for print: vectors, at 96 CSS pixels an inch."""
+    return _answer(service, request, map_id, parse(read(request.query, NAMES)), PDF)
+
+
+def parse(values: Mapping[str, str]) -> Asked:
+    """Check the parameters. Raises :class:`InvalidParameter` and :class:`LimitExceeded`."""
+    width = whole("width", values["width"], SIDE_MIN, SIDE_MAX) if "width" in values else _WIDTH
+    height = whole("height", values["height"], SIDE_MIN, SIDE_MAX) if "height" in values else _HEIGHT
+    scale = whole("scale", values["scale"], 1, 2) if "scale" in values else 1
+    if width * height * scale**2 > PIXELS_MAX:
+        raise LimitExceeded("A picture", width * height * scale**2, PIXELS_MAX, "pixels")
+    if "bbox" in values:
+        for name in ("center", "zoom"):
+            if name in values:
+                raise InvalidParameter(name, values[name], "either bbox, or center and zoom")
+        return Asked(_box(values["bbox"], width, height), None, None, width, height, scale)
+    center = _center(values["center"]) if "center" in values else None
+    zoom = _zoom(values["zoom"]) if "zoom" in values else None
+    return Asked(None, center, zoom, width, height, scale)
+
+
+def _numbers(name: str, text: str, count: int, expected: str) -> list[float]:
+    parts = text.split(",")
+    if len(parts) != count:
+        raise InvalidParameter(name, text, expected)
+    return [decimal(name, part, expected) for part in parts]
+
+
+def _box(text: str, width: int, height: int) -> BBox:
+    west, south, east, north = _numbers("bbox", text, 4, _WHERE)
+    if not (-180 <= west < east <= 180 and -_LATITUDE_MAX <= south < north <= _LATITUDE_MAX):
+        raise InvalidParameter("bbox", text, _WHERE)
+    share = max((east - west) / width, (north - south) / height) / 360.0
+    if share * 256 * 2**ZOOM_MAX < 1:
+        raise InvalidParameter("bbox", text, f"a larger box, or fewer pixels: it is beyond zoom {ZOOM_MAX:g}")
+    return west, south, east, north
+
+
+def _center(text: str) -> tuple[float, float]:
+    expected = "longitude,latitude in degrees, such as -77.05,38.81; latitudes from -85 to 85"
+    longitude, latitude = _numbers("center", text, 2, expected)
+    if abs(longitude) > 180 or abs(latitude) > _LATITUDE_MAX:
+        raise InvalidParameter("center", text, expected)
+    return longitude, latitude
+
+
+def _zoom(text: str) -> float:
+    expected = f"a number from 0 to {ZOOM_MAX:g}"
+    zoom = decimal("zoom", text, expected)
+    if not 0 <= zoom <= ZOOM_MAX:
+        raise InvalidParameter("zoom", text, expected)
+    return zoom
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture to draw: of which versions, what it shows, and in which form."""
+
+    service: Service
+    declared: MapDeclaration
+    tilesets: tuple[Tileset | RasterTileset, ...]
+    frame: Frame
+    scale: int
+    media: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """All that determines its bytes, but the release and the registry."""
+        versions = (f"{tileset.id} {tileset.version}" for tileset in self.tilesets)
+        letters = ",".join(self.service.assets[name].path for name in LETTERS)
+        return ("map", self.declared.id, *versions, repr(self.frame), str(self.scale), self.media, letters, _drawer())
+
+    def make(self) -> bytes:
+        """Draw it."""
+        from gisservice.maps.drawnmap import draw_map
+        from gisservice.maps.lettering import lettering
+
+        service, is_print = self.service, self.media == PDF
+        letters = lettering(tuple(service.settings.static / service.assets[name].path for name in LETTERS))
+        layers = [layer for layer in map(self._layer, self.tilesets) if layer is not None]
+        canvas = draw_map(self.frame, layers, self._words(), letters, 0 if is_print else self.scale)
+        return canvas.pdf(self.declared.title) if is_print else canvas.png()
+
+    def _layer(self, tileset: Tileset | RasterTileset) -> VectorLayer | RasterLayer | None:
+        return self._vector(tileset) if isinstance(tileset, Tileset) else self._raster(tileset)
+
+    def _vector(self, tileset: Tileset) -> VectorLayer | None:
+        """Return what a layer shows; None where the page of the map shows nothing of it, either."""
+        from gisservice.maps.drawnmap import VectorLayer
+        from gisservice.query.scenery import scenery
+
+        nominal = math.log2(self.frame.world / _TILE_PIXELS)
+        if nominal < tileset.minzoom - 1e-9:
+            return None
+        # A print and a picture of twice the pixels take the shapes of the next zoom, where there is one.
+        finer = 1 if self.media == PDF else self.scale - 1
+        z = min(math.ceil(nominal - 1e-9) + finer, tileset.maxzoom)
+        manifest, style = tileset.collection.manifest, tileset.collection.layer.style
+        found = scenery(tileset.features, tileset.levels, self.frame.bbox, z, style)
+        return VectorLayer(found, style, spacing_m(manifest.extent, manifest.count)) if len(found.shapes) else None
+
+    def _raster(self, tileset: RasterTileset) -> RasterLayer | None:
+        from gisservice.maps.drawnmap import RasterLayer
+
+        frame, (first, last) = self.frame, tileset.zooms(WEB_MERCATOR_QUAD)
+        if frame.zoom < first - 1e-9:
+            return None
+        z = min(round(frame.zoom + (1 if self.media == PDF else self.scale - 1)), last)
+        share = _PICTURE_PIXELS * 2.0**z / frame.world
+        column, row = math.floor(frame.left * share), math.floor(frame.top * share)
+        right, bottom = math.ceil((frame.left + frame.width) * share), math.ceil((frame.top + frame.height) * share)
+        rect = Rect(column, row, right - column, bottom - row)
+        rect = rect.within(tileset.warp(WEB_MERCATOR_QUAD).reach(z, _PICTURE_PIXELS))
+        if rect.width <= 0 or rect.height <= 0:
+            return None
+        picture = draw(tileset.warp(WEB_MERCATOR_QUAD), z, _PICTURE_PIXELS, rect, tileset.rendering())
+        if picture is None:
+            return None
+        left, top = rect.column / share - frame.left, rect.row / share - frame.top
+        size = rect.width / share, rect.height / share
+        return RasterLayer(picture.rgba(), left, top, *size, tileset.collection.layer.style.opacity)
+
+    def _words(self) -> Words:
+        from gisservice.maps.drawnmap import Words
+
+        collections = [tileset.collection for tileset in self.tilesets]
+        sources = dict.fromkeys(entry.layer.attribution for entry in collections if entry.layer.attribution)
+        newest = max((entry.manifest.created for entry in collections), default=None)
+        city = self.service.registry.city
+        lines = (
+            f"Sources: {'; '.join(sources)}" if sources else "",
+            f"As published on {newest:%Y-%m-%d}." if newest else "",
+            city.notice,
+        )
+        return Words(f"{self.declared.title} – {city.name}", tuple(line for line in lines if line))
+
+
+@lru_cache(maxsize=1)
+def _drawer() -> str:
+    return metadata.version("pypdfium2")
+
+
+def _answer(service: Service, request: Request, map_id: str, asked: Asked, media: str) -> Answer:
+    declared = pages.declared(service, map_id)
+    tilesets = _tilesets(service, declared)
+    frame = _frame(asked, declared, tilesets)
+    picture = _Picture(service, declared, tilesets, frame, asked.scale, media)
+    etag = exchange.entity_tag(*picture.key, service.edition)
+    headers: Headers = (("ETag", etag), ("Cache-Control", BRIEFLY), INERT, *_placed(frame))
+    if request.has(etag):
+        return Answer(304, headers)
+    return Answer(200, (("Content-Type", media), *headers), _drawn(service, picture))
+
+
+def _tilesets(service: Service, declared: MapDeclaration) -> tuple[Tileset | RasterTileset, ...]:
+    """Return the layers of a map that are published, bottom first: the picture is drawn without others, as its page."""
+    found: list[Tileset | RasterTileset] = []
+    for name in declared.layers:
+        try:
+            raster = service.rasters.holds(name)
+            found.append(service.rasters.one(name) if raster else service.tilesets.one(name))
+        except (CollectionNotFound, CatalogError):
+            continue
+    return tuple(found)
+
+
+def _frame(asked: Asked, declared: MapDeclaration, tilesets: tuple[Tileset | RasterTileset, ...]) -> Frame:
+    from gisservice.maps.drawnmap import Frame
+
+    size = asked.width, asked.height
+    if asked.bbox is not None:
+        return Frame.of_box(asked.bbox, *size)
+    west, south, east, north = union([tileset.extent for tileset in tilesets]) if tilesets else _WORLD
+    center = asked.center or declared.center or ((west + east) / 2, (south + north) / 2)
+    zoom = asked.zoom if asked.zoom is not None else declared.zoom
+    if zoom is None:
+        zoom = min(Frame.of_box((west, south, east, north), *size).zoom, ZOOM_MAX) if east > west else ZOOM_MAX
+    return Frame.around(center, zoom, *size)
+
+
+def _placed(frame: Frame) -> Headers:
+    """Say what the picture shows (OGC API Maps 1, 20-058, 7.3)."""
+    box = ",".join(f"{value:.3f}" for value in frame.mercator)
+    return (("Content-Crs", "<http://www.opengis.net/def/crs/EPSG/0/3857>"), ("Content-Bbox", box))
+
+
+def _drawn(service: Service, picture: _Picture) -> bytes:
+    """Return a picture from the cache, or draw it; raises :class:`Overloaded` when too many are being drawn already."""
+    key = picture.key
+    kept = service.tile_cache.kept(key)
+    if kept is not None:
+        return kept
+
+    def make() -> bytes:
+        with service.pens:
+            return picture.make()
+
+    with service.drawings.passed():
+        return service.tile_cache.get(key, make)
