@@ -23,7 +23,7 @@ BELOW: dict[str, set[str]] = {
     "query": {"errors", "settings", "model", "crs", "catalog", "tiles", "ramps"},
     "analysis": {"errors", "settings", "model", "crs", "pack", "catalog", "tiles"},
     "ingest": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},
-    "maps": {"errors", "settings", "model", "crs", "catalog", "tiles", "query", "analysis"},
+    "maps": {"errors", "settings", "model", "crs", "ramps", "catalog", "tiles", "query", "analysis"},
 }
 EVERYTHING = {*BELOW, "web"}
 BELOW["web"] = set(BELOW)
