@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gisservice.catalog import Features
+from gisservice.query.columns import Bools, Columns, Rows, Texts, Vector
 from gisservice.query.filter_relations import Clock, related, spans_related
 from gisservice.query.filter_terms import (
     Always,
@@ -44,7 +45,7 @@ from gisservice.query.filter_terms import (
     Spatial,
     Temporal,
 )
-from gisservice.query.filter_values import Bools, Columns, Folds, Rows, Texts, Vector, folded, pattern_regex
+from gisservice.query.folding import Folds, folded, pattern_regex
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,

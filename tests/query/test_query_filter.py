@@ -21,7 +21,8 @@ from gisservice import crs
 from gisservice.catalog import Features, Records, write_features
 from gisservice.errors import GISServiceError, InvalidParameter, LimitExceeded
 from gisservice.model import Column, ColumnType, GeometryKind
-from gisservice.query import filter_limits, filter_relations, filter_values
+from gisservice.query import columns as query_columns
+from gisservice.query import filter_limits, filter_relations
 from gisservice.query.filter import Filter, parse_filter
 from gisservice.query.filter_text import CHAIN_MAX
 
@@ -880,16 +881,16 @@ def test_columns_are_decoded_once_and_go_with_their_version(tmp_path):
     features = points(tmp_path, t=["a", "b"])
     found = parse_filter("CASEI(t) = 'a'", "cql2-text", (Column("t", ColumnType.STRING),))
     assert found.rows(features).tolist() == [0]
-    known, folds = filter_values.Columns.of(features), frozenset({"casei"})
-    assert known is filter_values.Columns.of(features)
+    known, folds = query_columns.Columns.of(features), frozenset({"casei"})
+    assert known is query_columns.Columns.of(features)
     assert known.texts("t", folds).distinct is known.texts("t", folds).distinct
-    before = len(filter_values._KNOWN)
+    before = len(query_columns._KNOWN)
     del features
-    assert len(filter_values._KNOWN) == before - 1
+    assert len(query_columns._KNOWN) == before - 1
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_goes_first():
-    kept = filter_values.Recent(2)
+    kept = query_columns.Recent(2)
     made: list[str] = []
 
     def make(key: str) -> str:

@@ -178,7 +178,7 @@ def test_conf_features_filter_get_conformance(feature_city: FeatureCity) -> None
 
 def test_conf_features_filter_get_collections(feature_city: FeatureCity) -> None:
     listed = feature_city.get("/api/collections").get_json()["collections"]
-    assert {entry["id"] for entry in listed} == set(COLLECTIONS)
+    assert {entry["id"] for entry in listed} == {*COLLECTIONS, "catalog"}
 
 
 def test_conf_features_filter_get_collection(feature_city: FeatureCity) -> None:
