@@ -8,7 +8,8 @@ Nothing runs in such a page; its policy allows no script at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -24,6 +25,7 @@ from gisservice.web.links import HTML
 from gisservice.web.params import Parameter
 from gisservice.web.responses import PAGE
 from gisservice.web.service import Service
+from gisservice.web.streams import Stream
 
 POLICY = (
     "Content-Security-Policy",
@@ -74,9 +76,29 @@ class Readable:
             if unchanged := _offer(service, request, known).unchanged():
                 return unchanged
         answer = self.handler(service, _changed(request, **plain), **path)
-        document = orjson.loads(answer.body if isinstance(answer.body, bytes) else b"".join(answer.body))
-        shown = Shown(request, document, self.summary, query, _layer(service, request), asked != query)
-        return _offer(service, request, answer).send(_render(service, shown).encode())
+        with _held(answer) as content:
+            document = orjson.loads(content)
+            with _turn(service, answer, document):
+                shown = Shown(request, document, self.summary, query, _layer(service, request), asked != query)
+                return _offer(service, request, answer).send(_render(service, shown).encode())
+
+
+@contextmanager
+def _held(answer: Answer) -> Iterator[bytes]:
+    """Give the body of an answer; a large page keeps its place among those until the ``with`` block ends."""
+    if not isinstance(answer.body, Stream):
+        yield answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
+        return
+    try:
+        yield answer.body.whole()
+    finally:
+        answer.body.close()
+
+
+def _turn(service: Service, answer: Answer, document: Any) -> AbstractContextManager[None]:
+    """Return a turn at work that takes time, for a table of many items; a large page has a place already."""
+    few = not isinstance(document, dict) or len(document.get("features", ())) <= features.PAGE_ANEW_ROWS
+    return nullcontext() if few or isinstance(answer.body, Stream) else service.selections.passed()
 
 
 def _changed(request: Request, **environ: str) -> Request:

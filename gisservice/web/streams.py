@@ -21,6 +21,10 @@ class Stream:
         self.length = length
         self.close = weakref.finalize(self, let_go)
 
+    def whole(self) -> bytes:
+        """Return all pieces as one; what was taken for them is kept until ``close`` is called."""
+        return b"".join(self._pieces)
+
     def __iter__(self) -> Iterator[bytes]:
         """Yield the pieces."""
         yield from self._pieces

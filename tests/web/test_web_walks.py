@@ -22,7 +22,7 @@ from werkzeug.test import Client
 from gisservice.catalog import Catalog
 from gisservice.model import STORED, Form, GeometryKind
 from gisservice.query.geojson import Bounds, write_items
-from gisservice.web import features, wsgi_app
+from gisservice.web import features, pagetext, wsgi_app
 
 FEET = "http://www.opengis.net/def/crs/EPSG/0/2283"
 NAMES = [column.name for column in COLUMNS]
@@ -224,6 +224,29 @@ def test_large_pages_are_sent_in_pieces_and_not_many_at_a_time(changing: Feature
     assert client.head(url).status_code == 200
     for _ in range(8):
         assert client.get(url).data == expected
+
+
+@pytest.mark.parametrize(("limit", "gate"), [(2500, "large_pages"), (900, "selections"), (100, "")])
+def test_a_table_of_many_items_is_written_in_turn(
+    changing: FeatureCity, monkeypatch: pytest.MonkeyPatch, limit: int, gate: str
+) -> None:
+    publish(changing.catalog, permits_frame(2500), "permits", GeometryKind.POINT, COLUMNS, "number")
+    app = wsgi_app(changing.settings)
+    service = app._service
+    gates = {"large_pages": service.large_pages._places, "selections": service.selections._places}
+    seen: list[set[str]] = []
+    write = pagetext.table_rows
+
+    def written(*args: Any) -> Any:
+        seen.append({name for name, places in gates.items() if places._value == 1})
+        return write(*args)
+
+    monkeypatch.setitem(pagetext._ENVIRONMENT.filters, "table_rows", written)
+    url = f"/api/collections/permits/items?f=html&limit={limit}"
+    for _ in range(3):
+        assert Client(app).get(url).status_code == 200
+    assert seen == [{gate} - {""}] * 3
+    assert [places._value for places in gates.values()] == [2, 2]
 
 
 def test_who_waits_for_a_place_gets_it(changing: FeatureCity) -> None:
