@@ -13,8 +13,10 @@ Questions: items in a box (100, 1,000 and 10,000 of them at most), one item by i
 polygon by a CQL2 filter, a page asked for again with its entity tag (by who sends one), and the whole layer as one page
 of GeoJSON: how long it takes, when its first byte comes, and how much memory the server takes for it.
 
-Servers take turns within a round, and each ratio is one round's; medians are printed. A turn is a time, or a number of
-requests where a server answers less often. What a server does not offer is left out.
+Servers take turns within a round, and each ratio is one round's; medians are printed. A turn is a time, or where a
+server answers less often, a few answers to each connection. What a server does not offer is left out, what it cannot
+answer is told. Needed beside `make bench`: wrk, GDAL's ogr2ogr, PostGIS and SpatiaLite (on Debian: apt-get install wrk
+gdal-bin postgresql-postgis libsqlite3-mod-spatialite); the peers are installed at the first run.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -44,6 +47,12 @@ from tiles_servers import PeerMissing
 import gisservice
 
 CONNECTIONS = (16, 32)
+SLOWEST_SECONDS = 60
+"""A turn of three answers to each connection is to end in about that time."""
+
+CANNOT = (RuntimeError, OSError, HTTPException, ValueError)
+"""What is raised for a server that refuses, does not answer in time, or does not answer with what was asked for."""
+
 QUESTIONS = 1_000
 """Different addresses of each kind; they are asked in turn."""
 
@@ -120,8 +129,8 @@ def start(
     ]
     try:
         for name, write in (("GeoPackage", run.geopackage), ("GeoParquet", run.geoparquet)):
-            provider = write(parcels, LAYER, key, work)
-            found.append(run.pygeoapi(stack, f"pygeoapi, {name}", LAYER, provider, work))
+            providers = write(parcels, LAYER, key, work)
+            found.append(run.pygeoapi(stack, f"pygeoapi, {name}", LAYER, providers, work))
         database, first = stack.enter_context(run.postgis(parcels, LAYER, key, work, POSTGRESQL))
         found.append(run.tipg(stack, "tipg, PostGIS", LAYER, database, first))
     except PeerMissing as exc:
@@ -172,22 +181,25 @@ def hexagon(box: BBox) -> str:
 def compare(case: Case, servers: dict[str, FeatureServer], options: argparse.Namespace, connections: int) -> None:
     """Run a case and print its rows; ratios are of our rate to the others'."""
     lines = {name: list(paths) for name, paths in case.asked.items()}
-    if "tag" in case.title:
-        lines = {name: tagged(servers[name], paths[:200]) for name, paths in lines.items()}
     turns: dict[str, list[Turn]] = {name: [] for name in lines}
     for _ in range(options.rounds):
         for name in list(turns):
             try:
+                if "tag" in case.title and not turns[name]:
+                    lines[name] = tagged(servers[name], lines[name][:200])
                 turns[name].append(take_turn(servers[name], lines[name], options.seconds, connections))
-            except (RuntimeError, OSError) as exc:  # it refused, or did not answer in time
-                print(
-                    f"| {case.title} | {connections} | {name} | not measured: {str(exc).splitlines()[0]} |", flush=True
-                )
+            except CANNOT as exc:
+                not_measured(f"{case.title} | {connections} | {name}", exc)
                 del turns[name]
-    first = turns[next(iter(lines))]
+    first = turns.get(next(iter(lines)), [])
     for name, taken in turns.items():
-        ratios = [ours.load.rate / other.load.rate for ours, other in zip(first, taken, strict=True)]
+        ratios = [ours.load.rate / other.load.rate for ours, other in zip(first, taken, strict=False)]
         show(case, name, taken, ratios, connections)
+
+
+def not_measured(row: str, exc: Exception) -> None:
+    """Print a row that says why there are no figures in it."""
+    print(f"| {row} | not measured: {(str(exc) or type(exc).__name__).splitlines()[0]} |", flush=True)
 
 
 def seconds_of(server: FeatureServer, lines: Sequence[str]) -> float:
@@ -200,11 +212,16 @@ def seconds_of(server: FeatureServer, lines: Sequence[str]) -> float:
 
 
 def take_turn(server: FeatureServer, lines: Sequence[str], seconds: int, connections: int) -> Turn:
-    """Ask for a time, or where that were few answers to each connection, for three answers to each."""
-    expected = tiles_servers.WORKERS * seconds / seconds_of(server, lines)
+    """Ask for a time, or where that were few answers to each connection, for three answers to each.
+
+    Of one who would take longest, each connection gets one answer.
+    """
+    alone = seconds_of(server, lines)
+    expected = tiles_servers.WORKERS * seconds / alone
     before = server.cpu_seconds()
     if expected < 3 * connections:
-        paths = [line.split("\t")[0] for line in lines[: 3 * connections]]
+        each = 3 if 3 * connections * alone < SLOWEST_SECONDS else 1
+        paths = [line.split("\t")[0] for line in lines[: each * connections]]
         seen = tiles_load.load_whole(server.base, paths, encoding="identity", connections=connections)
     else:
         seen = tiles_load.load(server.base, lines, encoding="identity", connections=connections, seconds=seconds)
@@ -213,6 +230,8 @@ def take_turn(server: FeatureServer, lines: Sequence[str], seconds: int, connect
 
 def tagged(server: FeatureServer, paths: Sequence[str]) -> list[str]:
     """Send with each address the entity tag that the server gives for it, if it does."""
+    if not tiles_load.ask_each(server.base, paths[:1], encoding="identity")[paths[0]].etag:
+        return list(paths)
     answers = tiles_load.ask_each(server.base, paths, encoding="identity")
     return [f"{path}\t{answers[path].etag}" if answers[path].etag else path for path in paths]
 
@@ -223,7 +242,8 @@ def show(case: Case, name: str, turns: Sequence[Turn], ratios: Sequence[float], 
     def middle(value: Callable[[Turn], float]) -> float:
         return median(value(turn) for turn in turns)
 
-    ratio = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if set(ratios) != {1.0} else ""
+    compared = ratios and set(ratios) != {1.0}
+    ratio = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if compared else ""
     print(
         f"| {case.title} | {connections} | {name} | {middle(lambda t: t.load.rate):,.1f} "
         f"| {middle(lambda t: t.load.p50_ms):,.2f} | {middle(lambda t: t.load.p99_ms):,.2f} "
@@ -240,14 +260,19 @@ def whole_layer(servers: dict[str, FeatureServer], rounds: int) -> None:
     )
     print("|---|---|---|---|---|---|---|")
     taken: dict[str, list[Whole]] = {name: [] for name in servers}
-    items = {name: features_servers.counts(server.base, server.layer)[1] for name, server in servers.items()}
+    items: dict[str, int] = {}
     for _ in range(rounds):
-        for name, server in servers.items():
-            taken[name].append(fetch_whole(server))
-    ours = taken[next(iter(servers))]
+        for name in list(taken):
+            try:
+                items[name] = items.get(name) or features_servers.counts(servers[name].base, servers[name].layer)[1]
+                taken[name].append(fetch_whole(servers[name]))
+            except CANNOT as exc:
+                not_measured(name, exc)
+                del taken[name]
+    ours = taken.get(next(iter(servers)), [])
     for name, seen in taken.items():
-        ratios = [other.seconds / mine.seconds for mine, other in zip(ours, seen, strict=True)]
-        ratio = f"{median(ratios):.1f}" if set(ratios) != {1.0} else ""
+        ratios = [other.seconds / mine.seconds for mine, other in zip(ours, seen, strict=False)]
+        ratio = f"{median(ratios):.1f}" if ratios and set(ratios) != {1.0} else ""
         print(
             f"| {name} | {items[name]:,} | {median(w.megabytes for w in seen):.1f} "
             f"| {1000 * median(w.first for w in seen):,.1f} | {median(w.seconds for w in seen):.2f} "
@@ -292,8 +317,11 @@ def show_conditions(options: argparse.Namespace, servers: dict[str, FeatureServe
     print("; ".join(named))
     box = (-77.06, 38.81, -77.05, 38.82)
     for server in servers.values():
-        matched, returned = features_servers.counts(server.base, server.page(box, 100))
-        print(f"  {server.name}: {matched} items match bbox={box_text(box)}, {returned} of them on a page of 100")
+        try:
+            matched, returned = features_servers.counts(server.base, server.page(box, 100))
+            print(f"  {server.name}: {matched} items match bbox={box_text(box)}, {returned} of them on a page of 100")
+        except CANNOT as exc:
+            print(f"  {server.name}: {exc}")
     print(
         "\n| case | connections | server | requests/s | p50, ms | p99, ms | kB | CPU ms a request "
         "| ours is … times as fast |"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import geopandas
 import measure
@@ -83,27 +85,35 @@ def ours(stack: ExitStack, name: str, home: Path, layer: str, **settings: str) -
         server.base,
         lambda box, limit: f"{items}?bbox={box_text(box)}&limit={limit}",
         lambda item: f"{items}/{item}",
-        lambda code, limit: f"{items}?zoning={code}&limit={limit}",
+        lambda code, limit: f"{items}?zoning={quote(code, safe='')}&limit={limit}",
         lambda polygon, limit: f"{items}?filter=S_INTERSECTS(geometry,{polygon})&limit={limit}".replace(" ", "%20"),
         f"{items}?limit={LAYER_MAX}",
         server.roots,
     )
 
 
-def pygeoapi(stack: ExitStack, name: str, layer: str, provider: Mapping[str, object], work: Path) -> FeatureServer:
-    """Serve one file with pygeoapi: Flask behind gunicorn.
+Provider = Mapping[str, object]
 
-    Its own image uses gevent workers; under load they answer GeoPackages with errors now and then, plain ones do not.
+
+def pygeoapi(stack: ExitStack, name: str, layer: str, providers: Sequence[Provider], work: Path) -> FeatureServer:
+    """Serve one file, or a copy for each worker, with pygeoapi: Flask behind gunicorn.
+
+    Its own image uses gevent workers; under load they answer GeoPackages with errors, plain workers with a copy each do
+    not.
     """
     python, port = peers(), free_port()
     folder = work / name.replace(" ", "-").replace(",", "")
     folder.mkdir()
-    settings, described = folder / "config.yml", folder / "openapi.yml"
-    settings.write_text(json.dumps(_pygeoapi_settings(layer, provider, port)))  # JSON is YAML
-    environment = {"PYGEOAPI_CONFIG": str(settings), "PYGEOAPI_OPENAPI": str(described)}
-    program = [str(python.with_name("pygeoapi")), "openapi", "generate", str(settings), "--output-file", str(described)]
+    for number, provider in enumerate(providers):
+        settings = folder / f"config-{number}.yml"
+        settings.write_text(json.dumps(_pygeoapi_settings(layer, provider, port)))  # JSON is YAML
+    described, hooks = folder / "openapi.yml", folder / "gunicorn.conf.py"
+    hooks.write_text(_HOOKS.format(folder=str(folder), count=len(providers)))
+    environment = {"PYGEOAPI_CONFIG": str(folder / "config-0.yml"), "PYGEOAPI_OPENAPI": str(described)}
+    program = [str(python.with_name("pygeoapi")), "openapi", "generate", environment["PYGEOAPI_CONFIG"]]
+    program += ["--output-file", str(described)]
     subprocess.run(program, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
-    command = [str(python.with_name("gunicorn")), "--workers", str(WORKERS)]
+    command = [str(python.with_name("gunicorn")), "--config", str(hooks), "--workers", str(WORKERS)]
     command += ["--timeout", "6000", "--bind", f"127.0.0.1:{port}", "--log-level", "error", "pygeoapi.flask_app:APP"]
     process = stack.enter_context(running(command, port, "/conformance?f=json", **environment))
     items = f"/collections/{layer}/items"
@@ -112,14 +122,23 @@ def pygeoapi(stack: ExitStack, name: str, layer: str, provider: Mapping[str, obj
         f"http://127.0.0.1:{port}",
         lambda box, limit: f"{items}?f=json&bbox={box_text(box)}&limit={limit}",
         lambda item: f"{items}/{item}?f=json",
-        lambda code, limit: f"{items}?f=json&zoning={code}&limit={limit}",
+        lambda code, limit: f"{items}?f=json&zoning={quote(code, safe='')}&limit={limit}",
         lambda polygon, limit: None,  # no CQL2 on files
         f"{items}?f=json&limit={LAYER_MAX}",
         (process.pid,),
     )
 
 
-def _pygeoapi_settings(layer: str, provider: Mapping[str, object], port: int) -> dict[str, object]:
+_HOOKS = """
+import os
+
+def post_fork(server, worker):
+    os.environ["PYGEOAPI_CONFIG"] = os.path.join({folder!r}, f"config-{{worker.age % {count}}}.yml")
+"""
+"""Each worker reads its own settings: it loads the application after it was forked."""
+
+
+def _pygeoapi_settings(layer: str, provider: Provider, port: int) -> dict[str, object]:
     address = f"http://127.0.0.1:{port}"
     named = {"title": {"en": "Parcels"}, "description": {"en": "Parcels"}, "keywords": {"en": ["parcels"]}}
     return {
@@ -157,14 +176,20 @@ def _pygeoapi_settings(layer: str, provider: Mapping[str, object], port: int) ->
     }
 
 
-def geopackage(frame: geopandas.GeoDataFrame, layer: str, id_column: str, folder: Path) -> dict[str, object]:
-    """Write a GeoPackage with its spatial index; return pygeoapi's provider for it."""
-    path = folder / f"{layer}.gpkg"
-    frame.to_file(path, layer=layer)
-    return {"name": "SQLiteGPKG", "data": str(path), "id_field": id_column, "table": layer}
+def geopackage(frame: geopandas.GeoDataFrame, layer: str, id_column: str, folder: Path) -> list[Provider]:
+    """Write a GeoPackage with its spatial index, a copy for each worker; return pygeoapi's providers for them.
+
+    With each request pygeoapi makes SpatiaLite's virtual table anew, in the file; when two do so at once, one fails.
+    """
+    first = folder / f"{layer}-0.gpkg"
+    frame.to_file(first, layer=layer)
+    copies = [first, *(first.with_name(f"{layer}-{number}.gpkg") for number in range(1, WORKERS))]
+    for copy in copies[1:]:
+        shutil.copyfile(first, copy)
+    return [{"name": "SQLiteGPKG", "data": str(copy), "id_field": id_column, "table": layer} for copy in copies]
 
 
-def geoparquet(frame: geopandas.GeoDataFrame, layer: str, id_column: str, folder: Path) -> dict[str, object]:
+def geoparquet(frame: geopandas.GeoDataFrame, layer: str, id_column: str, folder: Path) -> list[Provider]:
     """Write GeoParquet with a box for each row, which pygeoapi filters by; return its provider for it."""
     path = folder / f"{layer}.parquet"
     bounds = frame.geometry.bounds
@@ -172,7 +197,7 @@ def geoparquet(frame: geopandas.GeoDataFrame, layer: str, id_column: str, folder
     plain = frame.astype(dict.fromkeys(texts, object))  # it knows no large strings of Arrow
     plain.assign(**{name: bounds[name] for name in bounds.columns}).to_parquet(path)
     corners = {"x_field": ["minx", "maxx"], "y_field": ["miny", "maxy"]}
-    return {"name": "Parquet", "data": {"source": str(path)}, "id_field": id_column, **corners}
+    return [{"name": "Parquet", "data": {"source": str(path)}, "id_field": id_column, **corners}]
 
 
 def tipg(stack: ExitStack, name: str, layer: str, database: str, first_process: int) -> FeatureServer:
@@ -188,7 +213,7 @@ def tipg(stack: ExitStack, name: str, layer: str, database: str, first_process: 
         f"http://127.0.0.1:{port}",
         lambda box, limit: f"{items}?f=geojson&bbox={box_text(box)}&limit={limit}",
         lambda item: f"{items}/{item}?f=geojson",
-        lambda code, limit: f"{items}?f=geojson&zoning={code}&limit={limit}",
+        lambda code, limit: f"{items}?f=geojson&zoning={quote(code, safe='')}&limit={limit}",
         lambda polygon, limit: f"{items}?f=geojson&filter=S_INTERSECTS(geom,{polygon})&limit={limit}".replace(
             " ", "%20"
         ),
