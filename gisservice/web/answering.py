@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gisservice.analysis.inputs import Given, Question, Stored
 from gisservice.analysis.operations import Role
 from gisservice.catalog import Catalog, Collection
-from gisservice.errors import InvalidParameter, LimitExceeded
-from gisservice.model import GeometryKind
+from gisservice.errors import CatalogError, CollectionNotFound, InvalidParameter, LimitExceeded
+from gisservice.model import GeometryKind, Registry
 from gisservice.web.cache import ByteCache
 from gisservice.web.computing import Computer
 from gisservice.web.gates import Gate, Turnstile
@@ -51,8 +51,9 @@ def kept_in_memory(asked: Question) -> bool:
 class Answering:
     """Everything that answers questions. One per server process; safe for threads."""
 
-    def __init__(self, home: Path, catalog: Catalog, dossier: Callable[[], Dossier]) -> None:
+    def __init__(self, home: Path, registry: Registry, catalog: Catalog, dossier: Callable[[], Dossier]) -> None:
         self._catalog, self._dossier = catalog, dossier
+        self._looked_at = _layers_looked_at(registry)
         self.computer = Computer(home)
         self.jobs = Jobs(home, self.computer)
         self._kept: ByteCache[bytes] = ByteCache(_CACHE_BYTES)
@@ -73,8 +74,8 @@ class Answering:
         """
         if asked.operation.held is None:
             used = [f"{found.id} {found.version}" for found in self._collections(asked)]
-        else:  # which layers a report needs, the registry says; any of them may change it
-            used = [f"{name} {self._catalog.collection(name).version}" for name in self._catalog.ids()]
+        else:
+            used = [self._version(name) for name in self._looked_at]
         return (asked.operation.name, asked.text, *used)
 
     def cost(self, asked: Question) -> int:
@@ -99,6 +100,9 @@ class Answering:
         """Return the answer to a question whose asker waits, as :func:`gisservice.analysis.to_geojson` writes it."""
         while True:
             key = self.key(asked)
+            kept = self._kept.kept(key)
+            if kept is not None:
+                return kept
             found = self._kept.get(key, lambda: self._made(asked))
             if self.key(asked) == key:  # else a version changed while it was read: the key promised another
                 return found
@@ -122,6 +126,12 @@ class Answering:
             found = suggesting.suggestions(gazetteer, **values)
             return Answer(list(found), [None] * len(found), "", {}, [])
         return (geocoding.answer if name == "geocode" else geocoding.reverse_answer)(gazetteer, **values)
+
+    def _version(self, name: str) -> str:
+        try:
+            return self._catalog.collection(name).version
+        except (CollectionNotFound, CatalogError):
+            return ""
 
     def _collections(self, asked: Question) -> list[Collection]:
         found = []
@@ -155,3 +165,10 @@ class Answering:
             return found.manifest.count
         runs = found.features.intersecting(source.bbox)
         return int((runs[:, 1] - runs[:, 0]).sum())
+
+
+def _layers_looked_at(registry: Registry) -> tuple[str, ...]:
+    """Return the layers that addresses and reports of places are made from."""
+    declared = [layer.id for layer in registry.layers if layer.address or layer.street or layer.parcel or layer.network]
+    boundary = [registry.city.boundary] if registry.city.boundary else []
+    return tuple(dict.fromkeys([*(line.layer for line in registry.report), *boundary, *declared]))

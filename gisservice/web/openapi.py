@@ -273,7 +273,14 @@ _JOB: Schema = {
 
 SCHEMAS: Schema = {
     "Problem": _object(
-        {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "instance": _TEXT},
+        {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "instance": _TEXT,
+            "suggestions": _list(_TEXT),
+        },
         ("type", "title", "status", "detail"),
     ),
     "Link": _object(

@@ -12,7 +12,7 @@ import re
 import secrets
 import traceback
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -126,13 +126,15 @@ def failure(service: Service, request: Request, error: Exception) -> Answer:
             return _page(service, request, status, reference, headers)
         except Exception as second:  # an error page that fails must not hide the error
             _record(request, second)
-    problem = {
+    problem: dict[str, Any] = {
         "type": _type(type(error)),
         "title": status.title,
         "status": status.code,
         "detail": detail,
         "instance": quote(request.path, encoding="latin-1"),
     }
+    if isinstance(error, errors.AddressNotFound) and error.suggestions:
+        problem["suggestions"] = list(error.suggestions)
     return Answer(status.code, (("Content-Type", PROBLEM), *headers, INERT), to_json(problem))
 
 

@@ -83,7 +83,7 @@ class Service:
         self.drawings = Gate("tiles that are to be drawn", DRAWINGS_MAX)
         self.downloads = Gate("downloads of whole files", DOWNLOADS_MAX)
         self.workshop = Workshop(settings.home)
-        self.answering = Answering(settings.home, catalog, lambda: self.dossier)
+        self.answering = Answering(settings.home, registry, catalog, lambda: self.dossier)
         self._public = urlsplit(settings.public_url)
         names = [*settings.trusted_hosts, self._public.netloc]
         self._trusted = {_host_name(name) for name in names if name} - {None}

@@ -58,6 +58,8 @@ def problem(answer: Any, status: int, *said: str) -> None:
 
 def test_an_unknown_address_comes_with_the_nearest(asked_city: AskedCity) -> None:
     problem(asked_city.get("/api/lookup", q="999 Aldre St"), 404, "did you mean", "Alder St")
+    near = asked_city.get("/api/lookup", q="999 Aldre St").get_json()["suggestions"]
+    assert near and all("Alder St" in text for text in near)
     problem(asked_city.get("/api/lookup", q="zzzz"), 404, "expected a house number and a street")
     problem(asked_city.execute("lookup", address="999 Aldre St"), 404, "Alder St")
     assert asked_city.get("/api/geocode", q="zzzz").get_json(force=True)["features"] == []
