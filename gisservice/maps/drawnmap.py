@@ -65,7 +65,7 @@ class Frame:
         """Return the frame that just holds a box (degrees, CRS84), which lies in its middle."""
         west, south, east, north = bbox
         (x0, y0), (x1, y1) = square_positions(np.array([[west, north], [east, south]])).tolist()
-        world = min(width / (x1 - x0), height / (y1 - y0))
+        world = min(size / side for size, side in ((width, x1 - x0), (height, y1 - y0)) if side)
         return cls(world, (x0 + x1) / 2 * world - width / 2, (y0 + y1) / 2 * world - height / 2, width, height)
 
     @property

@@ -39,6 +39,7 @@ PIXELS_MAX = 4_000_000
 ZOOM_MAX = 22.0
 
 _LATITUDE_MAX = 85.0
+_PLACE_ZOOM, _PLACE_DEGREES = 17.0, 0.001
 _WORLD: BBox = (-180.0, -85.0, 180.0, 85.0)
 _WIDTH, _HEIGHT = 800, 600
 _TILE_PIXELS = 512
@@ -277,12 +278,23 @@ def _frame(asked: Asked, declared: MapDeclaration, tilesets: tuple[Tileset | Ras
     size = asked.width, asked.height
     if asked.bbox is not None:
         return Frame.of_box(asked.bbox, *size)
-    west, south, east, north = union([tileset.extent for tileset in tilesets]) if tilesets else _WORLD
-    center = asked.center or declared.center or ((west + east) / 2, (south + north) / 2)
-    zoom = asked.zoom if asked.zoom is not None else declared.zoom
-    if zoom is None:
-        zoom = min(Frame.of_box((west, south, east, north), *size).zoom, ZOOM_MAX) if east > west else ZOOM_MAX
-    return Frame.around(center, zoom, *size)
+    extent = union([tileset.extent for tileset in tilesets]) if tilesets else _WORLD
+    everything = _whole(extent, size)
+    center, zoom = asked.center or declared.center, declared.zoom if asked.zoom is None else asked.zoom
+    if center is None and zoom is None:
+        return everything
+    middle = (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
+    return Frame.around(center or middle, everything.zoom if zoom is None else zoom, *size)
+
+
+def _whole(extent: BBox, size: tuple[int, int]) -> Frame:
+    """Return the frame that holds a box of data; around a single place it is as close as houses are looked at."""
+    from gisservice.maps.drawnmap import Frame
+
+    west, south, east, north = extent
+    if east - west < _PLACE_DEGREES and north - south < _PLACE_DEGREES:
+        return Frame.around((west, south), _PLACE_ZOOM, *size)
+    return Frame.of_box(extent, *size)
 
 
 def _placed(frame: Frame) -> Headers:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import geopandas
 import numpy as np
 import rasterio
 import shapely
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from gisservice import crs
 from gisservice.catalog import Catalog, Features, Manifest, Records, write_features
 from gisservice.crs import CRS84
+from gisservice.maps.assets import LETTERS
 from gisservice.model import Column, ColumnType, Extent, GeometryKind, Layer, Quality, RasterStyle, Version
 from gisservice.settings import Settings
 from gisservice.tiles import TileSource, build_pyramid
@@ -202,6 +207,29 @@ def build_city(folder: Path) -> City:
     return City(settings, catalog)
 
 
+@cache
+def box_font() -> bytes:
+    """A font whose letters are boxes, for what is not in ASCII too: for tests that read no text."""
+    pen = TTGlyphPen(None)
+    pen.moveTo((50, 0))
+    for point in ((50, 500), (450, 500), (450, 0)):
+        pen.lineTo(point)
+    pen.closePath()
+    font = FontBuilder(1000, isTTF=True)
+    font.setupGlyphOrder([".notdef", "box"])
+    font.setupCharacterMap(dict.fromkeys(range(0x21, 0x7F), "box"))
+    box = pen.glyph()
+    font.setupGlyf({".notdef": box, "box": box})
+    font.setupHorizontalMetrics({".notdef": (500, 50), "box": (500, 50)})
+    font.setupHorizontalHeader(ascent=800, descent=-200)
+    font.setupOS2()
+    font.setupPost()
+    out = io.BytesIO()
+    font.font.recalcTimestamp = False
+    font.save(out)
+    return out.getvalue()
+
+
 def write_static(folder: Path) -> Path:
     """A static folder with our own files and, in place of the browser libraries, empty files of their names."""
     static = folder / "static"
@@ -212,7 +240,9 @@ def write_static(folder: Path) -> Path:
             (static / file.relative_to(repository)).parent.mkdir(exist_ok=True)
             (static / file.relative_to(repository)).write_bytes(file.read_bytes())
     names = ("leaflet.js", "leaflet.css", "protomaps-leaflet.js", "swagger-ui.js", "swagger-ui.css")
-    manifest = {name: {"file": name, "sri": "sha256-"} for name in names}
+    for name in LETTERS:
+        (static / "vendor" / name).write_bytes(box_font())
+    manifest = {name: {"file": name, "sri": "sha256-"} for name in (*names, *LETTERS)}
     (static / "vendor" / "manifest.json").write_text(json.dumps(manifest))
     (static / "vendor" / "big.js").write_text("// library\n" * 500)
     return static

@@ -1,0 +1,215 @@
+"""Maps drawn on the server: every colour where the data and the style put it, extents, tags, refusals."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import mapbox_vector_tile
+import numpy as np
+import pypdfium2
+import pyproj
+import pytest
+import shapely
+from PIL import Image
+from web_city import EAST, NORTH, SOUTH, STEP, WEST, City, lots_frame, publish
+from werkzeug.test import Client
+
+from gisservice.model import GeometryKind, Style, StyleClass
+from gisservice.query.scenery import scenery
+from gisservice.tiles import TileCoord, matrix_set
+from gisservice.tiles.grid import bounds
+from gisservice.tiles.shapes import to_polygons
+from gisservice.web import mapimages, wsgi_app
+from gisservice.web.service import Service
+
+LAND = np.array([0xE1, 0xE7, 0xEA])
+MERCATOR = pyproj.Transformer.from_crs("OGC:CRS84", "EPSG:3857", always_xy=True)
+CLOSE = "center=-77.0485,38.8105&zoom=17"
+
+
+def rgb(color: str) -> np.ndarray:
+    return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+
+
+def over(color: str, opacity: float, ground: np.ndarray) -> np.ndarray:
+    return rgb(color) * opacity + ground * (1 - opacity)
+
+
+class Seen:
+    """A picture and where it lies, by its own headers."""
+
+    def __init__(self, answer) -> None:
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        assert answer.headers["Content-Crs"] == "<http://www.opengis.net/def/crs/EPSG/0/3857>"
+        self.pixels = np.asarray(Image.open(io.BytesIO(answer.data)).convert("RGB")).astype(int)
+        self.box = [float(value) for value in answer.headers["Content-Bbox"].split(",")]
+
+    def at(self, longitude: float, latitude: float) -> np.ndarray:
+        x, y = MERCATOR.transform(longitude, latitude)
+        west, south, east, north = self.box
+        height, width = self.pixels.shape[:2]
+        return self.pixels[int((north - y) / (north - south) * height), int((x - west) / (east - west) * width)]
+
+
+def middles() -> list[tuple[float, float]]:
+    """Places in lots of the first column and row, a third into each: no point and no name stands there."""
+    return [(WEST + (i + 1 / 3) * STEP, SOUTH + (j + 1 / 4) * STEP) for i in range(9, 14) for j in range(9, 12)]
+
+
+@pytest.mark.parametrize("query", [CLOSE, f"{CLOSE}&scale=2", "bbox=-77.0512,38.8088,-77.0458,38.8122&width=900"])
+def test_lots_have_the_colour_of_their_style_and_lie_where_they_are(client: Client, query: str):
+    seen = Seen(client.get(f"/maps/lots.png?{query}"))
+    style, shown = Style(), 0
+    west, south, east, north = seen.box
+    for longitude, latitude in middles():
+        x, y = MERCATOR.transform(longitude, latitude)
+        if west < x < east and south + (north - south) / 3 < y < north:  # above the words
+            assert np.abs(seen.at(longitude, latitude) - over(style.color, style.opacity, LAND)).max() <= 1
+            shown += 1
+    assert shown >= 5
+    border = WEST + 11 * STEP, SOUTH + 10.4 * STEP
+    assert np.abs(seen.at(*border) - rgb(style.outline)).max() < 60  # an outline of one pixel may lie on two
+
+
+def test_what_no_layer_covers_is_land_and_points_lie_over_lots(client: Client):
+    seen = Seen(client.get(f"/maps/city.png?center={EAST},{NORTH}&zoom=16"))
+    assert (seen.at(EAST + 0.001, NORTH + 0.0003) == LAND).all()
+    seen = Seen(client.get(f"/maps/city.png?center={WEST + 2.5 * STEP},{SOUTH + 1.5 * STEP}&zoom=18"))
+    lot, point = over(Style().color, 0.5, LAND), over(Style().color, 0.5, over(Style().color, 0.5, LAND))
+    assert np.abs(seen.at(WEST + 2.5 * STEP, SOUTH + 1.5 * STEP) - point).max() <= 1
+    assert np.abs(seen.at(WEST + 2.3 * STEP, SOUTH + 1.5 * STEP) - lot).max() <= 1
+
+
+def test_a_raster_has_the_pixels_of_its_tiles(client: Client):
+    x, y = (
+        (np.floor(matrix_set("WebMercatorQuad").positions(np.array([[-77.05, 38.81]]), 14)[0] / 4096))
+        .astype(int)
+        .tolist()
+    )
+    west, south, east, north = bounds(TileCoord(14, x, y))
+    tile = np.asarray(Image.open(io.BytesIO(client.get(f"/tiles/relief/14/{x}/{y}.png").data)).convert("RGBA"))
+    middle = (west + east) / 2, np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * (y + 0.5) / 2**14))))
+    seen = Seen(client.get(f"/maps/relief.png?center={middle[0]},{middle[1]}&zoom=14&width=256&height=256"))
+    share = tile[..., 3:] / 255 * Style().opacity
+    expected = tile[..., :3] * share + LAND * (1 - share)
+    clear = np.s_[60:150, 20:200]  # below the arrow, above the scale bar and the words
+    assert np.abs(seen.pixels[clear] - expected[clear]).max() <= 2
+    assert seen.box == pytest.approx([*MERCATOR.transform(west, south), *MERCATOR.transform(east, north)], abs=0.01)
+
+
+@pytest.mark.parametrize("size", [(800, 600), (300, 900), (1000, 200)])
+def test_a_box_is_shown_whole_in_the_middle(client: Client, size: tuple[int, int]):
+    box = (-77.055, 38.803, -77.044, 38.815)
+    answer = client.get(f"/maps/city.png?bbox={','.join(map(str, box))}&width={size[0]}&height={size[1]}")
+    seen = Seen(answer)
+    assert seen.pixels.shape[:2] == (size[1], size[0])
+    west, south = MERCATOR.transform(*box[:2])
+    east, north = MERCATOR.transform(*box[2:])
+    slack = [west - seen.box[0], south - seen.box[1], seen.box[2] - east, seen.box[3] - north]
+    assert min(slack) > -0.01 and slack[0] == pytest.approx(slack[2], abs=0.01)
+    assert slack[1] == pytest.approx(slack[3], abs=0.01) and min(slack[0], slack[1]) == pytest.approx(0, abs=0.01)
+    assert (seen.box[2] - seen.box[0]) / size[0] == pytest.approx((seen.box[3] - seen.box[1]) / size[1])
+
+
+def test_without_a_place_the_map_shows_all_its_layers(client: Client):
+    seen = Seen(client.get("/maps/city.png"))
+    corners = MERCATOR.transform([WEST, EAST], [SOUTH, NORTH])
+    assert seen.box[0] <= corners[0][0] and seen.box[1] <= corners[1][0]
+    assert seen.box[2] >= corners[0][1] and seen.box[3] >= corners[1][1]
+
+
+def test_equal_questions_have_equal_bytes_a_tag_and_304(city: City, client: Client):
+    first = client.get(f"/maps/city.png?{CLOSE}")
+    again = Client(wsgi_app(city.settings)).get(f"/maps/city.png?{CLOSE}")
+    assert first.data == again.data and first.headers["ETag"] == again.headers["ETag"]
+    assert first.content_type == "image/png" and first.headers["Cache-Control"].startswith("public, max-age=10")
+    unchanged = client.get(f"/maps/city.png?{CLOSE}", headers={"If-None-Match": first.headers["ETag"]})
+    assert unchanged.status_code == 304 and not unchanged.data
+    others = [f"{CLOSE}&scale=2", f"{CLOSE}&width=801", CLOSE.replace("17", "16")]
+    tags = {client.get(f"/maps/city.png?{query}").headers["ETag"] for query in (CLOSE, *others)}
+    assert len(tags | {client.get(f"/maps/city.pdf?{CLOSE}").headers["ETag"]}) == 5
+
+
+def test_a_picture_is_drawn_once_and_anew_for_a_new_version(own_city: City, monkeypatch: pytest.MonkeyPatch):
+    client = Client(wsgi_app(own_city.settings))
+    drawn = []
+    make = mapimages._Picture.make
+    monkeypatch.setattr(mapimages._Picture, "make", lambda self: drawn.append(self) or make(self))
+    first = client.get("/maps/city.png")
+    assert client.get("/maps/city.png").data == first.data and len(drawn) == 1
+    publish(own_city.catalog, lots_frame(200), "lots")
+    second = client.get("/maps/city.png", headers={"If-None-Match": first.headers["ETag"]})
+    assert second.status_code == 200 and second.data != first.data and len(drawn) == 2
+
+
+def test_a_print_is_the_picture_as_vectors(client: Client):
+    answer = client.get(f"/maps/city.pdf?{CLOSE}")
+    assert answer.content_type == "application/pdf" and answer.data.startswith(b"%PDF-1.7")
+    assert answer.data == client.get(f"/maps/city.pdf?{CLOSE}").data
+    document = pypdfium2.PdfDocument(answer.data)
+    page = document[0]
+    assert page.get_size() == pytest.approx((600, 450))  # points: 800 and 600 pixels of 1/96 inch
+    assert document.get_metadata_dict()["Title"] == "The city"
+    print_pixels = page.render(scale=4 / 3).to_numpy()[:600, :800, 2::-1].astype(int)
+    seen = Seen(client.get(f"/maps/city.png?{CLOSE}"))
+    assert np.abs(print_pixels - seen.pixels).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("width=15", "width"), ("width=4097", "width"), ("height=1e2", "height"), ("scale=3", "scale"),
+        ("scale=0", "scale"), ("zoom=-1", "zoom"), ("zoom=23", "zoom"), ("zoom=nan", "zoom"), ("center=1", "center"),
+        ("center=181,0", "center"), ("center=0,86", "center"), ("bbox=1,2,3", "bbox"), ("bbox=3,2,1,4", "bbox"),
+        ("bbox=1,4,3,2", "bbox"), ("bbox=-181,0,0,1", "bbox"), ("bbox=0,0,inf,1", "bbox"),
+        ("bbox=0,0,1e-9,1e-9", "bbox"), ("bbox=0,0,1,1&zoom=3", "zoom"), ("bbox=0,0,1,1&center=0,0", "center"),
+        ("width=4096&height=4096", "pixels"), ("width=2000&height=1001&scale=2", "pixels"), ("hight=5", "height"),
+        ("width=100&width=100", "width"),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_is_refused_by_name(client: Client, query: str, name: str):
+    answer = client.get(f"/maps/city.png?{query}")
+    assert answer.status_code == 400 and name in answer.get_json()["detail"]
+
+
+def test_other_refusals(client: Client):
+    assert client.get("/maps/nope.png").status_code == 404
+    assert client.get("/maps/city.pdf?scale=2").status_code == 400
+    assert client.get("/maps/unpublished.png").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["center=180,85&zoom=22", "zoom=0", "bbox=-180,-85,180,85", "center=0,0&zoom=12.345"])
+@pytest.mark.parametrize("sides", ["width=16&height=16", "width=130&height=125", "width=4096&height=16"])
+def test_the_ends_of_the_world_and_the_smallest_pictures(client: Client, query: str, sides: str):
+    for form in ("png", "pdf"):
+        assert client.get(f"/maps/city.{form}?{query}&{sides}").status_code == 200
+
+
+@pytest.mark.parametrize("z", [12, 13, 14])
+@pytest.mark.parametrize("name", ["lots", "places"])
+def test_a_window_shows_what_the_tiles_show(city: City, name: str, z: int):
+    tileset = Service.open(city.settings).tilesets.one(name)
+    place = np.array([[WEST + 10 * STEP, SOUTH + 1.5 * STEP]])
+    x, y = np.floor(matrix_set("WebMercatorQuad").positions(place, z)[0] / 4096).astype(int).tolist()
+    decoded = mapbox_vector_tile.decode(tileset.stored(TileCoord(z, x, y), ""), default_options={"y_coord_down": True})
+    tile = shapely.box(0, 0, 4096, 4096)
+    shapes = [shapely.geometry.shape(feature["geometry"]) for feature in decoded[name]["features"]]
+    found = scenery(tileset.features, tileset.levels, bounds(TileCoord(z, x, y)), z, Style(label="pid"))
+    moved = replace(found.shapes, xy=found.shapes.xy - np.array([x * 4096, y * 4096]))
+    assert len(found.labels) == len(moved) and found.labels[0] in set(lots_frame()["pid"])
+    if found.kind is GeometryKind.POLYGON:
+        expected = sum(shape.intersection(tile).area for shape in shapes)
+        assert shapely.area(shapely.intersection(to_polygons(moved), tile)).sum() == pytest.approx(expected, rel=1e-4)
+    else:
+        expected = {(point.x, point.y) for point in shapes if tile.covers(point)}
+        assert {(a, b) for a, b in moved.xy.tolist() if tile.covers(shapely.Point(a, b))} == expected
+
+
+def test_each_shape_is_of_the_class_of_its_record(city: City):
+    tileset = Service.open(city.settings).tilesets.one("lots")
+    style = Style(by="zoning", classes=(StyleClass("RB", "", "#ff0000"), StyleClass("RM", "", "#00ff00")))
+    found = scenery(tileset.features, tileset.levels, (WEST, SOUTH, EAST, NORTH), 14, style)
+    zoning = tileset.features.attributes.column("zoning").to_pylist()
+    numbers = [{"RB": 0, "RM": 1, None: 2}[value] for value in zoning]
+    assert len(set(numbers)) == 3 and sorted(found.classes.tolist()) == sorted(numbers)
