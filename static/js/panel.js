@@ -59,8 +59,15 @@ export class Panel {
     this.found = [];
     this.changed();
     if (!focused) return;
-    const back = this.before && this.before !== document.body ? this.before : this.map.getContainer();
-    back.focus({ preventScroll: true });
+    this.back().focus({ preventScroll: true });
+  }
+
+  /** Where the focus was before; the row of the same record where the table was filled anew since. */
+  back() {
+    const { before } = this;
+    if (before?.isConnected && before !== document.body) return before;
+    const rows = before?.dataset?.item ? [...document.querySelectorAll("[data-item]")] : [];
+    return rows.find(({ dataset }) => dataset.item === before.dataset.item) ?? this.map.getContainer();
   }
 
   step(by) {

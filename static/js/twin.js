@@ -101,6 +101,7 @@ export class Twin {
       if (index) return element("td", text);
       const button = element("button", text);
       button.type = "button";
+      button.dataset.item = item.id;
       button.title = say("table_show", { record: text });
       button.addEventListener("click", () => this.show(layer, item.id));
       const cell = element("th", button);
