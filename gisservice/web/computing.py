@@ -29,6 +29,9 @@ QUESTION, ANSWER, ERROR = "question.json", "answer", "error.json"
 
 MEGABYTE = 1_000_000
 
+PATIENCE = 3.0
+"""How many times its seconds of the processor a question may last on a busy machine."""
+
 _LOOKS_SECONDS = 0.25
 """How often a question that can be called off is looked after."""
 
@@ -38,7 +41,7 @@ _GRACE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one question may take."""
+    """What one question may take; seconds are of one processor."""
 
     seconds: float
     memory_bytes: int
@@ -161,10 +164,10 @@ class Computer:
             room.send({"number": number, "folder": str(folder)})
         except OSError:
             room.ended()
-        waited, step = 0.0, _LOOKS_SECONDS if called_off else limits.seconds + _GRACE_SECONDS
+        waited, step = 0.0, _LOOKS_SECONDS if called_off else limits.seconds * PATIENCE + _GRACE_SECONDS
         while not flight.over.wait(step):
             waited += step
-            if waited >= limits.seconds + _GRACE_SECONDS or (called_off is not None and called_off()):
+            if waited >= limits.seconds * PATIENCE + _GRACE_SECONDS or (called_off is not None and called_off()):
                 room.send({"end": number})
                 flight.over.wait(_GRACE_SECONDS)
                 break
@@ -192,7 +195,7 @@ def _ended(status: int | None, task: dict[str, Any], asked: Question) -> Excepti
     if status is None:
         return Overloaded("The process that works out answers has ended; ask again in a moment.")
     by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    if by == signal.SIGALRM:
+    if by in (signal.SIGPROF, signal.SIGALRM):
         return LimitExceeded("The work on this question", task["seconds"] + 1, task["seconds"], "seconds")
     # Out of memory, C code gives up in ways of its own: by abort, or by writing where nothing is.
     _log.warning(
