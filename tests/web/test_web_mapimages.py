@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 from dataclasses import replace
 
 import mapbox_vector_tile
@@ -213,3 +215,11 @@ def test_each_shape_is_of_the_class_of_its_record(city: City):
     zoning = tileset.features.attributes.column("zoning").to_pylist()
     numbers = [{"RB": 0, "RM": 1, None: 2}[value] for value in zoning]
     assert len(set(numbers)) == 3 and sorted(found.classes.tolist()) == sorted(numbers)
+
+
+def test_the_page_of_a_map_links_its_print_and_names_its_picture(client: Client):
+    page = client.get("/maps/city").get_data(as_text=True)
+    (picture,) = re.findall(r'<meta property="og:image" content="http://localhost([^"]+)">', page)
+    assert client.get(html.unescape(picture)).content_type == "image/png"
+    (link,) = re.findall(r'<a href="([^"]+\.pdf)">', page)
+    assert client.get(link).content_type == "application/pdf"
