@@ -39,7 +39,7 @@ COSTS: Mapping[str, tuple[str, int]] = {
 """What a feature of one input costs where it is not 1, as every other feature does."""
 
 _CACHE_BYTES = 1 << 24
-_WORKING_AT_ONCE, _WAITING_MAX, _PATIENCE_SECONDS = 2, 12, 5.0
+_WORKING_AT_ONCE, _WAITING_MAX, _PATIENCE_SECONDS = 2, 8, 5.0
 """Questions that a server process has answered at a time, those that wait included, and for how long they wait."""
 
 
@@ -51,15 +51,17 @@ def kept_in_memory(asked: Question) -> bool:
 class Answering:
     """Everything that answers questions. One per server process; safe for threads."""
 
-    def __init__(self, home: Path, registry: Registry, catalog: Catalog, dossier: Callable[[], Dossier]) -> None:
+    def __init__(
+        self, home: Path, registry: Registry, catalog: Catalog, dossier: Callable[[], Dossier], door: Gate
+    ) -> None:
+        """Answer over a catalog; ``door`` bounds all costly requests of the process, these included."""
         self._catalog, self._dossier = catalog, dossier
         self._looked_at = _layers_looked_at(registry)
         self.computer = Computer(home)
         self.jobs = Jobs(home, self.computer)
         self._kept: ByteCache[bytes] = ByteCache(_CACHE_BYTES)
-        self._turnstile = Turnstile(
-            "questions for analysis", _WORKING_AT_ONCE, Gate("questions for analysis", _WAITING_MAX), _PATIENCE_SECONDS
-        )
+        self._gate = Gate("questions for analysis", _WAITING_MAX)
+        self._turnstile = Turnstile("questions for analysis", _WORKING_AT_ONCE, door, _PATIENCE_SECONDS)
 
     def settle(self, asked: Question) -> Question:
         """Return a question with what it leaves to the day on which it is asked."""
@@ -103,15 +105,15 @@ class Answering:
             kept = self._kept.kept(key)
             if kept is not None:
                 return kept
-            found = self._kept.get(key, lambda: self._made(asked))
+            found = self._made(asked, key)
             if self.key(asked) == key:  # else a version changed while it was read: the key promised another
                 return found
 
-    def _made(self, asked: Question) -> bytes:
+    def _made(self, asked: Question, key: tuple[str, ...]) -> bytes:
         if asked.operation.held is not None:
-            return self._looked_up(asked.operation.name, asked.values).to_geojson()
-        with self._turnstile.passed():
-            return self.computer.answer(asked)
+            return self._kept.get(key, lambda: self._looked_up(asked.operation.name, asked.values).to_geojson())
+        with self._gate.passed(), self._turnstile.passed():  # who waits for another's answer keeps a place, too
+            return self._kept.get(key, lambda: self.computer.answer(asked))
 
     def _looked_up(self, name: str, values: Mapping[str, Any]) -> Answer:
         """Return the answer to a question for what this process holds: a look into tables that are there anyway."""

@@ -67,6 +67,7 @@ class Asking:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._terms: dict[tuple[str, str], Terms] = {}
+        self._lock = Lock()
         self._remembered = lru_cache(maxsize=1_024)(_parse)
         self._selections: ByteCache[_Weighed] = ByteCache(_SELECTIONS_BYTES)
 
@@ -74,7 +75,13 @@ class Asking:
         """Return what items of a version can be asked by."""
         key = (collection.id, collection.version)
         found = self._terms.get(key)
-        if found is None:
+        return found if found is not None else self._worked_out(collection, key)
+
+    def _worked_out(self, collection: Collection, key: tuple[str, str]) -> Terms:
+        """Return the terms of a version, worked out by one: a new worker's first askers would all do it at a time."""
+        with self._lock:
+            if key in self._terms:
+                return self._terms[key]
             manifest = collection.manifest
             systems = offered(manifest.storage_crs, self._settings.crs_offered, area_of(collection))
             limits = self._settings.items_limit, self._settings.items_limit_max
@@ -85,7 +92,7 @@ class Asking:
             if len(self._terms) >= _TERMS_MAX:
                 self._terms.clear()
             self._terms[key] = found
-        return found
+            return found
 
     def items(self, collection: Collection, query: str) -> ItemsRequest:
         """Return the checked request for a page of items. Raises :class:`RequestError` and its kin."""

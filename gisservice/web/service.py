@@ -41,11 +41,13 @@ cheap; each that is not needed costs stored tiles a little (a tenth more process
 DRAWN_AT_ONCE = 2
 """Tiles that a worker draws at a time; more would only take turns at the interpreter lock."""
 
-DRAWINGS_MAX = 15
+DRAWINGS_MAX = 14
 """Threads that may draw a tile or wait for one to be drawn."""
 
-ITEM_WORK_MAX = 24
-"""Threads that may be busy with items that are no cheap slices, or wait for that: so many readers may ask at a time."""
+COSTLY_MAX = 23
+"""Threads that may be busy with analysis and with items that are no cheap slices, or wait for that: of 32 readers who
+ask two workers at a time, a worker has more in one case of three hundred.
+"""
 
 SELECTIONS_AT_ONCE, LARGE_PAGES_AT_ONCE = 2, 2
 """Of them: those that filter, sort or write items anew, which takes turns at the interpreter lock; and those that send
@@ -72,7 +74,7 @@ class Service:
         self.asking = Asking(settings)
         self.pinned = Pinned(catalog)
         self.pages: ByteCache[FinishedPage] = ByteCache(settings.items_cache_bytes)
-        door = Gate("costly requests for items", ITEM_WORK_MAX)
+        door = Gate("costly requests", COSTLY_MAX)
         self.selections = Turnstile("filters and orders of items", SELECTIONS_AT_ONCE, door, ITEM_WORK_PATIENCE)
         self.large_pages = Turnstile("large pages of items", LARGE_PAGES_AT_ONCE, door, ITEM_WORK_PATIENCE)
         self.page_limits = tuple(
@@ -83,7 +85,7 @@ class Service:
         self.drawings = Gate("tiles that are to be drawn", DRAWINGS_MAX)
         self.downloads = Gate("downloads of whole files", DOWNLOADS_MAX)
         self.workshop = Workshop(settings.home)
-        self.answering = Answering(settings.home, registry, catalog, lambda: self.dossier)
+        self.answering = Answering(settings.home, registry, catalog, lambda: self.dossier, door)
         self._public = urlsplit(settings.public_url)
         names = [*settings.trusted_hosts, self._public.netloc]
         self._trusted = {_host_name(name) for name in names if name} - {None}

@@ -25,7 +25,7 @@ from werkzeug.test import Client
 from gisservice.crs import CRS84, transform_bbox
 from gisservice.errors import SettingsError
 from gisservice.settings import Settings
-from gisservice.web import serve, service, wsgi_app
+from gisservice.web import making, serve, service, wsgi_app
 
 SERVE = "from gisservice.settings import Settings; from gisservice.web import serve; serve(Settings.load())"
 OTHER = """
@@ -298,5 +298,6 @@ def test_importing_the_wsgi_module_reads_nothing() -> None:
 
 
 def test_a_thread_is_always_left_for_what_is_cheap() -> None:
-    assert service.SELECTIONS_AT_ONCE + service.LARGE_PAGES_AT_ONCE < service.ITEM_WORK_MAX
-    assert service.ITEM_WORK_MAX + service.DRAWINGS_MAX + service.DOWNLOADS_MAX < service.THREADS
+    assert service.SELECTIONS_AT_ONCE + service.LARGE_PAGES_AT_ONCE < service.COSTLY_MAX
+    waiting = service.COSTLY_MAX + service.DRAWINGS_MAX + service.DOWNLOADS_MAX + making.WAITING_MAX
+    assert waiting < service.THREADS
