@@ -27,7 +27,8 @@ DECIMALS = {CRS84: 8, EPSG(4326): 8}
 
 def listed(city: FeatureCity) -> list[dict[str, Any]]:
     one_by_one = [city.get(f"/api/collections/{name}").get_json() for name in COLLECTIONS]
-    return [*city.get("/api/collections").get_json()["collections"], *one_by_one]
+    together = city.get("/api/collections").get_json()["collections"]
+    return [entry for entry in (*together, *one_by_one) if entry["itemType"] == "feature"]
 
 
 def transformer(uri: str) -> pyproj.Transformer:

@@ -28,7 +28,12 @@ def test_every_class_has_a_status_by_its_nearest_base(kind: type[Exception]) -> 
     status = status_of(kind.__new__(kind))
     expected = 500
     if issubclass(kind, errors.RequestError):
-        expected = {errors.NotAcceptable: 406, errors.RangeNotSatisfiable: 416}.get(kind, 400)
+        expected = {
+            errors.NotAcceptable: 406,
+            errors.ContentTooLarge: 413,
+            errors.UnsupportedMediaType: 415,
+            errors.RangeNotSatisfiable: 416,
+        }.get(kind, 400)
     elif issubclass(kind, errors.NotFound):
         expected = 410 if kind is errors.VersionGone else 404
     elif issubclass(kind, errors.Overloaded):
@@ -154,7 +159,7 @@ def test_damaged_data_is_logged_whole_and_shown_as_a_sentence(
 def test_a_damaged_layer_leaves_the_others_alone(broken: Client) -> None:
     assert broken.get("/api/collections/places/items").status_code == 200
     listed = broken.get("/api/collections").get_json()["collections"]
-    assert {entry["id"] for entry in listed} == {"places", "relief"}
+    assert {entry["id"] for entry in listed} == {"catalog", "places", "relief"}
     for url in ("/", "/maps/city", "/api/openapi.json"):
         assert broken.get(url).status_code == 200
     health = broken.get("/healthz").get_json()

@@ -63,11 +63,17 @@ VALUES = {
     "position-coords": ("MULTIPOINT((-77.05 38.81),(-77.04 38.81))", "LINESTRING(0 0,1 1)"),
     "position-parameter-name": ("1", "2"),
     "position-f": ("geojson", "csv"),
+    "map-bbox": ("-77.06,38.8,-77.04,38.82", "-77.06,38.8,-77.04"),
+    "map-center": ("-77.05,38.81", "-77.05"),
+    "map-zoom": ("14.5", "23"),
+    "map-width": ("300", "10000"),
+    "map-height": ("200", "1"),
+    "map-scale": ("2", "3"),
 }
 """For each parameter, as the description calls it, a value that is taken and one that is refused."""
 NEEDED = {"/api/collections/{collection_id}/position": {"coords": "POINT(-77.05 38.81)"}}
 """What an address cannot be asked without."""
-PREFIXES = ("tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-")
+PREFIXES = ("tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-", "map-")
 """What parameters are called that differ from others of the same name."""
 CQL2_CLASSES = (
     "cql2-text",
