@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,11 @@ QUIET = (
 
 
 @contextmanager
-def chromium(*arguments: str) -> Iterator[object]:
+def chromium(playwright: Any, *arguments: str) -> Iterator[Any]:
     """Yield a browser started with more ``arguments``; the test is skipped where none is installed."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium is installed (make system, or apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=[*QUIET, *arguments])
-        yield opened
-        opened.close()
+    opened = playwright.chromium.launch(executable_path=program, args=[*QUIET, *arguments])
+    yield opened
+    opened.close()

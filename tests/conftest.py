@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -30,6 +31,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data is not beside this checkout (../shared/data)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    """What drives browsers; one for all tests of a process, which cannot have two."""
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")

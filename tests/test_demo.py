@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import runpy
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +30,13 @@ import pyogrio
 import pytest
 from pmtiles.reader import MmapSource, all_tiles
 
+from gisservice import to_geojson
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+PNG = b"\x89PNG"
 VECTORS = {
     "parcels": 47_000,
     "buildings": 30_000,
@@ -111,7 +117,7 @@ def wait_until_served(port: int, process: subprocess.Popen[str]) -> None:
 def test_every_declared_layer_is_published_and_every_account_adds_up(demo: Demo) -> None:
     assert not [event for event in demo.events if event["event"] == "error"]
     collections = {entry["id"] for entry in demo.json("/api/collections?f=json")["collections"]}
-    assert collections == set(demo.published)
+    assert collections == {"catalog", *demo.published}
     for event in demo.published.values():
         assert event["read"] == event["published"] + sum(finding["count"] for finding in event["refused"])
     for name, count in VECTORS.items():
@@ -182,14 +188,17 @@ def test_owners_appear_nowhere(demo: Demo) -> None:
 
 
 def readable(file: Path) -> Iterator[bytes]:
-    """The content of a published file as plain bytes; tiles are unpacked one by one."""
+    """The content of a published file as plain bytes; tiles are unpacked one by one. Rasters hold no text."""
+    if file.suffix == ".tif":
+        return
     if file.suffix != ".pmtiles":
         yield file.read_bytes()
         return
     unpack = brotli.decompress if file.name.endswith(".br.pmtiles") else gzip.decompress
     with open(file, "rb") as archive:
         for _, tile in all_tiles(MmapSource(archive)):
-            yield unpack(tile)
+            if not tile.startswith(PNG):
+                yield unpack(tile)
 
 
 def test_the_office_column_is_kept_apart_and_never_sent(demo: Demo) -> None:
@@ -200,3 +209,18 @@ def test_the_office_column_is_kept_apart_and_never_sent(demo: Demo) -> None:
     assert "assessor_note" not in pq.read_schema(folder / "features.parquet").names
     status, body = demo.get("/api/collections/parcels/items?limit=10000")
     assert status == 200 and b"assessor_note" not in body and not any(note.encode() in body for note in set(notes))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_ends_with_pictures(
+    notebook: Path, demo: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GISSERVICE_HOME", str(demo.folder / "published"))
+    monkeypatch.setenv("GISSERVICE_STATIC", str(ROOT / "static"))
+    found = runpy.run_path(str(notebook))
+    assert capsys.readouterr().out
+    ET.fromstring(found["picture"].svg)
+    assert "Sources: " in found["picture"].svg and "not stated" not in found["picture"].svg
+    if notebook.stem == "metro_500_feet":
+        _, body = demo.get("/api/within?features=addresses&others=metro_stations&distance_ft=500")
+        assert body == to_geojson(found["near"])

@@ -9,20 +9,11 @@ import pytest
 from browser_city import build
 from chromium import chromium
 from live_server import free_port, serving
+from visits import DESKTOP, PHONE, Visits
 
 from gisservice.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-
-DESKTOP = {"viewport": {"width": 1280, "height": 800}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
-
-REPORT_VIOLATIONS = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => {
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
-});
-"""
 
 
 @pytest.fixture(scope="session")
@@ -45,56 +36,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
+def browser(playwright) -> Iterator[object]:
     """Chromium of the system, driven by playwright."""
-    with chromium("--disable-gpu") as opened:
+    with chromium(playwright, "--disable-gpu") as opened:
         yield opened
-
-
-class Visits:
-    """Pages opened by one test, with everything that must not happen on them."""
-
-    def __init__(self, browser, address: str) -> None:
-        self.browser, self.address = browser, address
-        self.pages: list = []
-        self.faults: list[str] = []
-        self.expected = ""
-        """Part of the text of errors that the test brings about itself."""
-        self.bytes = 0
-
-    def open(self, path: str, device: dict = DESKTOP):
-        context = self.browser.new_context(**device)
-        context.add_init_script(REPORT_VIOLATIONS)
-        page = context.new_page()
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
-        page.on("request", lambda request: self._watch(request.url))
-        page.on("dialog", self._refuse)
-        session = context.new_cdp_session(page)
-        session.send("Network.enable")
-        session.on("Network.loadingFinished", self._count)
-        self.pages.append(page)
-        page.goto(self.address + path)
-        if page.locator("#map_city").count() and device.get("java_script_enabled", True):
-            page.wait_for_selector('#map_city[aria-busy="false"]')
-        return page
-
-    def close(self) -> None:
-        for page in self.pages:
-            self.faults += page.evaluate("window.violations ?? []")
-            page.context.close()
-        assert [fault for fault in self.faults if not self.expected or self.expected not in fault] == []
-
-    def _watch(self, url: str) -> None:
-        if not url.startswith(self.address + "/"):
-            self.faults.append(f"request to another host: {url}")
-
-    def _refuse(self, dialog) -> None:
-        self.faults.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def _count(self, event: dict) -> None:
-        self.bytes += event["encodedDataLength"]
 
 
 @pytest.fixture

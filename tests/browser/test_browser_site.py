@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from address_city import build_address_city
-from conftest import DESKTOP, PHONE, Visits
 from live_server import free_port, serving
+from visits import DESKTOP, PHONE, Visits
 
 pytestmark = pytest.mark.slow
 

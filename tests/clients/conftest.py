@@ -113,9 +113,9 @@ def node() -> Callable[[str, Any], Any]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def browser(playwright: Any) -> Iterator[Any]:
     """Chromium with WebGL."""
-    with chromium(*WEBGL) as opened:
+    with chromium(playwright, *WEBGL) as opened:
         yield opened
 
 
