@@ -213,6 +213,7 @@ def test_values_that_are_all_alike_have_no_hot_spot() -> None:
     assert found["spot"].tolist() == ["not significant"] * 5 and found["z"].tolist() == [0] * 5
 
 
+@pytest.mark.filterwarnings("ignore:Numba not installed")
 @pytest.mark.parametrize("seed", range(4))
 def test_natural_breaks_are_those_of_mapclassify(seed: int) -> None:
     values = np.random.default_rng(seed).lognormal(3, 1, 60).round(seed)
