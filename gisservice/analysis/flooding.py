@@ -77,7 +77,8 @@ def flood_area(
     ``from_feet`` and ``to_feet`` (missing for the deepest) bound the depth: up to 1, 3 and 6 ft, and deeper. ``within``
     keeps what lies in the box of a frame. Method and errors are those of :func:`flood_depth`.
 
-    >>> flood_area(Ground.open(catalog), stage_feet=10, source=water).explore("from_feet")  # doctest: +SKIP
+    >>> flooded = flood_area(Ground.open(catalog), stage_feet=10, source=water)  # doctest: +SKIP
+    >>> gisservice.explore(flooded, "from_feet")  # doctest: +SKIP
     """
     import geopandas
 

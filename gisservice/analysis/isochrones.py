@@ -51,7 +51,8 @@ def reach(
     that is beside no street has an empty area. Raises :class:`InvalidParameter` for minutes not above 0 and up to 240
     or an unknown mode, :class:`LimitExceeded` for more than 1,000 origins, 10 cut-offs or 300,000 street parts.
 
-    >>> reach(network, stations, minutes=[5, 10, 15]).explore("minutes")  # doctest: +SKIP
+    >>> areas = reach(network, stations, minutes=[5, 10, 15])  # doctest: +SKIP
+    >>> gisservice.explore(areas, "minutes")  # doctest: +SKIP
     """
     import geopandas
 
