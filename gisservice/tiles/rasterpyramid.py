@@ -54,7 +54,7 @@ def build_raster_pyramid(
         kind=extension,
     ) as archive:
         for tile in _addresses(warp, zooms):
-            content = draw_tile(warp, rendering, tile, extension)
+            content = draw_tile(warp, rendering, tile, FORMATS[extension])
             if content:
                 archive.add(tile_id(tile), content)
                 written += 1
@@ -64,11 +64,10 @@ def build_raster_pyramid(
     return written
 
 
-def draw_tile(warp: Warp, rendering: Rendering, tile: TileCoord, extension: str) -> bytes:
-    """Return one tile of :data:`PIXELS` pixels a side; nothing for an empty one."""
-    rect = Rect(tile.x * PIXELS, tile.y * PIXELS, PIXELS, PIXELS)
-    picture = draw(warp, tile.z, PIXELS, rect, rendering)
-    return b"" if picture is None else encode(picture, FORMATS[extension])
+def draw_tile(warp: Warp, rendering: Rendering, tile: TileCoord, media: str, size: int = PIXELS) -> bytes:
+    """Return one tile of ``size`` pixels a side; nothing for an empty one."""
+    picture = draw(warp, tile.z, size, Rect(tile.x * size, tile.y * size, size, size), rendering)
+    return b"" if picture is None else encode(picture, media)
 
 
 def _addresses(warp: Warp, zooms: range) -> Iterator[TileCoord]:

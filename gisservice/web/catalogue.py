@@ -17,6 +17,7 @@ from gisservice.errors import CatalogError
 from gisservice.model import BBox, Registry, Version
 from gisservice.query.columns import span
 from gisservice.query.downloads import DOWNLOADS
+from gisservice.web import tilejson
 from gisservice.web.downloads import known_files
 from gisservice.web.links import download_path
 from gisservice.web.service import Service
@@ -239,10 +240,7 @@ def _known(collection: Collection) -> tuple[File, ...]:
 def union(entries: Sequence[Entry]) -> BBox | None:
     """Return the box around all layers (CRS84), None where none has an extent."""
     boxes = [entry.bbox for entry in entries if entry.bbox is not None]
-    if not boxes:
-        return None
-    west, south, east, north = zip(*boxes, strict=True)
-    return min(west), min(south), max(east), max(north)
+    return tilejson.union(boxes) if boxes else None
 
 
 def instant(moment: datetime) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from gisservice.errors import InvalidParameter, NotFound, TileOutsideMatrix
-from gisservice.query.rastering import PLAIN, settle
 from gisservice.tiles import TileCoord, parse_tile
 from gisservice.tiles.contours import LAYER, contour_tile
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
@@ -15,7 +14,7 @@ from gisservice.web.links import JSON, contours_path
 from gisservice.web.params import Parameter, decimal, read
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
-from gisservice.web.tiles import MVT
+from gisservice.web.tiles import CODINGS, vector_answer
 
 INTERVAL = Parameter(
     "interval",
@@ -48,18 +47,14 @@ def tile(
             f"{address.z}."
         )
     interval = default_interval(address.z) if interval is None else interval
-    coding = request.coding("br", "gzip")
+    coding = request.coding(*CODINGS)
     key = ("contours", tileset.id, tileset.version, f"{address.z}/{address.x}/{address.y}", repr(interval), coding)
     etag = exchange.entity_tag(*key, service.edition)
     kept = BRIEFLY if version is None else FOR_EVER
     headers: Headers = (("ETag", etag), ("Cache-Control", kept), *_HEADERS)
     if request.has(etag):
         return Answer(304, headers)
-    data = _drawn(service, tileset, key, address, interval, coding)
-    if not data:
-        return Answer(204, headers)
-    encoded: Headers = (("Content-Encoding", coding),) if coding else ()
-    return Answer(200, (("Content-Type", MVT), *encoded, *headers), data)
+    return vector_answer(service.drawn(key, lambda: _draw(tileset, address, interval, coding)), coding, headers)
 
 
 def tilejson(service: Service, request: Request, *, collection_id: str) -> Answer:
@@ -97,27 +92,15 @@ def tilejson(service: Service, request: Request, *, collection_id: str) -> Answe
     return document(request, request.media_type(JSON), key, make)
 
 
-def _drawn(
-    service: Service, tileset: RasterTileset, key: tuple[str, ...], address: TileCoord, interval: float, coding: str
-) -> bytes:
-    kept = service.tile_cache.kept(key)
-    if kept is not None:
-        return kept
+def _draw(tileset: RasterTileset, address: TileCoord, interval: float, coding: str) -> bytes:
     rendering = tileset.rendering()
-
-    def make() -> bytes:
-        with service.pens:
-            warp = tileset.warp(WEB_MERCATOR_QUAD)
-            data = contour_tile(warp, *address, rendering.bands[0], rendering.resampling, interval)
-        return exchange.compressed(data, coding) if data and coding else data
-
-    with service.drawings.passed():
-        return service.tile_cache.get(key, make)
+    data = contour_tile(tileset.warp(WEB_MERCATOR_QUAD), *address, rendering.bands[0], rendering.resampling, interval)
+    return exchange.compressed(data, coding) if data and coding else data
 
 
 def _tileset(service: Service, collection_id: str, version: str | None) -> RasterTileset:
     tileset = service.rasters.one(collection_id, version)
-    rendering = settle(tileset.raster, tileset.collection.layer.raster, PLAIN)
+    rendering = tileset.rendering()
     if rendering.codes or len(rendering.bands) != 1:
         raise NotFound(f"Collection {collection_id!r} holds no heights; it has no contours.")
     return tileset

@@ -13,7 +13,6 @@ from gisservice.query.tiling import TileQuery, draw_tile
 from gisservice.tiles import TileCoord, TileMatrixSet
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.web import exchange
-from gisservice.web.service import Service
 from gisservice.web.tileparams import TileOptions
 from gisservice.web.tilesets import Tileset
 
@@ -75,7 +74,7 @@ class Drawing:
 
     def entity_tag(self, edition: str, coding: str) -> str:
         """Return the strong tag of the tile in a content coding."""
-        return exchange.entity_tag(*self._key(coding), edition)
+        return exchange.entity_tag(*self.key(coding), edition)
 
     def draw(self, coding: str) -> bytes:
         """Return the tile in a content coding; nothing for an empty one."""
@@ -83,7 +82,8 @@ class Drawing:
         content = b"".join(part.draw(self.grid, self.tile) for part in self.parts)
         return _encoded(content, coding) if content else b""
 
-    def _key(self, coding: str) -> tuple[str, ...]:
+    def key(self, coding: str) -> tuple[str, ...]:
+        """Return all that determines the tile's bytes."""
         z, x, y = self.tile
         return ("tile", *(part.key for part in self.parts), self.grid.id, f"{z}/{x}/{y}", coding)
 
@@ -93,21 +93,6 @@ def parts_of(tilesets: Iterable[Tileset], asked: TileOptions) -> tuple[Part, ...
     found = list(tilesets)
     properties = asked.properties_of({tileset.id: tileset.columns for tileset in found})
     return tuple(Part(tileset, tileset.filter_of(asked), properties[tileset.id]) for tileset in found)
-
-
-def drawn(service: Service, drawing: Drawing, coding: str) -> bytes:
-    """Return a tile from the cache, or draw it; raises :class:`Overloaded` when too many are being drawn already."""
-    key = drawing._key(coding)
-    kept = service.tile_cache.kept(key)
-    if kept is not None:
-        return kept
-
-    def make() -> bytes:
-        with service.pens:
-            return drawing.draw(coding)
-
-    with service.drawings.passed():
-        return service.tile_cache.get(key, make)
 
 
 def _encoded(content: bytes, coding: str) -> bytes:

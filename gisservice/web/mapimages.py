@@ -16,6 +16,7 @@ from gisservice.model import BBox, MapDeclaration
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.tiles.rasterdraw import draw
 from gisservice.tiles.rasterimage import PNG
+from gisservice.tiles.rasterpyramid import PIXELS
 from gisservice.tiles.rasterwarp import Rect
 from gisservice.web import exchange, pages
 from gisservice.web.exchange import BRIEFLY, INERT, Answer, Headers, Request
@@ -44,7 +45,6 @@ _WORLD: BBox = (-180.0, -85.0, 180.0, 85.0)
 _WIDTH, _HEIGHT = 800, 600
 _TILE_PIXELS = 512
 """CSS pixels that a vector tile is drawn wide, as the page of the map does."""
-_PICTURE_PIXELS = 256
 _WHERE = "west,south,east,north in degrees, west before east and south before north, latitudes from -85 to 85"
 
 NAMES = ("bbox", "center", "zoom", "width", "height")
@@ -214,14 +214,14 @@ class _Picture:
         if frame.zoom < first - 1e-9:
             return None
         z = min(round(frame.zoom + (1 if self.media == PDF else self.scale - 1)), last)
-        share = _PICTURE_PIXELS * 2.0**z / frame.world
+        share = PIXELS * 2.0**z / frame.world
         column, row = math.floor(frame.left * share), math.floor(frame.top * share)
         right, bottom = math.ceil((frame.left + frame.width) * share), math.ceil((frame.top + frame.height) * share)
         rect = Rect(column, row, right - column, bottom - row)
-        rect = rect.within(tileset.warp(WEB_MERCATOR_QUAD).reach(z, _PICTURE_PIXELS))
+        rect = rect.within(tileset.warp(WEB_MERCATOR_QUAD).reach(z, PIXELS))
         if rect.width <= 0 or rect.height <= 0:
             return None
-        picture = draw(tileset.warp(WEB_MERCATOR_QUAD), z, _PICTURE_PIXELS, rect, tileset.rendering())
+        picture = draw(tileset.warp(WEB_MERCATOR_QUAD), z, PIXELS, rect, tileset.rendering())
         if picture is None:
             return None
         left, top = rect.column / share - frame.left, rect.row / share - frame.top
@@ -253,11 +253,12 @@ def _answer(service: Service, request: Request, map_id: str, asked: Asked, media
     tilesets = _tilesets(service, declared)
     frame = _frame(asked, declared, tilesets)
     picture = _Picture(service, declared, tilesets, frame, asked.scale, media)
-    etag = exchange.entity_tag(*picture.key, service.edition)
+    key = picture.key
+    etag = exchange.entity_tag(*key, service.edition)
     headers: Headers = (("ETag", etag), ("Cache-Control", BRIEFLY), INERT, *_placed(frame))
     if request.has(etag):
         return Answer(304, headers)
-    return Answer(200, (("Content-Type", media), *headers), _drawn(service, picture))
+    return Answer(200, (("Content-Type", media), *headers), service.drawn(key, picture.make))
 
 
 def _tilesets(service: Service, declared: MapDeclaration) -> tuple[Tileset | RasterTileset, ...]:
@@ -301,18 +302,3 @@ def _placed(frame: Frame) -> Headers:
     """Say what the picture shows (OGC API Maps 1, 20-058, 7.3)."""
     box = ",".join(f"{value:.3f}" for value in frame.mercator)
     return (("Content-Crs", "<http://www.opengis.net/def/crs/EPSG/0/3857>"), ("Content-Bbox", box))
-
-
-def _drawn(service: Service, picture: _Picture) -> bytes:
-    """Return a picture from the cache, or draw it; raises :class:`Overloaded` when too many are being drawn already."""
-    key = picture.key
-    kept = service.tile_cache.kept(key)
-    if kept is not None:
-        return kept
-
-    def make() -> bytes:
-        with service.pens:
-            return picture.make()
-
-    with service.drawings.passed():
-        return service.tile_cache.get(key, make)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -26,7 +26,7 @@ from gisservice.web.params import parse_format, read
 from gisservice.web.service import Service
 from gisservice.web.tilejson import union
 from gisservice.web.tiles import MVT, chosen
-from gisservice.web.tilesets import Limits, Tileset
+from gisservice.web.tilesets import Gridded, Limits, Tileset
 
 CRS84_URI = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
@@ -46,7 +46,7 @@ def matrix_sets(service: Service, request: Request) -> Answer:
     parse_format(read(request.query, ("f",)))
 
     def make() -> dict[str, Any]:
-        listed = [
+        described = [
             {
                 "id": grid.id,
                 "title": grid.title,
@@ -57,7 +57,7 @@ def matrix_sets(service: Service, request: Request) -> Answer:
             for grid in MATRIX_SETS.values()
         ]
         here = link(request, "/api/tileMatrixSets", "self", JSON, "This document")
-        return {"tileMatrixSets": listed, "links": [here]}
+        return {"tileMatrixSets": described, "links": [here]}
 
     return document(request, request.media_type(JSON), ("tile matrix sets", service.edition), make)
 
@@ -76,7 +76,7 @@ def collection_tilesets(service: Service, request: Request, *, collection_id: st
     title = tileset.collection.layer.title
     key = ("tilesets", service.edition, tileset.id, tileset.version)
     path = f"{collection_path(collection_id)}/tiles"
-    return document(request, request.media_type(JSON), key, lambda: _listed(request, path, title))
+    return document(request, request.media_type(JSON), key, lambda: listed(request, path, title))
 
 
 def dataset_tilesets(service: Service, request: Request) -> Answer:
@@ -84,7 +84,7 @@ def dataset_tilesets(service: Service, request: Request) -> Answer:
     parse_format(read(request.query, ("f",)))
     key = ("dataset tilesets", service.edition)
     title = service.registry.city.name
-    return document(request, request.media_type(JSON), key, lambda: _listed(request, "/api/tiles", title))
+    return document(request, request.media_type(JSON), key, lambda: listed(request, "/api/tiles", title))
 
 
 def collection_tileset(service: Service, request: Request, *, collection_id: str, tileMatrixSetId: str) -> Answer:
@@ -92,22 +92,14 @@ def collection_tileset(service: Service, request: Request, *, collection_id: str
     parse_format(read(request.query, ("f",)))
     grid = matrix_set(tileMatrixSetId)
     tileset = service.tilesets.one(collection_id)
-    layer = tileset.collection.layer
     path = f"{collection_path(collection_id)}/tiles/{grid.id}"
-    about = {
-        "title": layer.title,
-        "description": layer.description,
-        "attribution": layer.attribution,
-        "version": tileset.version,
-        "updated": tileset.collection.manifest.created,
-    }
     key = ("tileset", service.edition, grid.id, tileset.id, tileset.version)
 
     def make() -> dict[str, Any]:
         links = [link(request, collection_path(collection_id), f"{REL}/geodata", JSON, "The collection")]
         if grid is WEB_MERCATOR_QUAD:
             links.append(link(request, tilejson_path(collection_id), "alternate", JSON, "The same tiles as TileJSON"))
-        return _described(request, grid, [tileset], path, "", about, links)
+        return _described(request, grid, [tileset], path, "", about(tileset), links)
 
     return document(request, request.media_type(JSON), key, make)
 
@@ -119,24 +111,25 @@ def dataset_tileset(service: Service, request: Request, *, tileMatrixSetId: str)
     grid = matrix_set(tileMatrixSetId)
     tilesets = chosen(service, values)
     query = f"?collections={values['collections']}" if "collections" in values else ""
-    about = {"title": service.registry.city.name, "description": service.registry.city.notice}
+    said = {"title": service.registry.city.name, "description": service.registry.city.notice}
     key = ("dataset tileset", service.edition, grid.id, query, *(f"{entry.id} {entry.version}" for entry in tilesets))
 
     def make() -> dict[str, Any]:
         links = [link(request, "/api", f"{REL}/dataset", JSON, "The dataset")]
-        return _described(request, grid, tilesets, f"/api/tiles/{grid.id}", query, about, links)
+        return _described(request, grid, tilesets, f"/api/tiles/{grid.id}", query, said, links)
 
     return document(request, request.media_type(JSON), key, make)
 
 
-def _listed(request: Request, path: str, title: str) -> dict[str, Any]:
+def listed(request: Request, path: str, title: str, data_type: str = "vector") -> dict[str, Any]:
+    """Return a list of tilesets below a path: one for each grid."""
     tilesets = [
         {
             "title": f"{title}, {grid.title}",
-            **_reference(grid),
+            **reference(grid, data_type),
             "links": [
                 link(request, f"{path}/{grid.id}", "self", JSON, "The description of this tileset"),
-                _scheme_link(request, grid),
+                scheme_link(request, grid),
             ],
         }
         for grid in MATRIX_SETS.values()
@@ -144,12 +137,27 @@ def _listed(request: Request, path: str, title: str) -> dict[str, Any]:
     return {"links": [link(request, path, "self", JSON, "This document")], "tilesets": tilesets}
 
 
-def _reference(grid: TileMatrixSet) -> dict[str, Any]:
+def reference(grid: TileMatrixSet, data_type: str = "vector") -> dict[str, Any]:
+    """Return what a tileset says of its grid, and whether it has vector tiles or maps."""
     uri = {"tileMatrixSetURI": grid.uri} if grid.uri else {}
-    return {"dataType": "vector", "crs": crs.uri(grid.crs), **uri}
+    return {"dataType": data_type, "crs": crs.uri(grid.crs), **uri}
 
 
-def _scheme_link(request: Request, grid: TileMatrixSet) -> TemplatedLink:
+def about(tileset: Gridded) -> dict[str, Any]:
+    """Return what a tileset says of the layer that it shows, where there is something to say."""
+    layer = tileset.collection.layer
+    said = {
+        "title": layer.title,
+        "description": layer.description,
+        "attribution": layer.attribution,
+        "version": tileset.version,
+        "updated": tileset.collection.manifest.created,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def scheme_link(request: Request, grid: TileMatrixSet) -> TemplatedLink:
+    """Return the link to a grid's definition."""
     return link(request, matrix_set_path(grid.id), f"{REL}/tiling-scheme", JSON, f"The grid: {grid.title}")
 
 
@@ -159,7 +167,7 @@ def _described(
     tilesets: list[Tileset],
     path: str,
     query: str,
-    about: dict[str, Any],
+    said: dict[str, Any],
     links: Sequence[TemplatedLink],
 ) -> dict[str, Any]:
     """Return tile set metadata (17-083r4, 7.2) of some layers together."""
@@ -167,11 +175,11 @@ def _described(
     item = {**link(request, address + query, "item", MVT, "A tile"), "templated": True}
     here = link(request, path + query, "self", JSON, "This document")
     return {
-        **{name: value for name, value in about.items() if value},
-        **_reference(grid),
+        **{name: value for name, value in said.items() if value},
+        **reference(grid),
         "mediaTypes": [MVT],
         **_contents(request, grid, tilesets),
-        "links": [here, item, _scheme_link(request, grid), *links],
+        "links": [here, item, scheme_link(request, grid), *links],
     }
 
 
@@ -179,13 +187,14 @@ def _contents(request: Request, grid: TileMatrixSet, tilesets: list[Tileset]) ->
     if not tilesets:
         return {"tileMatrixSetLimits": []}
     return {
-        "tileMatrixSetLimits": _limits(grid, tilesets),
-        "boundingBox": _box(union([tileset.extent for tileset in tilesets])),
+        "tileMatrixSetLimits": limits_listed(grid, tilesets),
+        "boundingBox": box(union([tileset.extent for tileset in tilesets])),
         "layers": [_layer(request, grid, tileset) for tileset in tilesets],
     }
 
 
-def _limits(grid: TileMatrixSet, tilesets: list[Tileset]) -> list[dict[str, Any]]:
+def limits_listed(grid: TileMatrixSet, tilesets: Iterable[Gridded]) -> list[dict[str, Any]]:
+    """Return the tiles of each zoom of a grid on which any of some tilesets can show something."""
     found: dict[int, list[Limits]] = {}
     for tileset in tilesets:
         for z, limits in tileset.limits(grid).items():
@@ -218,7 +227,7 @@ def _layer(request: Request, grid: TileMatrixSet, tileset: Tileset) -> dict[str,
         "geometryDimension": _DIMENSIONS[collection.manifest.kind],
         "minTileMatrix": str(first),
         "maxTileMatrix": str(last),
-        "boundingBox": _box(tileset.extent),
+        "boundingBox": box(tileset.extent),
         "propertiesSchema": {
             "type": "object",
             "properties": {column.name: _property(column) for column in tileset.columns},
@@ -233,6 +242,7 @@ def _property(column: Column) -> dict[str, str]:
     return {**meaning, **_SCHEMAS[column.type], **unit}
 
 
-def _box(bbox: BBox) -> dict[str, Any]:
+def box(bbox: BBox) -> dict[str, Any]:
+    """Return a box (CRS84) as tilesets write it (17-083r4, 6.2)."""
     west, south, east, north = bbox
     return {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84_URI}

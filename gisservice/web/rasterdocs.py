@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gisservice import crs
-from gisservice.tiles import MATRIX_SETS, TileMatrixSet, matrix_set
+from gisservice.tiles import TileMatrixSet, matrix_set
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.tiles.rasterdraw import HEIGHT_CODES, Product
-from gisservice.tiles.rasterimage import FORMATS, JPEG, PNG, WEBP
+from gisservice.tiles.rasterpyramid import PIXELS
 from gisservice.web import rasterparams
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.links import (
@@ -17,17 +16,15 @@ from gisservice.web.links import (
     collection_path,
     link,
     map_tiles_path,
-    matrix_set_path,
     raster_tiles_path,
     tilejson_path,
 )
+from gisservice.web.ogctiles import about, box, limits_listed, listed, reference, scheme_link
 from gisservice.web.params import parse_format, read
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
 
-_CRS84_URI = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _ENCODINGS = {Product.TERRAIN_RGB: "mapbox", Product.TERRARIUM: "terrarium"}
-_PIXELS = 256
 _START_ZOOM = 12
 
 
@@ -57,7 +54,7 @@ def tilejson(service: Service, request: Request, *, collection_id: str) -> Answe
             "maxzoom": tileset.maxzoom,
             "bounds": [west, south, east, north],
             "center": [(west + east) / 2, (south + north) / 2, tileset.minzoom],
-            "tileSize": _PIXELS,
+            "tileSize": PIXELS,
             "format": extension,
             **({"encoding": encoding} if encoding else {}),
         }
@@ -94,7 +91,7 @@ def source(request: Request, tileset: RasterTileset) -> dict[str, Any]:
     return {
         "type": "raster",
         "tiles": [request.address + raster_tiles_path(tileset.id, tileset.version, extension)],
-        "tileSize": _PIXELS,
+        "tileSize": PIXELS,
         "minzoom": tileset.minzoom,
         "maxzoom": tileset.maxzoom,
         "bounds": tileset.extent,
@@ -118,21 +115,8 @@ def map_tilesets(service: Service, request: Request, *, collection_id: str) -> A
     key = ("map tilesets", service.edition, tileset.id, tileset.version)
     path = map_tiles_path(collection_id)
 
-    def make() -> dict[str, Any]:
-        listed = [
-            {
-                "title": f"{tileset.collection.layer.title}, {grid.title}",
-                **_reference(grid),
-                "links": [
-                    link(request, f"{path}/{grid.id}", "self", JSON, "The description of this tileset"),
-                    link(request, matrix_set_path(grid.id), f"{REL}/tiling-scheme", JSON, f"The grid: {grid.title}"),
-                ],
-            }
-            for grid in MATRIX_SETS.values()
-        ]
-        return {"links": [link(request, path, "self", JSON, "This document")], "tilesets": listed}
-
-    return document(request, request.media_type(JSON), key, make)
+    title = tileset.collection.layer.title
+    return document(request, request.media_type(JSON), key, lambda: listed(request, path, title, "map"))
 
 
 def map_tileset(service: Service, request: Request, *, collection_id: str, tileMatrixSetId: str) -> Answer:
@@ -145,53 +129,28 @@ def map_tileset(service: Service, request: Request, *, collection_id: str, tileM
 
 
 def _described(request: Request, tileset: RasterTileset, grid: TileMatrixSet) -> dict[str, Any]:
-    layer = tileset.collection.layer
     path = f"{map_tiles_path(tileset.id)}/{grid.id}"
     address = f"{path}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"
-    media = [PNG, WEBP] if tileset.rendering().is_exact else [PNG, WEBP, JPEG]
-    extensions = {value: name for name, value in FORMATS.items()}
     items = [
-        {**link(request, f"{address}?f={extensions[entry]}", "item", entry, "A tile"), "templated": True}
-        for entry in media
+        {**link(request, f"{address}?f={extension}", "item", media, "A tile"), "templated": True}
+        for extension, media in tileset.formats.items()
     ]
     links = [
         link(request, path, "self", JSON, "This document"),
         *items,
-        link(request, matrix_set_path(grid.id), f"{REL}/tiling-scheme", JSON, f"The grid: {grid.title}"),
+        scheme_link(request, grid),
         link(request, collection_path(tileset.id), f"{REL}/geodata", JSON, "The collection"),
     ]
     if grid is WEB_MERCATOR_QUAD:
         links.append(link(request, tilejson_path(tileset.id), "alternate", JSON, "The same tiles as TileJSON"))
-    about = {
-        "title": layer.title,
-        "description": layer.description,
-        "attribution": layer.attribution,
-        "version": tileset.version,
-        "updated": tileset.collection.manifest.created,
-    }
-    west, south, east, north = tileset.extent
     return {
-        **{name: value for name, value in about.items() if value},
-        **_reference(grid),
-        "mediaTypes": media,
-        "tileMatrixSetLimits": [
-            {
-                "tileMatrix": str(z),
-                "minTileRow": span.top,
-                "maxTileRow": span.bottom,
-                "minTileCol": span.left,
-                "maxTileCol": span.right,
-            }
-            for z, span in sorted(tileset.limits(grid).items())
-        ],
-        "boundingBox": {"lowerLeft": [west, south], "upperRight": [east, north], "crs": _CRS84_URI},
+        **about(tileset),
+        **reference(grid, "map"),
+        "mediaTypes": list(tileset.formats.values()),
+        "tileMatrixSetLimits": limits_listed(grid, [tileset]),
+        "boundingBox": box(tileset.extent),
         "links": links,
     }
-
-
-def _reference(grid: TileMatrixSet) -> dict[str, Any]:
-    uri = {"tileMatrixSetURI": grid.uri} if grid.uri else {}
-    return {"dataType": "map", "crs": crs.uri(grid.crs), **uri}
 
 
 def _extension(tileset: RasterTileset, product: Product) -> str:

@@ -8,19 +8,19 @@ from gisservice.errors import InvalidParameter, TileOutsideMatrix
 from gisservice.query.rastering import PLAIN, RasterOptions
 from gisservice.tiles import TileCoord, TileMatrixSet, matrix_set, parse_tile
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
-from gisservice.tiles.rasterdraw import Rendering, draw
-from gisservice.tiles.rasterimage import FORMATS, JPEG, PNG, WEBP, encode
-from gisservice.tiles.rasterwarp import Rect
+from gisservice.tiles.rasterdraw import Rendering
+from gisservice.tiles.rasterimage import FORMATS, JPEG, PNG, WEBP
+from gisservice.tiles.rasterpyramid import PIXELS, draw_tile
 from gisservice.web import exchange, rasterparams
 from gisservice.web.exchange import BRIEFLY, FOR_EVER, INERT, Answer, Headers, Request
 from gisservice.web.params import read
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
-
-PIXELS = 256
-"""Pixels a side of a tile; twice as many where its address ends in ``@2x``."""
+from gisservice.web.tiles import check_limits
 
 _RETINA = "@2x"
+"""Behind the row of a tile of twice as many pixels each way."""
+
 _CURRENT: Headers = (("Cache-Control", BRIEFLY), INERT)
 _PINNED: Headers = (("Cache-Control", FOR_EVER), INERT)
 _NEGOTIATED: Headers = (("Cache-Control", BRIEFLY), ("Vary", "Accept"), INERT)
@@ -36,11 +36,6 @@ class RasterDrawing:
     size: int
     asked: RasterOptions
     media: str
-
-    @property
-    def rect(self) -> Rect:
-        """Its pixels."""
-        return Rect(self.tile.x * self.size, self.tile.y * self.size, self.size, self.size)
 
     @property
     def is_stored(self) -> bool:
@@ -72,8 +67,7 @@ class RasterDrawing:
 
     def make(self, rendering: Rendering) -> bytes:
         """Draw the tile; nothing for an empty one."""
-        picture = draw(self.tileset.warp(self.grid), self.tile.z, self.size, self.rect, rendering)
-        return b"" if picture is None else encode(picture, self.media)
+        return draw_tile(self.tileset.warp(self.grid), rendering, self.tile, self.media, self.size)
 
 
 def raster_tile(
@@ -99,21 +93,6 @@ def raster_tile(
     tileset = service.rasters.one(collection_id, version)
     drawing = RasterDrawing(tileset, WEB_MERCATOR_QUAD, tile, size, asked, FORMATS[extension])
     return _answer(service, request, drawing, _CURRENT if version is None else _PINNED)
-
-
-def png_tile(service: Service, request: Request, **address: str) -> Answer:
-    """Answer a tile as PNG."""
-    return raster_tile(service, request, extension="png", **address)
-
-
-def webp_tile(service: Service, request: Request, **address: str) -> Answer:
-    """Answer a tile as WebP."""
-    return raster_tile(service, request, extension="webp", **address)
-
-
-def jpeg_tile(service: Service, request: Request, **address: str) -> Answer:
-    """Answer a tile as JPEG."""
-    return raster_tile(service, request, extension="jpg", **address)
 
 
 def map_tile(
@@ -153,11 +132,7 @@ def grid_tile(
     grid = matrix_set(set_id)
     tile = grid.parse_tile(*address)
     tileset = service.rasters.one(collection_id)
-    if not tileset.reaches(grid, tile):
-        raise TileOutsideMatrix(
-            f"Tile {tile.z}/{tile.y}/{tile.x} (zoom, row, column) lies outside the limits of this tileset; they are "
-            "in its description."
-        )
+    check_limits([tileset], grid, tile)
     return _answer(service, request, RasterDrawing(tileset, grid, tile, PIXELS, asked, media), _NEGOTIATED)
 
 
@@ -186,21 +161,7 @@ def _answer(service: Service, request: Request, drawing: RasterDrawing, headers:
     headers = (("ETag", etag), *headers)
     if request.has(etag):
         return Answer(304, headers)
-    return _sent(_drawn(service, drawing, rendering, key), drawing.media, headers)
-
-
-def _drawn(service: Service, drawing: RasterDrawing, rendering: Rendering, key: tuple[str, ...]) -> bytes:
-    """Return a tile from the cache, or draw it; raises :class:`Overloaded` when too many are being drawn already."""
-    kept = service.tile_cache.kept(key)
-    if kept is not None:
-        return kept
-
-    def make() -> bytes:
-        with service.pens:
-            return drawing.make(rendering)
-
-    with service.drawings.passed():
-        return service.tile_cache.get(key, make)
+    return _sent(service.drawn(key, lambda: drawing.make(rendering)), drawing.media, headers)
 
 
 def _sent(data: bytes | None, media: str, headers: Headers) -> Answer:

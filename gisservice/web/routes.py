@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 
 from gisservice.model import GeometryKind
 from gisservice.tiles import MATRIX_SETS
-from gisservice.tiles.rasterimage import JPEG, PNG, WEBP
+from gisservice.tiles.rasterimage import FORMATS, JPEG, PNG, WEBP
 from gisservice.web import (
     address,
     api,
@@ -146,6 +147,8 @@ _ITEMS_NAMES, _ITEM_NAMES = (
 
 _PAGE_FORMS = tuple(dict.fromkeys((JSON, *(entry.media for entry in PAGE_FORMATS if entry.media != GEOJSON))))
 """Media types of a page of items beside its own."""
+
+_PICTURES = {extension: partial(rasters.raster_tile, extension=extension) for extension in FORMATS}
 
 _DECLARED: tuple[Route, ...] = (
     Route("/", pages.home),
@@ -483,22 +486,22 @@ _DECLARED: tuple[Route, ...] = (
     Route("/tiles/<collection_ids>/<versions>/<z>/<x>/<y>.pbf", tiles.vector_tile),
     Route(
         "/tiles/<collection_id>/<z>/<x>/<y>.png",
-        rasters.png_tile,
+        _PICTURES["png"],
         Operation(TILES, "A tile of a raster as PNG", PNG, "Tile", _RASTER, RASTERS, _TILE),
     ),
-    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.png", rasters.png_tile),
+    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.png", _PICTURES["png"]),
     Route(
         "/tiles/<collection_id>/<z>/<x>/<y>.webp",
-        rasters.webp_tile,
+        _PICTURES["webp"],
         Operation(TILES, "A tile of a raster as WebP", WEBP, "Tile", _RASTER, RASTERS, _TILE),
     ),
-    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.webp", rasters.webp_tile),
+    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.webp", _PICTURES["webp"]),
     Route(
         "/tiles/<collection_id>/<z>/<x>/<y>.jpg",
-        rasters.jpeg_tile,
+        _PICTURES["jpg"],
         Operation(TILES, "A tile of a raster as JPEG", JPEG, "Tile", _RASTER, RASTERS, _TILE),
     ),
-    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.jpg", rasters.jpeg_tile),
+    Route("/tiles/<collection_id>/<version>/<z>/<x>/<y>.jpg", _PICTURES["jpg"]),
     Route(
         "/tiles/<collection_id>/contours.json",
         contours.tilejson,
@@ -593,11 +596,10 @@ _DECLARED: tuple[Route, ...] = (
         Operation(TILES, "The capabilities of the WMTS", wmts.XML, "Capabilities", (), EVERY, _LISTED),
     ),
     Route(wmts.KVP_PATH, wmts.kvp),
-    Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.png", wmts.png_tile),
-    Route(
-        "/wmts/1.0.0/<collection_id>/default/<tileMatrixSetId>/<tileMatrix>/<tileRow>/<tileCol>.webp", wmts.webp_tile
+    *(
+        Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.{extension}", partial(wmts.tile, extension=extension))
+        for extension in FORMATS
     ),
-    Route(f"/wmts/1.0.0/<collection_id>/default/{_ADDRESS}.jpg", wmts.jpeg_tile),
     Route("/static/<path:filename>", files.static_file),
     Route("/healthz", api.health, Operation(OPERATION, "The state of the service", JSON, "Health", (), EVERY, _PROBE)),
 )

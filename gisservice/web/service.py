@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import metadata
@@ -19,7 +20,7 @@ from gisservice.query.systems import check_systems
 from gisservice.settings import Settings
 from gisservice.web.answering import Answering
 from gisservice.web.asking import Asking, FinishedPage, Pinned
-from gisservice.web.cache import ByteCache
+from gisservice.web.cache import ByteCache, Key
 from gisservice.web.exchange import Request
 from gisservice.web.gates import Gate, Turnstile
 from gisservice.web.making import Workshop
@@ -114,6 +115,22 @@ class Service:
         from gisservice.analysis.dossier import Dossier
 
         return Dossier(self.catalog, self.registry)
+
+    def drawn(self, key: Key, draw: Callable[[], bytes]) -> bytes:
+        """Return a tile or a picture from the cache, or have it drawn: by one, whoever else asks for it meanwhile.
+
+        ``key`` is all that determines its bytes. Raises :class:`Overloaded` when too many are being drawn already.
+        """
+        kept = self.tile_cache.kept(key)
+        if kept is not None:
+            return kept
+
+        def make() -> bytes:
+            with self.pens:
+                return draw()
+
+        with self.drawings.passed():
+            return self.tile_cache.get(key, make)
 
     def published(self) -> tuple[Collection, ...]:
         """Return the current version of every collection that can be read, by id.

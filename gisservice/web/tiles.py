@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gisservice.errors import TileOutsideMatrix
 from gisservice.tiles import TileCoord, TileMatrixSet, matrix_set, parse_tile
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.web import tileparams
-from gisservice.web.drawing import Drawing, drawn
+from gisservice.web.drawing import Drawing
 from gisservice.web.exchange import BRIEFLY, FOR_EVER, INERT, Answer, Headers, Request
 from gisservice.web.params import read
 from gisservice.web.service import Service
-from gisservice.web.tilesets import Tileset
+from gisservice.web.tilesets import Gridded, Tileset
 
 MVT = "application/vnd.mapbox-vector-tile"
 
@@ -57,7 +59,7 @@ def collection_tile(
     values = read(request.query, tileparams.COLLECTION_NAMES) if request.query else {}
     _negotiate(request, values)
     tileset = service.tilesets.one(collection_id)
-    _check_limits([tileset], grid, tile)
+    check_limits([tileset], grid, tile)
     if not values.keys() - {"f"} and grid is WEB_MERCATOR_QUAD and tile.z <= tileset.maxzoom:
         return _stored(request, tileset, tile, _NEGOTIATED)
     return _drawn(service, request, Drawing.make([tileset], grid, tile, tileparams.parse(values)), _NEGOTIATED)
@@ -72,7 +74,7 @@ def dataset_tile(
     _negotiate(request, values)
     asked = tileparams.parse(values)
     tilesets = chosen(service, values)
-    _check_limits(tilesets, grid, tile)
+    check_limits(tilesets, grid, tile)
     return _drawn(service, request, Drawing.make(tilesets, grid, tile, asked), _NEGOTIATED)
 
 
@@ -97,7 +99,7 @@ def _negotiate(request: Request, values: dict[str, str]) -> None:
         request.media_type(MVT)
 
 
-def _check_limits(tilesets: list[Tileset], grid: TileMatrixSet, tile: TileCoord) -> None:
+def check_limits(tilesets: Iterable[Gridded], grid: TileMatrixSet, tile: TileCoord) -> None:
     """Raise :class:`TileOutsideMatrix` outside the published limits (OGC API Tiles 1, /req/core/tc-error)."""
     if not any(tileset.reaches(grid, tile) for tileset in tilesets):
         raise TileOutsideMatrix(
@@ -117,7 +119,7 @@ def _stored(request: Request, tileset: Tileset, tile: TileCoord, headers: Header
     headers = (("ETag", etag), *headers)
     if request.has(etag):
         return Answer(304, headers)
-    return _answer(tileset.stored(tile, coding), coding, headers)
+    return vector_answer(tileset.stored(tile, coding), coding, headers)
 
 
 def _drawn(service: Service, request: Request, drawing: Drawing, headers: Headers) -> Answer:
@@ -128,10 +130,11 @@ def _drawn(service: Service, request: Request, drawing: Drawing, headers: Header
     headers = (("ETag", etag), *headers)
     if request.has(etag):
         return Answer(304, headers)
-    return _answer(drawn(service, drawing, coding), coding, headers)
+    return vector_answer(service.drawn(drawing.key(coding), lambda: drawing.draw(coding)), coding, headers)
 
 
-def _answer(data: bytes | None, coding: str, headers: Headers) -> Answer:
+def vector_answer(data: bytes | None, coding: str, headers: Headers) -> Answer:
+    """Answer with the bytes of a vector tile in a content coding; 204 where there are none."""
     if not data:
         return Answer(204, headers)
     if coding:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from threading import Lock
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from gisservice import crs
 from gisservice.catalog import Catalog, Collection, Features
@@ -58,18 +59,47 @@ def limits_of(grid: TileMatrixSet, extent: BBox, zooms: Iterable[int]) -> dict[i
     }
 
 
-class Tileset:
-    """The tiles of one version of a collection: as stored, and what others are drawn from."""
+class Gridded(ABC):
+    """The tiles of one version of a collection, in any grid: at which zooms they are, and where."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, minzoom: int, maxzoom: int) -> None:
         self.collection = collection
         self.id, self.version = collection.id, collection.version
+        self.minzoom, self.maxzoom = minzoom, maxzoom
+        """The zooms of the pyramid."""
+        self._limits: dict[str, dict[int, Limits]] = {}
+
+    @cached_property
+    @abstractmethod
+    def extent(self) -> BBox:
+        """The box of all that they show, CRS84."""
+
+    @abstractmethod
+    def zooms(self, grid: TileMatrixSet) -> tuple[int, int]:
+        """Return the first and the last zoom of a grid at which there are tiles."""
+
+    def limits(self, grid: TileMatrixSet) -> dict[int, Limits]:
+        """Return for each zoom of a grid the tiles on which something can be."""
+        found = self._limits.get(grid.id)
+        if found is None:
+            first, last = self.zooms(grid)
+            found = self._limits[grid.id] = limits_of(grid, self.extent, range(first, last + 1))
+        return found
+
+    def reaches(self, grid: TileMatrixSet, tile: TileCoord) -> bool:
+        """Tell whether a tile lies inside the limits."""
+        limits = self.limits(grid).get(tile.z)
+        return limits is not None and limits.hold(tile)
+
+
+class Tileset(Gridded):
+    """The vector tiles of one version: as stored, and what others are drawn from."""
+
+    def __init__(self, collection: Collection) -> None:
         self.archive = Archive(collection.path / TILES_FILE)
         """The stored tiles as gzip."""
+        super().__init__(collection, self.archive.minzoom, self.archive.maxzoom)
         self._brotli = Archive(collection.path / BROTLI_FILE)
-        self.minzoom, self.maxzoom = self.archive.minzoom, self.archive.maxzoom
-        """The zooms of the stored tiles."""
-        self._limits: dict[str, dict[int, Limits]] = {}
         self._filters = lru_cache(maxsize=FILTERS_KEPT)(partial(_parse, collection.manifest.columns))
 
     @cached_property
@@ -104,19 +134,6 @@ class Tileset:
         """Return the first and the last zoom of a grid at which there are tiles."""
         return zoom_range(self.levels, grid)
 
-    def limits(self, grid: TileMatrixSet) -> dict[int, Limits]:
-        """Return for each zoom of a grid the tiles in which features can be."""
-        found = self._limits.get(grid.id)
-        if found is None:
-            first, last = self.zooms(grid)
-            found = self._limits[grid.id] = limits_of(grid, self.extent, range(first, last + 1))
-        return found
-
-    def reaches(self, grid: TileMatrixSet, tile: TileCoord) -> bool:
-        """Tell whether a tile lies inside the limits."""
-        limits = self.limits(grid).get(tile.z)
-        return limits is not None and limits.hold(tile)
-
     def filter_of(self, asked: TileOptions) -> Condition | None:
         """Return the filter that is asked for, or None. Raises :class:`InvalidParameter` and others."""
         if asked.filter_text is None:
@@ -135,27 +152,58 @@ def _parse(columns: tuple[Column, ...], text: str, lang: str, filter_crs: str) -
     return parse_filter(text, lang, columns, crs.parse(filter_crs))
 
 
-class Tilesets:
-    """The open tilesets, one a version; those of versions no longer current are closed after a while."""
+T = TypeVar("T", bound=Gridded)
+
+
+class OpenVersions(ABC, Generic[T]):
+    """The open tilesets of a kind, one a version; those of versions no longer current are closed after a while."""
 
     RETIRED_MAX = 8
     """Tilesets of earlier versions kept open for clients that still hold their addresses."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._open: dict[tuple[str, str], Tileset] = {}
+        self._open: dict[tuple[str, str], T] = {}
         self._lock = Lock()
 
-    def one(self, collection_id: str, version: str | None = None) -> Tileset:
+    def one(self, collection_id: str, version: str | None = None) -> T:
         """Return the tiles of a collection's current version, or of a named one.
 
-        Raises :class:`NotFound` for what is not published and for a raster.
+        Raises :class:`NotFound` for what is not published and for a collection that has no tiles of this kind.
         """
         if version is not None:
             opened = self._open.get((collection_id, version))
             return opened or self._add(self._catalog.version(collection_id, version))
         collection = self._catalog.collection(collection_id)
         return self._open.get((collection_id, collection.version)) or self._add(collection)
+
+    @abstractmethod
+    def _opened(self, collection: Collection) -> T:
+        """Open the tiles of a version. Raises :class:`NotFound` where it has none of this kind."""
+
+    def _add(self, collection: Collection) -> T:
+        with self._lock:
+            key = (collection.id, collection.version)
+            if key not in self._open:
+                self._open[key] = self._opened(collection)
+                self._retire()
+            return self._open[key]
+
+    def _retire(self) -> None:
+        """Let go of the tilesets opened first among those that are not current; their maps close with them."""
+        retired = [key for key in self._open if not self._is_current(*key)]
+        for key in retired[: -self.RETIRED_MAX]:
+            del self._open[key]
+
+    def _is_current(self, collection_id: str, version: str) -> bool:
+        try:
+            return self._catalog.collection(collection_id).version == version
+        except (NotFound, CatalogError):
+            return False
+
+
+class Tilesets(OpenVersions[Tileset]):
+    """The open tilesets of vector tiles."""
 
     def several(self, collection_ids: str, versions: str | None = None, name: str = "collection_ids") -> list[Tileset]:
         """Return the tiles of collections named with commas between them, in that order, each once.
@@ -185,24 +233,7 @@ class Tilesets:
                     found.append(self._open.get((entry.id, entry.version)) or self._add(entry))
         return found
 
-    def _add(self, collection: Collection) -> Tileset:
+    def _opened(self, collection: Collection) -> Tileset:
         if collection.manifest.tiles is None:
             raise NotFound(f"Collection {collection.id!r} has no vector tiles.")
-        with self._lock:
-            key = (collection.id, collection.version)
-            if key not in self._open:
-                self._open[key] = Tileset(collection)
-                self._retire()
-            return self._open[key]
-
-    def _retire(self) -> None:
-        """Let go of the tilesets opened first among those that are not current; their maps close with them."""
-        retired = [key for key in self._open if not self._is_current(*key)]
-        for key in retired[: -self.RETIRED_MAX]:
-            del self._open[key]
-
-    def _is_current(self, collection_id: str, version: str) -> bool:
-        try:
-            return self._catalog.collection(collection_id).version == version
-        except (NotFound, CatalogError):
-            return False
+        return Tileset(collection)

@@ -9,7 +9,7 @@ from gisservice.errors import CatalogError, InvalidParameter, UnknownParameter
 from gisservice.model import GeometryKind
 from gisservice.tiles import MATRIX_SETS, TileMatrixSet
 from gisservice.tiles.matrix import TILE_CELLS, VIRGINIA_NORTH_FEET, WEB_MERCATOR_QUAD, WORLD_CRS84_QUAD
-from gisservice.tiles.rasterimage import FORMATS, JPEG, PNG, WEBP
+from gisservice.tiles.rasterimage import FORMATS, PNG
 from gisservice.web import rasters
 from gisservice.web.exchange import Answer, Offer, Request
 from gisservice.web.params import pairs, read
@@ -69,21 +69,6 @@ def tile(
         address=(tileMatrix, tileCol, tileRow),
         media=FORMATS[extension],
     )
-
-
-def png_tile(service: Service, request: Request, **address: str) -> Answer:
-    """Answer one tile as PNG."""
-    return tile(service, request, extension="png", **address)
-
-
-def webp_tile(service: Service, request: Request, **address: str) -> Answer:
-    """Answer one tile as WebP."""
-    return tile(service, request, extension="webp", **address)
-
-
-def jpeg_tile(service: Service, request: Request, **address: str) -> Answer:
-    """Answer one tile as JPEG."""
-    return tile(service, request, extension="jpg", **address)
 
 
 def kvp(service: Service, request: Request) -> Answer:
@@ -183,17 +168,15 @@ def _get(address: str, encoding: str) -> str:
 def _layer(request: Request, tileset: RasterTileset) -> str:
     layer = tileset.collection.layer
     west, south, east, north = tileset.extent
-    media = [PNG, WEBP] if tileset.rendering().is_exact else [PNG, WEBP, JPEG]
-    extensions = {value: name for name, value in FORMATS.items()}
     links = "".join(_link(tileset, grid) for grid in MATRIX_SETS.values())
     resources = "".join(
-        f'<ResourceURL format="{entry}" resourceType="tile" template='
+        f'<ResourceURL format="{media}" resourceType="tile" template='
         + quoteattr(
             f"{request.address}/wmts/1.0.0/{tileset.id}/{STYLE}/{{TileMatrixSet}}/{{TileMatrix}}/{{TileRow}}/"
-            f"{{TileCol}}.{extensions[entry]}"
+            f"{{TileCol}}.{extension}"
         )
         + "/>"
-        for entry in media
+        for extension, media in tileset.formats.items()
     )
     return "".join(
         (
@@ -204,7 +187,7 @@ def _layer(request: Request, tileset: RasterTileset) -> str:
             f"<ows:UpperCorner>{east} {north}</ows:UpperCorner></ows:WGS84BoundingBox>",
             _text("ows:Identifier", tileset.id),
             f'<Style isDefault="true"><ows:Identifier>{STYLE}</ows:Identifier></Style>',
-            "".join(f"<Format>{entry}</Format>" for entry in media),
+            "".join(f"<Format>{media}</Format>" for media in tileset.formats.values()),
             links,
             resources,
             "</Layer>\n",
