@@ -65,22 +65,19 @@ def aggregate(
         columns(features, asked, what, numbers=True)
     keys, cells = _keys(features, names, grid, cell_ft, cell_m)
     group, first, count = _groups(keys, len(features))
-    found = keys.iloc[first].reset_index(drop=True)
-    found["count"] = np.bincount(group[group >= 0], minlength=count)
+    figures: dict[str, Any] = {"count": np.bincount(group[group >= 0], minlength=count)}
     summed = {name: _sums(features, name, group, count) for name in dict.fromkeys((*sums, *means))}
-    for name in sums:
-        found[f"sum_{name}"] = summed[name][0]
+    figures |= {f"sum_{name}": summed[name][0] for name in sums}
     for name in means:
         total, there = summed[name]
-        found[f"mean_{name}"] = np.divide(total, there, out=np.full(count, np.nan), where=there > 0)
+        figures[f"mean_{name}"] = np.divide(total, there, out=np.full(count, np.nan), where=there > 0)
     for name, shares in (percentiles or {}).items():
         for percent, values in zip(shares, _percentiles(features, name, shares, group, count), strict=True):
-            found[f"p{percent:g}_{name}"] = values
-    kept = _having(found, having)
+            figures[f"p{percent:g}_{name}"] = values
+    found = _kept(_table(keys, first, figures), having)
     units = {"count": "features"} | ({"cell": "column and row of the grid"} if grid else {})
     method = _method(names, grid, cell_ft, cell_m, having)
-    result: pandas.DataFrame = found[kept].reset_index(drop=True)
-    return state(cells(result) if cells else result, method=method, units=units, sources=(features,))
+    return state(cells(found) if cells else found, method=method, units=units, sources=(features,))
 
 
 def _method(names: list[str], grid: str | None, cell_ft: float | None, cell_m: float | None, having: str | None) -> str:
@@ -92,11 +89,11 @@ def _method(names: list[str], grid: str | None, cell_ft: float | None, cell_m: f
 
 def _keys(
     features: geopandas.GeoDataFrame, names: list[str], grid: str | None, cell_ft: float | None, cell_m: float | None
-) -> tuple[Any, Callable[[Any], Any] | None]:
-    """Return the columns that make the groups, and with a grid what turns groups into a frame of its cells."""
+) -> tuple[dict[str, Any], Callable[[Any], Any] | None]:
+    """Return the arrays that make the groups, and with a grid what turns groups into a frame of its cells."""
     import pandas
 
-    keys = pandas.DataFrame({name: features[name].array for name in names}, index=range(len(features)))
+    keys: dict[str, Any] = {name: features[name].array for name in names}
     if grid is None:
         if cell_ft is not None or cell_m is not None:
             raise InvalidParameter("grid", "none", "one of hexagon, square, for cells of a width")
@@ -106,7 +103,7 @@ def _keys(
     measuring = plane(features, "features")
     width, _, _ = distance(cell_ft, cell_m, measuring, least=1.0)
     cell = _cells(measuring, grid, width)
-    keys["cell"] = [None if text == "" else text for text in cell]
+    keys["cell"] = pandas.array([None if text == "" else text for text in cell], dtype="str")
 
     def with_cells(found: Any) -> Any:
         import geopandas
@@ -114,41 +111,51 @@ def _keys(
         shapes = _polygons(grid, width, found["cell"].tolist())
         return geopandas.GeoDataFrame(found, geometry=back(shapes, measuring, features), crs=features.crs)
 
-    return keys[keys.columns], with_cells
+    return keys, with_cells
 
 
-def _groups(keys: Any, rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
+def _groups(keys: dict[str, Any], rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
     """Return the group of each row (-1 for one in no cell), the first row of each group and how many there are."""
-    if not len(keys.columns):
+    if not keys:
         return np.zeros(rows, np.int64), np.zeros(min(rows, 1), np.int64), min(rows, 1)
-    in_cell = keys["cell"].notna().to_numpy() if "cell" in keys.columns else np.ones(rows, bool)
-    group = np.full(rows, -1, dtype=np.int64)
-    group[in_cell] = _numbered(keys[in_cell])
+    group = _numbered(keys)
+    if "cell" in keys and (nowhere := keys["cell"].isna()).any():
+        group[nowhere] = -1
+        group[~nowhere] = np.unique(group[~nowhere], return_inverse=True)[1]
     count = int(group.max(initial=-1)) + 1
     if count > CELLS_MAX:
         raise LimitExceeded("The number of groups", count, CELLS_MAX, "groups")
-    first = np.full(count, rows, dtype=np.int64)
-    there = np.flatnonzero(in_cell)[::-1]
-    first[group[there]] = there  # the first row is written last
-    return group, first, count
+    first = np.full(count + 1, rows, dtype=np.int64)  # one more for what is in no cell
+    first[group[::-1]] = np.arange(rows)[::-1]  # the first row is written last
+    return group, first[:count], count
 
 
-def _numbered(keys: Any) -> npt.NDArray[np.int64]:
+def _numbered(keys: dict[str, Any]) -> npt.NDArray[np.int64]:
     """Return the number of each row's group, groups in order of their values, missing ones last."""
     import pandas
 
-    if len(keys.columns) > 1:
-        numbers: npt.NDArray[np.int64] = keys.groupby(list(keys.columns), dropna=False, sort=True).ngroup().to_numpy()
+    if len(keys) > 1:
+        table = pandas.DataFrame(keys)
+        numbers: npt.NDArray[np.int64] = table.groupby(list(keys), dropna=False, sort=True).ngroup().to_numpy()
         return numbers
-    codes, values = pandas.factorize(keys.iloc[:, 0], sort=True)  # several times faster than groups of one column
-    return np.where(codes < 0, len(values), codes)
+    (key,) = keys.values()
+    codes, values = pandas.factorize(pandas.Series(key), sort=True)  # several times faster than groups of one column
+    missing = codes < 0
+    return np.where(missing, len(values), codes) if missing.any() else codes.astype(np.int64)
+
+
+def _table(keys: dict[str, Any], first: npt.NDArray[np.int64], figures: dict[str, Any]) -> Any:
+    """Return a row for each group: its values of the keys, and its figures."""
+    import pandas
+
+    return pandas.DataFrame({name: values.take(first) for name, values in keys.items()} | figures)
 
 
 def _values(features: geopandas.GeoDataFrame, name: str, group: npt.NDArray[np.int64]) -> tuple[Any, Any]:
     """Return the values of a column that are there and in a group, and their groups."""
     values = features[name].to_numpy(float, na_value=np.nan)
     there = np.isfinite(values) & (group >= 0)
-    return values[there], group[there]
+    return (values, group) if there.all() else (values[there], group[there])
 
 
 def _sums(features: geopandas.GeoDataFrame, name: str, group: npt.NDArray[np.int64], count: int) -> tuple[Any, Any]:
@@ -183,17 +190,18 @@ def _percentiles(
     return found
 
 
-def _having(found: Any, having: str | None) -> npt.NDArray[np.bool_]:
-    kept = np.ones(len(found), dtype=bool)
+def _kept(found: Any, having: str | None) -> Any:
+    """Return the groups that are to be kept, numbered anew."""
     if having is None:
-        return kept
+        return found
+    kept = np.ones(len(found), dtype=bool)
     known = [name for name in found.columns if found[name].dtype.kind in "iuf"]
     for part in re.split(r"(?i)\band\b", having):
         match = _HAVING.fullmatch(part)
         if match is None or match[1] not in known:
             raise InvalidParameter("having", having, f"comparisons such as 'count >= 5', of {', '.join(known)}")
         kept &= _COMPARE[match[2]](found[match[1]].to_numpy(), float(match[3]))
-    return kept
+    return found[kept].reset_index(drop=True)
 
 
 def _cells(measuring: Plane, grid: str, width: float) -> npt.NDArray[Any]:

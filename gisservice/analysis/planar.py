@@ -72,7 +72,7 @@ class Plane:
         shapes[wrong] = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
         return replace(self, shapes=shapes, repaired=int(wrong.sum()))
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The system, for a method's sentence."""
         return crs.code(self.system) or self.system.name
@@ -83,7 +83,7 @@ class _Kept:
     """A plane that was made before, of which array of geometries, and what told these apart from all others."""
 
     array: weakref.ref[npt.NDArray[Any]]
-    pointers: int
+    pointers: bytes
     system: crs.CRS
     plane: Plane
     held: npt.NDArray[Any]
@@ -105,19 +105,17 @@ def plane(frame: geopandas.GeoDataFrame, name: str) -> Plane:
     frame lives and its geometries stay the same objects. Raises :class:`InvalidParameter` for a frame without
     reference system, in another unit than it states, or in degrees outside the area of EPSG:2283.
     """
-    geometry = frame.geometry
+    return _plane(frame.geometry, name)
+
+
+def _plane(geometry: geopandas.GeoSeries, name: str) -> Plane:
     system = geometry.crs
     if system is None:
         raise InvalidParameter(name, "a frame without reference system", "one that states it; use set_crs")
     array = np.asarray(geometry.array)
-    pointers = hash(array.tobytes())  # of an array of objects: where each lies; those of a kept plane stay there
+    pointers = array.tobytes()  # of an array of objects: where each lies; those of a kept plane stay there
     kept = _KEPT.get(id(array))
-    if (
-        kept
-        and kept.array() is array
-        and kept.pointers == pointers
-        and (kept.system is frame.crs or kept.system == frame.crs)
-    ):
+    if kept and kept.array() is array and kept.pointers == pointers and kept.is_in(system):
         return kept.plane
     made = _made(array, system, name)
     if array.base is None:
@@ -142,13 +140,14 @@ def same_plane(
     first: geopandas.GeoDataFrame, second: geopandas.GeoDataFrame, names: tuple[str, str]
 ) -> tuple[Plane, Plane]:
     """Return two frames in one plane. Raises :class:`InvalidParameter` naming both systems where they differ."""
-    systems = first.crs, second.crs
+    geometries = first.geometry, second.geometry  # to get at them and their system costs as much as a small search
+    systems = geometries[0].crs, geometries[1].crs
     if systems[0] is not systems[1] and None not in systems and systems[0] != systems[1]:
         ours, theirs = (crs.code(system) or system.name for system in systems)
         raise InvalidParameter(
             names[1], f"a frame in {theirs}", f"one in {ours} as {names[0]!r} is; use to_crs({ours!r})"
         )
-    return plane(first, names[0]), plane(second, names[1])
+    return _plane(geometries[0], names[0]), _plane(geometries[1], names[1])
 
 
 def distance(

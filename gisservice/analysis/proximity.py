@@ -46,7 +46,7 @@ def within(
     ours, theirs = same_plane(features, others, ("features", "others"))
     reach, name, ratio = distance(distance_ft, distance_m, ours)
     row, other, apart = _closest(ours, theirs, reach)
-    found = features.iloc[row].copy()
+    found = features.iloc[row]
     found["nearest"] = others.index[other]
     found[name] = apart * ratio
     value = distance_ft if distance_ft is not None else distance_m
@@ -68,7 +68,7 @@ def nearest(features: geopandas.GeoDataFrame, others: geopandas.GeoDataFrame, *,
         raise InvalidParameter("k", str(k), f"a whole number from 1 to {NEAREST_MAX}")
     ours, theirs = same_plane(features, others, ("features", "others"))
     row, other, apart, rank = _neighbours(ours, theirs, int(k))
-    found = features.iloc[row].copy()
+    found = features.iloc[row]
     found["rank"] = rank
     found["nearest"] = others.index[other]
     found["distance_ft"] = apart * ours.feet
