@@ -6,6 +6,7 @@ Reference systems are named here by authority code (``"EPSG:2283"``); :mod:`giss
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,13 @@ import numpy.typing as npt
 
 BBox = tuple[float, float, float, float]
 """``(minx, miny, maxx, maxy)``, for example ``(-77.15, 38.78, -77.03, 38.85)`` in CRS84."""
+
+
+def union(boxes: Sequence[BBox]) -> BBox:
+    """Return the smallest box that holds all of some, at least one; all in the same CRS."""
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
+
 
 RESERVED_ID = "catalog"
 """The id of the collection that lists all others; no layer may have it."""

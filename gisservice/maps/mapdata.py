@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from gisservice.maps.contexts import LayerView, Site
 from gisservice.maps.speech import speech
-from gisservice.model import BBox, Column, Extent, GeometryKind, MapDeclaration, Style
+from gisservice.model import BBox, Column, Extent, GeometryKind, MapDeclaration, Style, union
 
 DEFAULT_ZOOM = 13
 _METRES_PER_DEGREE = 111_320.0
@@ -52,10 +52,7 @@ def _is_placed(declaration: MapDeclaration | None) -> bool:
 
 def _union(layers: Sequence[LayerView]) -> BBox | None:
     boxes = [view.extent.bbox for view in layers if view.extent is not None]
-    if not boxes:
-        return None
-    west, south, east, north = zip(*boxes, strict=True)
-    return min(west), min(south), max(east), max(north)
+    return union(boxes) if boxes else None
 
 
 def _layer_data(site: Site, number: int, view: LayerView) -> dict[str, Any]:

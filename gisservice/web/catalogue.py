@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from gisservice import model
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError
 from gisservice.model import BBox, Registry, Version
 from gisservice.query.columns import span
 from gisservice.query.downloads import DOWNLOADS
-from gisservice.web import tilejson
 from gisservice.web.downloads import known_files
 from gisservice.web.links import download_path
 from gisservice.web.service import Service
@@ -240,7 +240,7 @@ def _known(collection: Collection) -> tuple[File, ...]:
 def union(entries: Sequence[Entry]) -> BBox | None:
     """Return the box around all layers (CRS84), None where none has an extent."""
     boxes = [entry.bbox for entry in entries if entry.bbox is not None]
-    return tilejson.union(boxes) if boxes else None
+    return model.union(boxes) if boxes else None
 
 
 def instant(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gisservice.errors import CatalogError, CollectionNotFound, InvalidParameter, LimitExceeded
 from gisservice.maps.assets import LETTERS
 from gisservice.maps.mapdata import spacing_m
-from gisservice.model import BBox, MapDeclaration
+from gisservice.model import BBox, MapDeclaration, union
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.tiles.rasterdraw import draw
 from gisservice.tiles.rasterimage import PNG
@@ -23,7 +23,6 @@ from gisservice.web.exchange import BRIEFLY, INERT, Answer, Headers, Request
 from gisservice.web.params import Parameter, decimal, read, whole
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
-from gisservice.web.tilejson import union
 from gisservice.web.tilesets import Tileset
 
 if TYPE_CHECKING:

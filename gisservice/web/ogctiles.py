@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any
 
 from gisservice import crs
-from gisservice.model import BBox, Column, ColumnType, GeometryKind
+from gisservice.model import BBox, Column, ColumnType, GeometryKind, union
 from gisservice.tiles import MATRIX_SETS, TileMatrixSet, matrix_set
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.web.exchange import Answer, Request, document
@@ -24,7 +24,6 @@ from gisservice.web.links import (
 )
 from gisservice.web.params import parse_format, read
 from gisservice.web.service import Service
-from gisservice.web.tilejson import union
 from gisservice.web.tiles import MVT, chosen
 from gisservice.web.tilesets import Gridded, Limits, Tileset
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError, CollectionNotFound, MapNotFound
-from gisservice.model import GeometryKind, Layer, MapDeclaration, Style
+from gisservice.model import GeometryKind, Layer, MapDeclaration, Style, union
 from gisservice.web import rasterdocs
 from gisservice.web.exchange import Answer, Request, document
 from gisservice.web.links import JSON, tiles_path
 from gisservice.web.params import read
 from gisservice.web.service import Service
-from gisservice.web.tilejson import union
 from gisservice.web.tilesets import Tileset
 
 StyleLayer = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gisservice.model import BBox, Column
+from gisservice.model import Column, union
 from gisservice.web import rasterdocs, tileparams
 from gisservice.web.drawing import Part, parts_of
 from gisservice.web.exchange import Answer, Request, document
@@ -75,9 +75,3 @@ def meaning(kind: str, column: Column | None) -> str:
     said = "records that are drawn as this one feature" if column is None else column.meaning
     unit = f"({column.unit})" if column is not None and column.unit else ""
     return ": ".join(filter(None, (kind, " ".join(filter(None, (said, unit))))))
-
-
-def union(boxes: list[BBox]) -> BBox:
-    """Return the smallest box that holds all of some."""
-    west, south, east, north = zip(*boxes, strict=True)
-    return min(west), min(south), max(east), max(north)
