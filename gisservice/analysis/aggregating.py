@@ -74,7 +74,7 @@ def aggregate(
     for name, shares in (percentiles or {}).items():
         for percent, values in zip(shares, _percentiles(features, name, shares, group, count), strict=True):
             figures[f"p{percent:g}_{name}"] = values
-    found = _kept(_table(keys, first, figures), having)
+    found: pandas.DataFrame = _kept(_table(keys, first, figures), having)
     units = {"count": "features"} | ({"cell": "column and row of the grid"} if grid else {})
     method = _method(names, grid, cell_ft, cell_m, having)
     return state(cells(found) if cells else found, method=method, units=units, sources=(features,))
@@ -136,12 +136,11 @@ def _numbered(keys: dict[str, Any]) -> npt.NDArray[np.int64]:
 
     if len(keys) > 1:
         table = pandas.DataFrame(keys)
-        numbers: npt.NDArray[np.int64] = table.groupby(list(keys), dropna=False, sort=True).ngroup().to_numpy()
-        return numbers
+        return np.asarray(table.groupby(list(keys), dropna=False, sort=True).ngroup(), dtype=np.int64)
     (key,) = keys.values()
     codes, values = pandas.factorize(pandas.Series(key), sort=True)  # several times faster than groups of one column
     missing = codes < 0
-    return np.where(missing, len(values), codes) if missing.any() else codes.astype(np.int64)
+    return np.where(missing, len(values), codes) if missing.any() else np.asarray(codes, dtype=np.int64)
 
 
 def _table(keys: dict[str, Any], first: npt.NDArray[np.int64], figures: dict[str, Any]) -> Any:
