@@ -34,6 +34,7 @@
     ├─ Overloaded                       more is asked at once than the service takes on; later it will
     │   └─ NotReady                     a file that is being made
     └─ CatalogError                     published data is missing or damaged
+        └─ LayerUnavailable             files of one layer are damaged or gone; all other layers are served
 
 ``str(error)`` is one sentence for people: what was wrong, what was expected, what to do. It never holds a
 stack trace. Messages of ``CatalogError`` may name files, so the web room logs them and shows a fixed sentence.
@@ -185,7 +186,7 @@ class VersionNotFound(NotFound):
 
 
 class VersionGone(VersionNotFound):
-    """The version that a walk from page to page began on is no longer kept."""
+    """The version existed and is no longer kept: a walk that began on it, or a comparison with it, cannot go on."""
 
 
 class AddressNotFound(NotFound):
@@ -243,3 +244,7 @@ class NotReady(Overloaded):
 
 class CatalogError(GISServiceError):
     """Published data is missing, damaged or of another format than this release reads."""
+
+
+class LayerUnavailable(CatalogError):
+    """Files of one published layer are damaged, cut short or gone; the fault is no other layer's."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from gisservice.catalog.features import Features
 from gisservice.catalog.manifest import FileDigest, Manifest, seal, unseal, version_id
 from gisservice.catalog.store import digest, files_in, folders_in, reading, sync, write_new
-from gisservice.errors import CatalogError
+from gisservice.errors import CatalogError, LayerUnavailable
 from gisservice.model import Finding, GeometryKind, Layer
 
 MANIFEST_FILE = "manifest.json"
@@ -35,7 +35,8 @@ class Collection:
     def open(cls, path: Path, collection_id: str, descriptor: int) -> Collection:
         """Open a version that ``descriptor`` holds; the hold ends with the collection.
 
-        Raises :class:`CatalogError` for a damaged manifest and for a file that is missing or of another size.
+        Raises :class:`CatalogError` for a damaged manifest or a missing file, and :class:`LayerUnavailable` for a file
+        of another size.
         """
         try:
             manifest = _manifest(path, collection_id)
@@ -133,4 +134,4 @@ def _check_size(path: Path, name: str, entry: FileDigest) -> None:
     with reading(label):
         size = os.stat(path / name).st_size
     if size != entry["size"]:
-        raise CatalogError(f"{label} is damaged: it has {size} bytes and should have {entry['size']}.")
+        raise LayerUnavailable(f"{label} is damaged: it has {size} bytes and should have {entry['size']}.")

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from gisservice import crs
 from gisservice.catalog.collection import Collection
 from gisservice.crs import CRS
-from gisservice.errors import CatalogError, LimitExceeded, NotFound
+from gisservice.errors import LayerUnavailable, LimitExceeded, NotFound
 
 RASTER_FILE = "raster.tif"
 """What the cloud-optimised GeoTIFF of a version is called in its folder."""
@@ -114,7 +114,10 @@ class Raster:
 
     @classmethod
     def open(cls, collection: Collection) -> Raster:
-        """Open the raster of a version. Raises :class:`NotFound` for other layers, :class:`CatalogError` if damaged."""
+        """Open the raster of a version.
+
+        Raises :class:`NotFound` for other layers, :class:`LayerUnavailable` for a damaged file.
+        """
         manifest = collection.manifest
         if manifest.raster is None:
             raise NotFound(f"Collection {collection.id!r} is no raster.")
@@ -144,7 +147,7 @@ class Raster:
         """Read a window, all of it inside the level, of some bands (numbers from 1).
 
         Raises :class:`LimitExceeded` before anything is read when there are too many cells, and
-        :class:`CatalogError` for a file that is damaged.
+        :class:`LayerUnavailable` for a file that is damaged.
         """
         cells = window.width * window.height * len(bands)
         if cells > CELLS_MAX:
@@ -206,7 +209,7 @@ class Raster:
                 mask = file.read_masks(1, **options, **({"out_shape": size} if size is not None else {}))
                 return Cells(values, _or_none(mask != 0))
         except RasterioError as exc:
-            raise CatalogError(f"{self.name} is damaged: some of its cells cannot be read.") from exc
+            raise LayerUnavailable(f"{self.name} is damaged: some of its cells cannot be read.") from exc
         if self.alpha is not None:
             return Cells(values[:-1], _alpha(values[-1]))
         return Cells(values, _or_none(_valid(values, [self.nodata[band - 1] for band in bands])))
@@ -288,12 +291,13 @@ def close_raster(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path, overview: int) -> Iterator[Any]:
-    """Yield a handle; after an error it is closed, not used again."""
+    """Yield a handle; after an error it is closed, and so are those that wait: the file may have been replaced."""
     file = _HANDLES.take(path, overview)
     try:
         yield file
     except BaseException:
         file.close()
+        _HANDLES.forget(path)
         raise
     _HANDLES.give_back(path, overview, file)
 
@@ -308,7 +312,8 @@ def _open(path: Path, overview: int) -> Any:
         with rasterio.Env(**_GDAL):
             return rasterio.open(path, driver="GTiff", sharing=False, **options)
     except RasterioError as exc:
-        raise CatalogError(f"{path.parent.name}/{path.name} is damaged: it cannot be opened as a GeoTIFF.") from exc
+        label = f"{path.parent.name}/{path.name}"
+        raise LayerUnavailable(f"{label} is damaged: it cannot be opened as a GeoTIFF.") from exc
 
 
 @lru_cache(maxsize=1)

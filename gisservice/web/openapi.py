@@ -28,7 +28,7 @@ class Operation:
     """Names of its query parameters."""
     collections: str = EVERY
     """Which collections its path can name: :data:`EVERY`, :data:`WITH_ITEMS`, :data:`WITH_TILES` or :data:`RASTERS`."""
-    statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 500)
+    statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 500, 503)
     suffix: str = ""
     """What the operation's id ends with, where a standard says so; ``.collection.vector.getTile``."""
     readable: bool = False
@@ -66,7 +66,7 @@ _STATUS_TEXTS = {
     415: "The body is in a form that is not read.",
     410: "The version that a token names is no longer kept; begin again without the token.",
     500: "Something went wrong here; the problem carries a reference for the operator's log.",
-    503: "Too much is asked for at this moment; Retry-After says when to ask again.",
+    503: "Too much is asked for at this moment, or files of the layer are damaged; Retry-After says when to ask again.",
 }
 
 METHODS = ("get", "post", "delete")

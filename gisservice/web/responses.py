@@ -50,6 +50,7 @@ STATUSES: dict[type[Exception], Status] = {
     errors.Overloaded: Status(503, "Too much at once", "Many people are asking at this moment. Please try again."),
     errors.NotReady: Status(503, "Being made", "This file is being made. Please ask for it again in a few seconds."),
     errors.CatalogError: Status(500, "Published data cannot be read", _INTERNAL),
+    errors.LayerUnavailable: Status(503, "Published data cannot be read", _INTERNAL),
     errors.RequestError: Status(400, "The request cannot be understood", _BAD),
     errors.InvalidParameter: Status(400, "A parameter has an unusable value", _BAD),
     errors.UnknownParameter: Status(400, "Unknown parameter", _BAD),
@@ -116,9 +117,9 @@ def failure(service: Service, request: Request, error: Exception) -> Answer:
     """Turn an error into an answer: a page for a browser outside the API, else a problem document."""
     status, detail = _described(error)
     reference = ""
-    if status.code == 500:
+    if status.code == 500 or isinstance(error, errors.CatalogError):
         reference = _record(request, error)
-        detail = f"{_INTERNAL} Its reference there is {reference}."
+        detail = f"{_said_of(error)} Its reference there is {reference}."
     headers: Headers = (("Cache-Control", NOT_KEPT), ("Vary", "Accept"))
     headers = (*headers, *_headers_of(error))
     if not _is_for_programs(request.path) and request.prefers_html():
@@ -138,6 +139,13 @@ def failure(service: Service, request: Request, error: Exception) -> Answer:
     return Answer(status.code, (("Content-Type", PROBLEM), *headers, INERT), to_json(problem))
 
 
+def _said_of(error: Exception) -> str:
+    """Return the fixed sentence about what went wrong inside."""
+    if isinstance(error, errors.LayerUnavailable):
+        return "The files of this layer cannot be read, which is in our log; all other layers are served."
+    return _INTERNAL
+
+
 def _headers_of(error: Exception) -> Headers:
     """Return the headers that the status of some errors calls for (RFC 9110)."""
     if isinstance(error, MethodNotAllowed):
@@ -146,6 +154,8 @@ def _headers_of(error: Exception) -> Headers:
         return (("Content-Range", f"bytes */{error.size}"),)
     if isinstance(error, errors.Overloaded):
         return (("Retry-After", "5" if isinstance(error, errors.NotReady) else "1"),)
+    if isinstance(error, errors.LayerUnavailable):
+        return (("Retry-After", "60"),)  # somebody has to put it right
     return ()
 
 
@@ -154,7 +164,7 @@ def page_headers(nonce: str) -> Headers:
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'; "
         f"script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
-        "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'"
+        "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self'"
     )
     return (("Content-Type", PAGE), ("Content-Security-Policy", policy))
 

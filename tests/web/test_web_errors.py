@@ -145,14 +145,14 @@ def test_damaged_data_is_logged_whole_and_shown_as_a_sentence(
         with caplog.at_level(logging.ERROR, "gisservice.web"):
             answer = broken.get(url)
         problem = answer.get_json()
-        assert answer.status_code == 500
+        assert answer.status_code == 503
         (record,) = caplog.records
         line = json.loads(record.getMessage())
         assert "\n" not in record.getMessage()
         assert line["id"] in problem["detail"]
         assert line["path"] == url
-        assert "CatalogError" in line["trace"]
-        for secret in (str(own_city.settings.home), "features.bin", "pmtiles", "Traceback", "CatalogError", ".py"):
+        assert "LayerUnavailable" in line["trace"]
+        for secret in (str(own_city.settings.home), "features.bin", "pmtiles", "Traceback", "LayerUnavailable", ".py"):
             assert secret not in answer.text
 
 
