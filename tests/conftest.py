@@ -11,8 +11,10 @@ import pytest
 from hypothesis import settings
 from postgis_server import PostgisMissing, postgis_server, programs
 
-# An example's first run may load a library; what is slow is measured in benchmarks/, never asserted.
-settings.register_profile("gisservice", deadline=None)
+# An example's first run may load a library; what is slow is measured in benchmarks/, never asserted. The same commit
+# tries the same examples each time; `pytest --hypothesis-profile=search` looks for others, and for longer.
+settings.register_profile("gisservice", deadline=None, derandomize=True, max_examples=40)
+settings.register_profile("search", deadline=None, max_examples=500)
 settings.load_profile("gisservice")
 
 ROOT = Path(__file__).resolve().parents[1]

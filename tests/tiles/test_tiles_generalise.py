@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tile_factories import as_geometries, make_source
 
@@ -103,7 +103,9 @@ def test_polygons_that_overlap_in_the_source_go_on_and_no_others_begin(seed: int
     before, after = np.array(cells), to_polygons(generaliser.at(z)[0])
     one, other = np.triu_indices(len(cells), 1)
     borders = shapely.boundary(before)
-    cross = shapely.intersects(borders[one], borders[other]) & (other >= len(cells) - 4)  # cells only share theirs
+    between = shapely.distance(borders[one], borders[other])
+    assume(not ((between > 0) & (between < 0.01)).any())  # borders so near become one before they are compared
+    cross = (between == 0) & (other >= len(cells) - 4)  # cells only share theirs
     assert generaliser.crossing == len({*one[cross], *other[cross]})
     overlap = shapely.area(shapely.intersection(before[one], before[other]))
     apart = overlap < 1e-6
