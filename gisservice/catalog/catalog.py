@@ -156,6 +156,10 @@ class Catalog:
         latest = history.latest()
         return tuple(_described(collection_id, latest[version], history) for version in shelf.kept(history))
 
+    def history(self, collection_id: str) -> History:
+        """Return every change of a collection's pointer, that of versions no longer kept included."""
+        return self._shelf(collection_id).history()
+
     def as_of(self, collection_id: str, moment: datetime) -> Collection:
         """Return the version that was current at a moment; a moment without a time zone is in UTC.
 

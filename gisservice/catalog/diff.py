@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import orjson
 
 from gisservice.catalog.features import Features
+from gisservice.catalog.index import Rows
 
 Change = tuple[Any, Any]
 """The value before and the value after; None where there was or is none."""
@@ -31,22 +33,58 @@ class Diff:
     changed: dict[str, dict[str, Change]]
 
 
+@dataclass(frozen=True)
+class RowChanges:
+    """Which rows differ between two versions, ``before`` and ``after``: what paging through a difference needs."""
+
+    added: Rows
+    """Rows of ``after``, ascending."""
+    changed: Rows
+    """Shape (k, 2): the row in ``before`` and the row in ``after``, by the latter."""
+    removed: Rows
+    """Rows of ``before``, ascending."""
+
+    @property
+    def count(self) -> int:
+        """How many items differ."""
+        return len(self.added) + len(self.changed) + len(self.removed)
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes to keep."""
+        return self.added.nbytes + self.changed.nbytes + self.removed.nbytes
+
+
 def compare(collection: str, a: tuple[str, Features], b: tuple[str, Features]) -> Diff:
     """Compare two versions, each given as its id and its records."""
     (a_id, before), (b_id, after) = a, b
-    rows = {before.item_id(row): row for row in range(before.count)}
-    added: list[str] = []
-    changed: dict[str, dict[str, Change]] = {}
-    for row in range(after.count):
-        item_id = after.item_id(row)
-        former = rows.pop(item_id, None)
-        if former is None:
-            added.append(item_id)
-            continue
-        old, new = before.item(former), after.item(row)
-        if old != new and (fields := _fields(old, new)):
-            changed[item_id] = fields
-    return Diff(collection, a_id, b_id, tuple(added), tuple(rows), changed)
+    changes = compare_rows(before, after)
+    changed = {after.item_id(new): changed_fields(before, old, after, new) for old, new in changes.changed.tolist()}
+    added = tuple(after.item_id(row) for row in changes.added.tolist())
+    removed = tuple(before.item_id(row) for row in changes.removed.tolist())
+    return Diff(collection, a_id, b_id, added, removed, changed)
+
+
+def compare_rows(before: Features, after: Features) -> RowChanges:
+    """Return which rows differ. Items are the same when their ids are; unchanged ones cost a comparison of bytes."""
+    former = {item_id: (row, at) for row, (item_id, at) in enumerate(before.item_spans())}
+    added: list[int] = []
+    changed: list[tuple[int, int]] = []
+    for row, (item_id, at) in enumerate(after.item_spans()):
+        old_row, old_at = former.pop(item_id, (-1, at))
+        if old_row < 0:
+            added.append(row)
+        elif (old := before.file[old_at]) != (new := after.file[at]) and _fields(old, new):
+            changed.append((old_row, row))
+    removed = [row for row, _ in former.values()]
+    return RowChanges(
+        np.array(added, dtype=np.int64), np.array(changed, dtype=np.int64).reshape(-1, 2), np.array(removed, np.int64)
+    )
+
+
+def changed_fields(before: Features, old: int, after: Features, new: int) -> dict[str, Change]:
+    """Return the fields in which row ``old`` of a version and row ``new`` of another differ; see :class:`Diff`."""
+    return _fields(before.item(old), after.item(new))
 
 
 def _fields(old: bytes, new: bytes) -> dict[str, Change]:

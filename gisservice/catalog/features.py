@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import count, pairwise
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,18 @@ class Features:
         """Return finished GeoJSON features joined by ``,\\n``; consecutive rows are one slice of the file."""
         runs = as_runs(np.asarray(rows, dtype=np.int64)).tolist()
         return ITEM_SEPARATOR.join([self._items(first, last) for first, last in runs])
+
+    def item_spans(self) -> Iterator[tuple[bytes, slice]]:
+        """Yield the id (UTF-8) of every row and where its finished item lies in :attr:`file`, in row order."""
+        id_starts, item_starts = self._id_starts.tolist(), (self._item_starts + self._items_at).tolist()
+        gap = len(ITEM_SEPARATOR)
+        for (first_id, last_id), (first, last) in zip(pairwise(id_starts), pairwise(item_starts), strict=True):
+            yield bytes(self._ids[first_id:last_id]), slice(first, last - gap)
+
+    @property
+    def file(self) -> mmap:
+        """The mapped file; a slice of it is a copy of its bytes."""
+        return self._map
 
     def item_views(self, rows: Rows) -> list[memoryview]:
         """Return what :meth:`items` returns as views of the file, to be put one behind the other."""

@@ -31,6 +31,7 @@ from gisservice.web.links import (
     SCHEMA_JSON,
     SORTABLES,
     Link,
+    changes_path,
     collection_path,
     dictionary_path,
     download_path,
@@ -273,6 +274,7 @@ def versions(service: Service, request: Request, *, collection_id: str) -> Answe
     params.parse_format(params.read(request.query, _FORMATS))
     history = service.catalog.versions(collection_id)
     path = f"{collection_path(collection_id)}/versions"
+    has_items = service.catalog.collection(collection_id).manifest.kind is not GeometryKind.RASTER
 
     def make() -> dict[str, Any]:
         return {
@@ -284,6 +286,7 @@ def versions(service: Service, request: Request, *, collection_id: str) -> Answe
                     "action": version.action,
                     "count": version.count,
                     "current": version.current,
+                    "links": [_changes_link(request, collection_id, version.id)] if has_items else [],
                 }
                 for version in history
             ],
@@ -295,6 +298,10 @@ def versions(service: Service, request: Request, *, collection_id: str) -> Answe
 
     key = ("versions", service.edition, *(f"{entry.id} {entry.published} {entry.current}" for entry in history))
     return document(request, request.media_type(JSON), key, make)
+
+
+def _changes_link(request: Request, collection_id: str, version: str) -> Link:
+    return link(request, changes_path(collection_id, f"since={version}"), "related", JSON, "What changed since then")
 
 
 def health(service: Service, request: Request) -> Answer:

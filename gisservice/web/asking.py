@@ -6,8 +6,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from typing import Generic, Protocol, TypeVar
 
 from gisservice.catalog import Catalog, Collection, Features
+from gisservice.catalog.diff import RowChanges, compare_rows
 from gisservice.errors import InvalidParameter, ReprojectionError, VersionGone, VersionNotFound
 from gisservice.model import BBox
 from gisservice.query import matching
@@ -30,8 +32,11 @@ _TERMS_MAX = 512
 _SELECTIONS_BYTES = 1 << 24
 """Of selected rows that are kept: some forty orders of a city's parcels."""
 
+_CHANGES_BYTES = 1 << 23
+"""Of changed rows that are kept: some ten new versions in which every parcel changed."""
+
 _PINNED_MAX = 16
-"""Earlier versions that are held open for walks that began on them."""
+"""Earlier versions that are held open for walks that began on them, and to be compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +50,23 @@ class FinishedPage:
         return len(self.body) + sum(len(value) for _, value in self.headers)
 
 
-class _Weighed:
-    """A selection to be kept, by its weight in memory."""
+class _Sizeable(Protocol):
+    @property
+    def size_bytes(self) -> int:
+        """What it takes to keep."""
 
-    def __init__(self, selection: Selection) -> None:
-        self.selection = selection
+
+W = TypeVar("W", bound=_Sizeable)
+
+
+class _Weighed(Generic[W]):
+    """Something to be kept, by its weight in memory."""
+
+    def __init__(self, found: W) -> None:
+        self.found = found
 
     def __len__(self) -> int:
-        return self.selection.size_bytes
+        return self.found.size_bytes
 
 
 def area_of(collection: Collection) -> BBox | None:
@@ -69,7 +83,8 @@ class Asking:
         self._terms: dict[tuple[str, str], Terms] = {}
         self._lock = Lock()
         self._remembered = lru_cache(maxsize=1_024)(_parse)
-        self._selections: ByteCache[_Weighed] = ByteCache(_SELECTIONS_BYTES)
+        self._selections: ByteCache[_Weighed[Selection]] = ByteCache(_SELECTIONS_BYTES)
+        self._changes: ByteCache[_Weighed[RowChanges]] = ByteCache(_CHANGES_BYTES)
 
     def terms(self, collection: Collection) -> Terms:
         """Return what items of a version can be asked by."""
@@ -127,7 +142,21 @@ class Asking:
         if kept is None:
             with turnstile.passed():  # who waits for another to work out the same keeps a place, too
                 kept = self._selections.get(key, lambda: _Weighed(matching(features, asked.query, area)))
-        return kept.selection
+        return kept.found
+
+    def changes(self, before: Collection, after: Collection, turnstile: Turnstile) -> RowChanges:
+        """Return which rows differ between two versions of features; worked out behind the turnstile, and kept.
+
+        Raises :class:`Overloaded` when too many wait there.
+        """
+        assert before.features is not None and after.features is not None, "rasters have no items"
+        one, other = before.features, after.features
+        key = (after.id, before.version, after.version)
+        kept = self._changes.kept(key)
+        if kept is None:
+            with turnstile.passed():
+                kept = self._changes.get(key, lambda: _Weighed(compare_rows(one, other)))
+        return kept.found
 
     def _parsed(self, collection: Collection, query: str, whole_page: bool) -> ItemsRequest:
         terms = self.terms(collection)

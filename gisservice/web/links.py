@@ -101,9 +101,14 @@ def download_path(collection_id: str, extension: str, system: str, version: str 
     return f"/download/{name}.{extension}" + ("" if system == LONLAT else f"?crs={quote(system, safe=':')}")
 
 
-def downloads_path(collection_id: str) -> str:
-    """Return the path of the list of a layer's files."""
-    return f"/download/{collection_id}"
+def downloads_path(collection_id: str, version: str = "") -> str:
+    """Return the path of the list of a layer's files: of a version, or of the current one."""
+    return f"/download/{collection_id}" + (f"/{version}" if version else "")
+
+
+def changes_path(collection_id: str, query: str) -> str:
+    """Return the path of what changed in a collection, with a query string."""
+    return f"{collection_path(collection_id)}/changes?{query}"
 
 
 def style_path(collection_id: str) -> str:

@@ -64,7 +64,7 @@ _STATUS_TEXTS = {
     416: "The part asked for lies behind the end of the file.",
     413: "The body is longer than is read.",
     415: "The body is in a form that is not read.",
-    410: "The version that a token names is no longer kept; begin again without the token.",
+    410: "A version that is named, by itself or in a token, is no longer kept.",
     500: "Something went wrong here; the problem carries a reference for the operator's log.",
     503: "Too much is asked for at this moment, or files of the layer are damaged; Retry-After says when to ask again.",
 }
@@ -144,7 +144,8 @@ def _operation(template: str, operation: Operation, offering: Offering, method: 
     }
     for media in operation.forms:
         same = media == "application/json"
-        answer["content"][media] = answer["content"][operation.media] if same else {"schema": {"type": "string"}}
+        kind = "object" if media.endswith("json") else "string"
+        answer["content"][media] = answer["content"][operation.media] if same else {"schema": {"type": kind}}
     if operation.readable:
         answer["content"]["text/html"] = {"schema": {"type": "string"}}
     responses = {
@@ -251,6 +252,11 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _LINKS = _list({"$ref": "#/components/schemas/Link"})
 _BBOX = _list({"type": "number"}) | {"minItems": 4, "maxItems": 4}
 
+_SIDE = _object(
+    {"version": _TEXT, "published": {"type": "string", "format": "date-time"}, "count": _COUNT},
+    ("version", "published", "count"),
+)
+
 _PROCESS: Schema = {
     "id": _TEXT,
     "version": _TEXT,
@@ -352,11 +358,38 @@ SCHEMAS: Schema = {
                         "action": _TEXT,
                         "count": _COUNT,
                         "current": {"type": "boolean"},
+                        "links": _LINKS,
                     }
                 )
             ),
             "links": _LINKS,
         }
+    ),
+    "Changes": _object(
+        {
+            "collection": _TEXT,
+            "since": _SIDE,
+            "until": _SIDE,
+            **dict.fromkeys(
+                ("numberAdded", "numberChanged", "numberRemoved", "numberMatched", "numberReturned"), _COUNT
+            ),
+            "links": _LINKS,
+            "changes": _list(
+                _object(
+                    {
+                        "id": _TEXT,
+                        "change": {"type": "string", "enum": ["added", "changed", "removed"]},
+                        "geometryChanged": {"type": "boolean"},
+                        "fields": {
+                            "type": "object",
+                            "additionalProperties": _object({"before": {}, "after": {}}, ("before", "after")),
+                        },
+                    },
+                    ("id", "change"),
+                )
+            ),
+        },
+        ("collection", "since", "until", "numberMatched", "numberReturned", "links", "changes"),
     ),
     "TileMatrixSets": _object(
         {"tileMatrixSets": _list(_object({"id": _TEXT, "title": _TEXT, "links": _LINKS}, ("id", "links")))},

@@ -15,6 +15,7 @@ from gisservice.web import (
     address,
     api,
     archives,
+    changes,
     contours,
     dcat,
     dictionary,
@@ -96,6 +97,7 @@ def definition(service: Service, request: Request) -> Answer:
         known |= {mapimages.component(entry.name): entry for entry in mapimages.PARAMETERS}
         known |= {positions.component(entry.name): entry for entry in positions.PARAMETERS}
         known[contours.COMPONENT] = contours.INTERVAL
+        known |= changes.parameters(*limits)
         items = tuple(
             Described.of(entry, service.asking.terms(entry))
             for entry in published
@@ -124,6 +126,8 @@ _PROBE = (200, 400, 500)
 _ANSWERED = (200, 304, 400, 404, 406, 500, 503)
 _STANDING = (200, 400, 404, 406, 500)
 _DOWNLOAD_CRS, _DICTIONARY_FORM, _ITEMS_FORM, _ITEM_FORM = "download-crs", "dictionary-f", "items-f", "item-f"
+_FORMS_WITH_A_PAGE = {"f", _DICTIONARY_FORM, changes.component("f")}
+"""What ``f`` is called, in the description, where it can ask for the answer as a page."""
 _PAGE_OF_PROCESSES = tuple(f"processes-{entry.name}" for entry in processes.PAGE)
 _COLLECTION = "/api/collections/<collection_id>"
 _GRID = "<tileMatrixSetId>"
@@ -156,6 +160,8 @@ _DECLARED: tuple[Route, ...] = (
     Route("/address", address.report),
     Route("/address.ics", address.calendar),
     Route("/accessibility", address.accessibility),
+    Route("/offline", address.offline),
+    Route("/worker.js", files.worker),
     Route("/layers/<collection_id>", pages.layer),
     Route("/api", api.landing, Operation(CAPABILITIES, "Landing page", JSON, "Landing", ("f",), EVERY, _LISTED)),
     # What clients make of the address by which they were told of the API.
@@ -181,6 +187,20 @@ _DECLARED: tuple[Route, ...] = (
         f"{_COLLECTION}/versions",
         api.versions,
         Operation(CAPABILITIES, "The history of a collection", JSON, "Versions", ("f",)),
+    ),
+    Route(
+        f"{_COLLECTION}/changes",
+        changes.changes,
+        Operation(
+            DATA,
+            "What changed since a version or a moment",
+            JSON,
+            "Changes",
+            tuple(changes.component(name) for name in changes.NAMES),
+            WITH_ITEMS,
+            _ITEMS,
+            forms=(GEOJSON,),
+        ),
     ),
     Route(
         f"{_COLLECTION}/items",
@@ -631,7 +651,7 @@ def methods(rule: str) -> str:
 def _readable(route: Route) -> Route:
     """Return the route with its answer as a page, too, where the answer has the parameter that asks for one."""
     operation = route.operation
-    if operation is None or operation.readable or not {"f", _DICTIONARY_FORM} & set(operation.query):
+    if operation is None or operation.readable or not _FORMS_WITH_A_PAGE & set(operation.query):
         return route
     media = dict.fromkeys((operation.media, JSON))
     page = explorer.explorer if operation.schema == "OpenAPI" else None

@@ -63,6 +63,11 @@ VALUES = {
     "position-coords": ("MULTIPOINT((-77.05 38.81),(-77.04 38.81))", "LINESTRING(0 0,1 1)"),
     "position-parameter-name": ("1", "2"),
     "position-f": ("geojson", "csv"),
+    "changes-since": ("2999-01-01T00:00:00Z", "yesterday"),
+    "changes-until": ("2999-01-01T00:00:00Z", "v-0123456789abcdef"),
+    "changes-limit": ("3", "0"),
+    "changes-offset": ("2", "-1"),
+    "changes-f": ("geojson", "csv"),
     "map-bbox": ("-77.06,38.8,-77.04,38.82", "-77.06,38.8,-77.04"),
     "map-center": ("-77.05,38.81", "-77.05"),
     "map-zoom": ("14.5", "23"),
@@ -71,9 +76,12 @@ VALUES = {
     "map-scale": ("2", "3"),
 }
 """For each parameter, as the description calls it, a value that is taken and one that is refused."""
-NEEDED = {"/api/collections/{collection_id}/position": {"coords": "POINT(-77.05 38.81)"}}
+NEEDED = {
+    "/api/collections/{collection_id}/position": {"coords": "POINT(-77.05 38.81)"},
+    "/api/collections/{collection_id}/changes": {"since": "2999-01-01T00:00:00Z"},
+}
 """What an address cannot be asked without."""
-PREFIXES = ("tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-", "map-")
+PREFIXES = ("tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-", "map-", "changes-")
 """What parameters are called that differ from others of the same name."""
 CQL2_CLASSES = (
     "cql2-text",
@@ -324,7 +332,7 @@ def test_answers_have_the_described_type_and_members(definition: dict, client: C
             other = client.get(filled(template, city), query_string=NEEDED.get(template), headers={"Accept": form})
             assert (other.status_code, other.mimetype) == (200, form.partition(";")[0]), template
         for page in (form for form, _ in forms if form == "text/html"):
-            found = client.get(filled(template, city), headers={"Accept": page})
+            found = client.get(filled(template, city), query_string=NEEDED.get(template), headers={"Accept": page})
             assert (found.status_code, found.mimetype) == (200, page) == (200, "text/html")
         schema = definition["components"]["schemas"][content["schema"]["$ref"].rsplit("/", 1)[1]]
         if schema["type"] == "object":
@@ -403,7 +411,7 @@ def test_the_parameters_are_those_of_the_standard(definition: dict) -> None:
     known = definition["components"]["parameters"]
     required = {name for name, entry in known.items() if entry["required"]}
     assert all(entry["in"] == "query" for entry in known.values())
-    assert all(name.startswith("analysis-") for name in required)
+    assert all(name.startswith(("analysis-", "changes-since")) for name in required)
     assert all((entry["style"], entry["explode"]) == ("form", False) for entry in known.values())
     assert (known["limit"]["schema"]["type"], known["limit"]["schema"]["minimum"]) == ("integer", 1)
     assert known["bbox"]["schema"]["oneOf"] == [{"minItems": 4, "maxItems": 4}, {"minItems": 6, "maxItems": 6}]
