@@ -10,10 +10,11 @@ import numpy as np
 import shapely
 
 from gisservice.analysis.answers import state
-from gisservice.analysis.ground import HEIGHT_UNITS, Ground, Patch, areas_of, touched
+from gisservice.analysis.ground import Ground, Patch, areas_of, touched
 from gisservice.analysis.isochrones import SQUARE_METRES_PER_ACRE
 from gisservice.analysis.placing import positions
 from gisservice.analysis.zones import extracted_areas
+from gisservice.catalog.rasterkeys import UNITS_M
 from gisservice.errors import InvalidParameter
 from gisservice.model import BBox
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import geopandas
 
 STAGE_MAX_FEET = 30_000.0
-FOOT_M = HEIGHT_UNITS["foot"]
+FOOT_M = UNITS_M["foot"]
 
 BANDS_FEET = (0.0, 1.0, 3.0, 6.0, math.inf)
 """Where the classes of depth on the map of a flood begin and end: to the ankle, the waist, over a person's head."""

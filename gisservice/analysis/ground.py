@@ -12,12 +12,10 @@ import shapely
 from gisservice import crs
 from gisservice.analysis.ragged import Floats
 from gisservice.catalog import Catalog
+from gisservice.catalog.rasterkeys import UNITS_M, height_unit
 from gisservice.catalog.rasters import CELLS_MAX, Raster, Window, open_raster
 from gisservice.errors import InvalidParameter, LimitExceeded
 from gisservice.model import BBox, RasterClass
-
-HEIGHT_UNITS = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
-"""Metres of each unit that heights may be in."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Ground:
 
     raster: Raster
     unit: str | None = None
-    """``metre``, ``foot`` or ``US survey foot``; None where the raster is no heights or its layer does not say."""
+    """``metre``, ``foot`` or ``US survey foot``, or what else the file calls it; None where nothing says."""
     classes: tuple[RasterClass, ...] = ()
     source: dict[str, Any] | None = None
 
@@ -51,8 +49,9 @@ class Ground:
         """
         collection = catalog.collection(collection_id)
         raster = open_raster(collection)
-        declared = collection.layer.raster
-        return cls(raster, declared.unit or raster.units[0] or None, declared.classes, collection.attrs)
+        declared, stated = collection.layer.raster, raster.units[0] or None
+        unit = height_unit(declared.unit, stated) or stated
+        return cls(raster, unit, declared.classes, collection.attrs)
 
     @property
     def crs(self) -> crs.CRS:
@@ -80,13 +79,13 @@ class Ground:
     @property
     def height_metres(self) -> float:
         """Metres of a unit of height. Raises :class:`InvalidParameter` where the layer does not say the unit."""
-        if self.unit not in HEIGHT_UNITS:
+        if self.unit not in UNITS_M:
             raise InvalidParameter(
                 "raster",
                 self.raster.name,
                 "one whose layer declares the unit of its heights: metre, foot or US survey foot",
             )
-        return HEIGHT_UNITS[self.unit]
+        return UNITS_M[self.unit]
 
     def patch(self, bounds: BBox, margin: int = 0) -> Patch:
         """Return the cells that a box lies in, and ``margin`` more on each side, as far as the raster goes.

@@ -17,6 +17,7 @@ from gisservice.catalog.positions import KeyPath, key_lines
 from gisservice.errors import RegistryError, ReprojectionError
 
 _E = TypeVar("_E", bound=StrEnum)
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ class Table:
     def optional_text(self, key: str) -> str | None:
         """Return a text, or None where the key is absent."""
         return self.text(key, None) if key in self.values else None
+
+    def color(self, key: str, default: str | None = None) -> str:
+        """Return a colour as ``#rrggbb`` in lower case; without a default the key is obligatory."""
+        expected = "a colour such as '#3b6ea5'"
+        value = self.text(key, default, expected)
+        if not _COLOR.fullmatch(value):
+            self.wrong(key, expected)
+        return value.lower()
 
     def flag(self, key: str, default: bool) -> bool:
         """Return a true or false."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from gisservice.catalog.documents import Table, is_number
@@ -12,10 +11,16 @@ from gisservice.ramps import ramp_names
 UNITS_M = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
 """Units that heights can be in, in metres."""
 
+_UNIT_NAMES = {
+    "m": "metre", "metre": "metre", "meter": "metre", "metres": "metre", "meters": "metre",
+    "ft": "foot", "foot": "foot", "feet": "foot", "international foot": "foot",
+    "us-ft": "US survey foot", "ftus": "US survey foot", "us survey foot": "US survey foot", "us_ft": "US survey foot",
+}  # fmt: skip
+"""What files call them, in lower case."""
+
 RESAMPLINGS = ("nearest", "bilinear", "cubic")
 FORMATS = ("png", "webp", "jpg")
 
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 RASTER_KEYS = ("bands", "rescale", "colormap", "stops", "classes", "resampling", "unit", "format")
 
 
@@ -49,6 +54,16 @@ def raster_style(layer: Table, geometry: GeometryKind) -> RasterStyle:
         unit=table.one_of("unit", tuple(UNITS_M), "a unit of heights") if "unit" in table.values else None,
         format=table.one_of("format", FORMATS, "a format of pictures") if "format" in table.values else "png",
     )
+
+
+def height_unit(*names: str | None) -> str | None:
+    """Return the unit of :data:`UNITS_M` that the first of some names means, of those that are given; None for none.
+
+    >>> height_unit(None, "ftUS")
+    'US survey foot'
+    """
+    said = next((name for name in names if name), "")
+    return _UNIT_NAMES.get(said.lower())
 
 
 def _bands(table: Table) -> tuple[int, ...]:
@@ -85,7 +100,7 @@ def _stops(table: Table) -> tuple[ColorStop, ...]:
             entry.wrong("value", "a number")
         if found and entry.values["value"] <= found[-1].value:
             entry.wrong("value", "values that rise from stop to stop")
-        found.append(ColorStop(float(entry.values["value"]), _color(entry)))
+        found.append(ColorStop(float(entry.values["value"]), entry.color("color")))
     if len(found) < 2:
         table.fail("stops", "is one stop; expected at least two, a ramp between them.")
     return tuple(found)
@@ -102,15 +117,7 @@ def _classes(table: Table) -> tuple[RasterClass, ...]:
             entry.wrong("value", "a whole number")
         if value in found:
             entry.fail("value", f"{value} has a class already; expected each value once.")
-        found[value] = RasterClass(value, entry.text("label", None), _color(entry))
+        found[value] = RasterClass(value, entry.text("label", None), entry.color("color"))
     if len(found) > 255:
         table.fail("classes", f"are {len(found)}; expected at most 255.")
     return tuple(found.values())
-
-
-def _color(table: Table) -> str:
-    expected = "a colour such as '#3b6ea5'"
-    value = table.text("color", None, expected)
-    if not _COLOR.fullmatch(value):
-        table.wrong("color", expected)
-    return value.lower()

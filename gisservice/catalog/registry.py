@@ -53,7 +53,6 @@ VECTOR_ZOOM_MAX = crs.WORLD_BITS - 12
 
 _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _RESERVED = ("geometry", "bbox")  # columns that GeoParquet itself adds
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _ARCGIS_LAYER = re.compile(r".*/(?:FeatureServer|MapServer)/[0-9]{1,6}")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -390,9 +389,9 @@ def _style(layer: Table, columns: tuple[Column, ...] | None) -> Style:
     plain = Style()
     by = _public_column(table, "by", columns) if "by" in table.values else None
     return Style(
-        color=_color(table, "color", plain.color),
+        color=table.color("color", plain.color),
         opacity=table.number("opacity", plain.opacity, 0, 1),
-        outline=_color(table, "outline", plain.outline),
+        outline=table.color("outline", plain.outline),
         width=table.number("width", plain.width, 0, 20),
         radius=table.number("radius", plain.radius, 0, 50),
         label=_public_column(table, "label", columns) if "label" in table.values else None,
@@ -418,14 +417,7 @@ def _classes(style: Table, by: Column | None) -> tuple[StyleClass, ...]:
             near = get_close_matches(value, codes, n=1, cutoff=0.5)
             table.wrong("value", f"a code of column {by.name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         seen.add(value)
-    return tuple(StyleClass(t.text("value"), t.text("label", t.text("value")), _color(t, "color")) for t in tables)
-
-
-def _color(table: Table, key: str, default: str | None = None) -> str:
-    value = table.text(key, default, "a colour such as '#3b6ea5'")
-    if not _COLOR.fullmatch(value):
-        table.wrong(key, "a colour such as '#3b6ea5'")
-    return value.lower()
+    return tuple(StyleClass(t.text("value"), t.text("label", t.text("value")), t.color("color")) for t in tables)
 
 
 def _maps(top: Table, path: Path, layers: set[str]) -> tuple[MapDeclaration, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gisservice.catalog.rasterkeys import UNITS_M
+from gisservice.catalog.rasterkeys import UNITS_M, height_unit
 from gisservice.catalog.rasters import Raster
 from gisservice.errors import InvalidParameter
 from gisservice.model import RasterStyle
@@ -13,11 +13,6 @@ from gisservice.ramps import ramp_names
 from gisservice.tiles.rasterdraw import HEIGHT_CODES, Product, Rendering
 from gisservice.tiles.rasterwarp import Resampling
 
-_UNIT_NAMES = {
-    "m": "metre", "metre": "metre", "meter": "metre", "metres": "metre", "meters": "metre",
-    "ft": "foot", "foot": "foot", "feet": "foot", "international foot": "foot",
-    "us-ft": "US survey foot", "ftus": "US survey foot", "us survey foot": "US survey foot", "us_ft": "US survey foot",
-}  # fmt: skip
 _SPANS = {Product.SLOPE: (0.0, 90.0), Product.ASPECT: (0.0, 360.0)}
 _SHADES = (0.0, 255.0)
 
@@ -72,11 +67,8 @@ def settle(raster: Raster, style: RasterStyle, asked: RasterOptions = PLAIN) -> 
 
 def height_unit_m(raster: Raster, style: RasterStyle, band: int, asked: str | None = None) -> float | None:
     """Return how many metres a unit of the heights in a band is: as asked, declared, or said in the file; else None."""
-    for name in (asked, style.unit, raster.units[band - 1]):
-        if name:
-            known = _UNIT_NAMES.get(name.lower())
-            return UNITS_M[known] if known else None
-    return None
+    name = height_unit(asked, style.unit, raster.units[band - 1])
+    return UNITS_M[name] if name else None
 
 
 def shows_relief(raster: Raster, style: RasterStyle) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gisservice.catalog import load_registry
+from gisservice.catalog.rasterkeys import height_unit
 from gisservice.errors import RegistryError
 from gisservice.model import ColorStop, RasterClass, RasterStyle
 from gisservice.ramps import ramp, ramp_names
@@ -70,3 +71,16 @@ def test_every_named_ramp_has_256_colours():
     assert all(ramp(name).shape == (256, 4) for name in ramp_names())
     with pytest.raises(KeyError):
         ramp("../viridis")
+
+
+def test_units_of_heights_go_by_many_names():
+    names = {
+        "m": "metre",
+        "Meters": "metre",
+        "ft": "foot",
+        "ftUS": "US survey foot",
+        "US survey foot": "US survey foot",
+    }
+    assert {name: height_unit(name) for name in names} == names
+    assert height_unit(None, "", "ft") == "foot", "the first that is given"
+    assert height_unit("fathom", "ft") is None and height_unit(None) is None
