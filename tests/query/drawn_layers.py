@@ -150,11 +150,15 @@ def reach(tile: TileCoord, margin: float = BUFFER) -> Any:
 
 def by_name(features: list[strict_mvt.Feature], tile: TileCoord) -> dict[Any, Any]:
     """What is drawn of each id, in level units; what has none is put together by its properties."""
+    shift = np.array([tile.x * EXTENT, tile.y * EXTENT])
+    shapes = shapely.transform(
+        np.array([feature.geometry for feature in features], dtype=object), lambda xy: xy + shift
+    )
     found: dict[Any, list[Any]] = {}
-    for feature in features:
+    for feature, shape in zip(features, shapes, strict=True):
         key = feature.id if feature.id is not None else tuple(sorted(feature.properties.items()))
-        found.setdefault(key, []).append(placed(feature, tile))
-    return {key: shapely.union_all(shapes) for key, shapes in found.items()}
+        found.setdefault(key, []).append(shape)
+    return {key: parts[0] if len(parts) == 1 else shapely.union_all(parts) for key, parts in found.items()}
 
 
 def disagreement(
@@ -167,15 +171,25 @@ def disagreement(
     """
     zone = reach(first).intersection(reach(second))
     ours, theirs = by_name(one, first), by_name(other, second)
-    wrong = []
-    for key in ours.keys() | theirs.keys():
-        empty = shapely.GeometryCollection()
-        a, b = (side.get(key, empty).intersection(zone) for side in (ours, theirs))
-        dimension = max(shapely.get_dimensions([a, b]))
-        if dimension == 2:
-            wrong += [key] * (not a.symmetric_difference(b).buffer(-0.51).is_empty)
-        else:
-            inner = zone.buffer(-1.0)
-            off = [p.intersection(inner).difference(q.buffer(1.01)) for p, q in ((a, b), (b, a))]
-            wrong += [key] * (not all(part.is_empty for part in off))
-    return wrong
+    names = list(ours.keys() | theirs.keys())
+    empty = shapely.GeometryCollection()
+    a, b = (
+        shapely.intersection(np.array([side.get(key, empty) for key in names], dtype=object), zone)
+        for side in (ours, theirs)
+    )
+    unlike = np.flatnonzero(~shapely.equals_exact(a, b))
+    flat = np.maximum(shapely.get_dimensions(a), shapely.get_dimensions(b))[unlike] == 2
+    return [names[at] for at in (*_off_by_area(a, b, unlike[flat]), *_off_by_place(a, b, unlike[~flat], zone))]
+
+
+def _off_by_area(a: Any, b: Any, rows: Any) -> Any:
+    return rows[~shapely.is_empty(shapely.buffer(shapely.symmetric_difference(a[rows], b[rows]), -0.51))]
+
+
+def _off_by_place(a: Any, b: Any, rows: Any, zone: Any) -> Any:
+    inner = zone.buffer(-1.0)
+    off = [
+        shapely.difference(shapely.intersection(p[rows], inner), shapely.buffer(q[rows], 1.01))
+        for p, q in ((a, b), (b, a))
+    ]
+    return rows[~(shapely.is_empty(off[0]) & shapely.is_empty(off[1]))]
