@@ -49,6 +49,11 @@ class Assets:
                 files[name] = Asset(f"{name}?v={hashlib.sha256(file.read_bytes()).hexdigest()[:12]}")
         return cls(files)
 
+    def shell(self) -> dict[str, Asset]:
+        """Return the files that the public pages are made of: what is kept for use without a connection."""
+        others = {"swagger-ui.js", "swagger-ui.css", "js/explorer.js", "js/answer.js", *LETTERS}
+        return {name: asset for name, asset in self.files.items() if name not in others}
+
     def __getitem__(self, name: str) -> Asset:
         """Return a file by its short name. Raises :class:`SettingsError` for one that set-up has yet to install."""
         found = self.files.get(name)

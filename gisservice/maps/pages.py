@@ -55,6 +55,7 @@ __all__ = [
     "render_home",
     "render_layer",
     "render_map",
+    "render_offline",
     "render_report",
 ]
 
@@ -87,6 +88,11 @@ def render_report(context: ReportContext) -> str:
 def render_accessibility(context: PlainContext) -> str:
     """Return the statement of how accessible the pages are."""
     return _render("accessibility.html", context)
+
+
+def render_offline(context: PlainContext) -> str:
+    """Return what a browser shows instead of a page that it cannot load without a connection."""
+    return _render("offline.html", context)
 
 
 def render_error(context: ErrorContext) -> str:

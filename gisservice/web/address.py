@@ -12,7 +12,15 @@ from urllib.parse import urlencode
 
 from gisservice.errors import AddressNotFound, CatalogError, CollectionNotFound, RequestError
 from gisservice.maps.languages import Language
-from gisservice.maps.pages import LayerView, PlainContext, ReportContext, Sentence, Site, render_accessibility
+from gisservice.maps.pages import (
+    LayerView,
+    PlainContext,
+    ReportContext,
+    Sentence,
+    Site,
+    render_accessibility,
+    render_offline,
+)
 from gisservice.maps.pages import render_report as rendered
 from gisservice.maps.reporttext import sentence
 from gisservice.model import MapDeclaration
@@ -94,6 +102,12 @@ def accessibility(service: Service, request: Request) -> Answer:
     """Answer the statement of accessibility."""
     site = site_of(service, request, new_nonce())
     return pages.page(request, site, render_accessibility(PlainContext(site)))
+
+
+def offline(service: Service, request: Request) -> Answer:
+    """Answer the page that the service worker keeps for all that it has no copy of."""
+    site = site_of(service, request, new_nonce())
+    return pages.page(request, site, render_offline(PlainContext(site)))
 
 
 def _page(request: Request, context: ReportContext, status: int = 200) -> Answer:

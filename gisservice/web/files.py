@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import mimetypes
 import os
 import re
@@ -14,11 +15,23 @@ from pathlib import Path
 from werkzeug.security import safe_join
 
 from gisservice.errors import NotFound
+from gisservice.maps.languages import LANGUAGES
 from gisservice.web import params
-from gisservice.web.exchange import FOR_EVER, GZIP_BYTES_MIN, Answer, Headers, Request, entity_tag
+from gisservice.web.exchange import (
+    FOR_EVER,
+    GZIP_BYTES_MIN,
+    PER_VISIT,
+    Answer,
+    Headers,
+    Offer,
+    Request,
+    entity_tag,
+    to_json,
+)
 from gisservice.web.service import Service
 
 _POLICY = ("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'; object-src 'none'")
+_WORKER_POLICY = ("Content-Security-Policy", "default-src 'none'; connect-src 'self'")
 _DAILY = "public, max-age=86400"
 _DIGEST = re.compile(r".+\.[0-9a-f]{12}\.[a-z0-9]+")
 _TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".map": "application/json", ".woff2": "font/woff2"}
@@ -39,6 +52,21 @@ def static_file(service: Service, request: Request, *, filename: str) -> Answer:
     if gzipped:
         return Answer(200, (("Content-Encoding", "gzip"), *headers), _compressed(path, state.st_mtime_ns))
     return Answer(200, headers, path.read_bytes())
+
+
+def worker(service: Service, request: Request) -> Answer:
+    """Answer the service worker: at the root, so that it may keep every page, and under its edition, the digest of all
+    files that it keeps. Browsers ask for it at each visit; another edition replaces what was kept.
+    """
+    params.read(request.query, ())
+    program = _find(service.settings.static, "worker.js")[0].read_bytes()
+    assets = [f"{request.base}/static/{asset.path}" for asset in service.assets.shell().values()]
+    offline = {code: f"{request.base}/offline?lang={code}" for code in LANGUAGES}
+    edition = hashlib.sha256(b"".join([program, *(path.encode() for path in assets), service.edition.encode()]))
+    shell = {"edition": edition.hexdigest()[:12], "assets": assets, "offline": offline}
+    offer = Offer.make(request, "text/javascript; charset=utf-8", ("worker", shell["edition"]), PER_VISIT)
+    offer = offer.under(_WORKER_POLICY)
+    return offer.unchanged() or offer.send(b"const SHELL = " + to_json(shell) + b";\n" + program)
 
 
 def _find(root: Path, filename: str) -> tuple[Path, os.stat_result]:

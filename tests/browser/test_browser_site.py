@@ -184,3 +184,36 @@ def test_the_link_of_a_view_keeps_place_layers_record_and_language(visits) -> No
 def test_nothing_moves_for_those_who_want_it_still(visits) -> None:
     page = visits.open("/maps/city", {**DESKTOP, "reduced_motion": "reduce", "forced_colors": "active"})
     assert violations(page) == []
+
+
+def test_what_was_visited_is_there_without_a_connection_and_says_that_it_is_a_copy(visits) -> None:
+    page = visits.open("/maps/city", {**DESKTOP, "service_workers": "allow"})
+    visits.expected = "ERR_INTERNET_DISCONNECTED"
+    page.wait_for_function("async () => (await caches.keys()).some((name) => name.includes('pages'))")
+    page.goto(visits.address + "/")  # the worker is in charge from here on
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    assert page.locator("#connection").inner_text() == ""
+    tiles = "(async () => (await (await caches.open('/ tiles')).keys()).length)()"
+    seen = page.evaluate(tiles)
+    assert seen > 0
+    page.context.set_offline(True)
+    page.reload()
+    assert page.locator("#connection").inner_text().startswith("There is no connection. This page is a copy, as it was")
+    page.goto(visits.address + "/maps/city")
+    page.wait_for_selector('#map_city[aria-busy="false"]')
+    assert page.locator("#map-status").inner_text() == "" and page.evaluate(tiles) == seen
+    assert violations(page) == []
+    page.goto(visits.address + "/layers/zones?lang=ar")
+    assert page.locator("h1").inner_text() == "لا يوجد اتصال" and page.locator("html").get_attribute("dir") == "rtl"
+    page.locator("#kept-pages a").first.wait_for()
+    assert {"Testville" in title for title in page.locator("#kept-pages a").all_inner_texts()} == {True}
+    assert violations(page) == []
+    page.context.set_offline(False)
+    page.goto(visits.address + "/nothing")
+    page.goto(visits.address + "/maps/city")
+    assert page.locator("#connection").inner_text() == ""
+    kept = page.evaluate(
+        "(async () => (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys())"
+        ".map(({url}) => url)))).flat())()"
+    )
+    assert not [url for url in kept if "/nothing" in url or "/api" in url]

@@ -14,7 +14,10 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 class Visits:
-    """Pages opened by one test, with everything that must not happen on them."""
+    """Pages opened by one test, with everything that must not happen on them.
+
+    Without service worker, which a test of it allows: what a worker asks for cannot be watched or held back here.
+    """
 
     def __init__(self, browser, address: str) -> None:
         self.browser, self.address = browser, address
@@ -25,7 +28,7 @@ class Visits:
         self.bytes = 0
 
     def open(self, path: str, device: dict = DESKTOP):
-        context = self.browser.new_context(**device)
+        context = self.browser.new_context(**{"service_workers": "block", **device})
         context.add_init_script(REPORT_VIOLATIONS)
         page = context.new_page()
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))

@@ -72,7 +72,15 @@ HOSTILE = (
 
 
 def make_site(**changes) -> Site:
-    ours = ("css/site.css", "icon.svg", "js/map.js", "js/panel.js", "js/addressbox.js", "js/actions.js")
+    ours = (
+        "css/site.css",
+        "icon.svg",
+        "js/map.js",
+        "js/panel.js",
+        "js/addressbox.js",
+        "js/actions.js",
+        "js/offline.js",
+    )
     libraries = ("leaflet.js", "leaflet.css", "protomaps-leaflet.js")
     assets = Assets(
         {name: Asset(f"{name}?v=0123456789ab") for name in ours}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 
 import pytest
 from web_city import City
 from werkzeug.test import Client
 
 from gisservice.web import wsgi_app
+
+STATIC = re.compile(r'"(/static/[^"]+)"')
 
 OUTSIDE = [
     "../layers.toml", "..%2flayers.toml", "%2e%2e/layers.toml", "%252e%252e%252flayers.toml", "....//layers.toml",
@@ -69,3 +73,25 @@ def test_only_pages_need_the_browser_libraries(own_city: City, caplog: pytest.Lo
     assert page.status_code == 500
     assert "install.py" in caplog.text
     assert "install.py" not in page.text
+
+
+def test_the_service_worker_keeps_what_pages_are_made_of_under_an_edition(own_city: City) -> None:
+    client = Client(wsgi_app(own_city.settings))
+
+    def shell() -> dict:
+        text = client.get("/worker.js", headers={"Accept-Encoding": "identity"}).text
+        return json.loads(text.removeprefix("const SHELL = ").partition(";\n")[0])
+
+    answer, before = client.get("/worker.js"), shell()
+    assert answer.content_type == "text/javascript; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
+    assert client.get("/worker.js", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    used = {found for path in ("/", "/maps/city", "/address") for found in STATIC.findall(client.get(path).text)}
+    assert used and used <= set(before["assets"])
+    assert "worker-src 'self'" in client.get("/").headers["Content-Security-Policy"]
+    for address in [*before["assets"], *before["offline"].values()]:
+        assert client.get(address).status_code == 200, address
+    (own_city.settings.static / "css/site.css").write_text("body {}")
+    client = Client(wsgi_app(own_city.settings))
+    assert shell()["edition"] != before["edition"]

@@ -235,7 +235,7 @@ def write_static(folder: Path) -> Path:
     static = folder / "static"
     (static / "vendor").mkdir(parents=True)
     repository = Path(__file__).resolve().parents[2] / "static"
-    for pattern in ("css/*.css", "js/*.js", "*.svg"):
+    for pattern in ("css/*.css", "*.js", "js/*.js", "*.svg"):
         for file in repository.glob(pattern):
             (static / file.relative_to(repository)).parent.mkdir(exist_ok=True)
             (static / file.relative_to(repository)).write_bytes(file.read_bytes())
