@@ -52,6 +52,12 @@ SETTINGS: tuple[Setting, ...] = (
         "host names",
         "Host names a request may carry, separated by commas; the host of public_url is always one of them.",
     ),
+    Setting(
+        "metrics_readers",
+        "127.0.0.1,::1",
+        "addresses",
+        "Addresses from which /metrics can be read, separated by commas; what a proxy forwards is never among them.",
+    ),
     Setting("items_limit", "100", "items", "Items on a page when the request gives no limit.", 1, 10_000),
     Setting("items_limit_max", "10000", "items", "Most items on a page; a larger limit gets this many.", 1, 100_000),
     Setting(
@@ -105,6 +111,7 @@ class Settings:
     workers: int
     public_url: str
     trusted_hosts: tuple[str, ...]
+    metrics_readers: tuple[str, ...]
     items_limit: int
     items_limit_max: int
     items_bytes_max: int
@@ -149,7 +156,7 @@ def _parse(row: Setting, text: str, origin: str) -> object:
         if not text:
             raise SettingsError(f"{origin} is empty; expected a path.")
         return Path(text)
-    if row.name in ("trusted_hosts", "crs_offered"):
+    if row.name in ("trusted_hosts", "metrics_readers", "crs_offered"):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if row.name == "public_url":
         return _parse_url(text, origin)

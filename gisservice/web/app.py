@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
@@ -15,14 +16,16 @@ from gisservice.web.routes import ROUTES, Route, methods
 from gisservice.web.service import Service
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, tally_file: Path | None = None) -> Flask:
     """Return the Flask application; without ``settings`` they come from the environment.
+
+    ``tally_file`` is what the processes of one server count in together; without it each tells its own figures.
 
     The :class:`Service` is ``app.extensions["gisservice"]``. Raises :class:`SettingsError` for a registry or a
     setting that cannot be used. :func:`wsgi_app` is this application behind the fast path.
     """
     settings = settings or Settings.load()
-    service = Service.open(settings)
+    service = Service.open(settings, tally_file)
     app = Flask("gisservice.web", static_folder=None, template_folder=None)
     app.extensions["gisservice"] = service
     app.config["MAX_CONTENT_LENGTH"] = settings.request_bytes_max
@@ -42,9 +45,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def wsgi_app(settings: Settings | None = None) -> WSGIApplication:
+def wsgi_app(settings: Settings | None = None, tally_file: Path | None = None) -> WSGIApplication:
     """Return the WSGI application that a server runs: tiles and items by the fast path, everything else by Flask."""
-    app = create_app(settings)
+    app = create_app(settings, tally_file)
     return FastPath(app.extensions["gisservice"], app)
 
 

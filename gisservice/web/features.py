@@ -62,6 +62,7 @@ def items(service: Service, request: Request, *, collection_id: str) -> Answer:
     if unchanged := offer.unchanged():
         return unchanged
     kept = service.pages.kept((offer.etag,))
+    service.tally.looked_up("items", kept is not None)
     if kept is not None:
         return Answer(200, kept.headers, kept.body)
     features = _features(collection)

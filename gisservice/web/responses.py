@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -77,6 +78,13 @@ STATUSES: dict[type[Exception], Status] = {
 
 def respond(service: Service, request: Request, handler: Handler, allowed: str = ALLOWED) -> Answer:
     """Answer a request: the one door through which every route and every error of the service goes out."""
+    started = time.perf_counter_ns()
+    answer = _answered(service, request, handler, allowed)
+    service.tally.request(request.path, answer.status, time.perf_counter_ns() - started)
+    return answer
+
+
+def _answered(service: Service, request: Request, handler: Handler, allowed: str) -> Answer:
     try:
         service.admit(request)
         if request.method == "OPTIONS":
@@ -182,7 +190,7 @@ def _page(service: Service, request: Request, status: Status, reference: str, he
 
 
 def _is_for_programs(path: str) -> bool:
-    return path.startswith(("/api", "/tiles/", "/static/", "/healthz"))
+    return path.startswith(("/api", "/tiles/", "/static/", "/healthz", "/metrics"))
 
 
 def _described(error: Exception) -> tuple[Status, str]:

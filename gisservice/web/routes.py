@@ -26,6 +26,7 @@ from gisservice.web import (
     htmlapi,
     itemparams,
     mapimages,
+    metrics,
     ogctiles,
     openapi,
     pages,
@@ -621,6 +622,7 @@ _DECLARED: tuple[Route, ...] = (
         for extension in FORMATS
     ),
     Route("/static/<path:filename>", files.static_file),
+    Route("/metrics", metrics.metrics),
     Route("/healthz", api.health, Operation(OPERATION, "The state of the service", JSON, "Health", (), EVERY, _PROBE)),
 )
 

@@ -16,6 +16,7 @@ from gisservice.errors import SettingsError
 from gisservice.settings import Settings
 from gisservice.web.app import wsgi_app
 from gisservice.web.service import THREADS, Service
+from gisservice.web.tally import shared_file
 
 CONNECTIONS_MAX = 1024
 """Connections a worker holds at once, idle ones included; further ones wait in the listen queue."""
@@ -48,8 +49,9 @@ def serve(settings: Settings) -> None:
     # Most threads wait; Granian takes them all for busy ones, and would warn of their number at every start.
     logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
     os.register_at_fork(after_in_child=_stop_on_signals)
-    # The workers get these very settings; the target above is what the server is called in the process list.
-    server.serve(target_loader=partial(wsgi_app, settings), wrap_loader=False)
+    with shared_file() as tally_file:
+        # The workers get these very settings; the target above is what the server is called in the process list.
+        server.serve(target_loader=partial(wsgi_app, settings, tally_file), wrap_loader=False)
 
 
 def _stop_on_signals() -> None:

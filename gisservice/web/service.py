@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import metadata
+from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from gisservice.web.exchange import Request
 from gisservice.web.gates import Gate, Turnstile
 from gisservice.web.making import Workshop
 from gisservice.web.rastersets import RasterTilesets
+from gisservice.web.tally import Tally
 from gisservice.web.tilesets import Tilesets
 
 if TYPE_CHECKING:
@@ -65,10 +67,11 @@ DOWNLOADS_MAX = 2
 class Service:
     """The parts of a running service. One per process; safe to share between threads."""
 
-    def __init__(self, settings: Settings, registry: Registry, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings, registry: Registry, catalog: Catalog, tally: Tally) -> None:
         self.settings = settings
         self.registry = registry
         self.catalog = catalog
+        self.tally = tally
         self.tilesets = Tilesets(catalog)
         self.rasters = RasterTilesets(catalog)
         self.tile_cache: ByteCache[bytes] = ByteCache(settings.tile_cache_bytes)
@@ -93,10 +96,14 @@ class Service:
         self._locate = lru_cache(maxsize=256)(self._find_address)
 
     @classmethod
-    def open(cls, settings: Settings) -> Service:
-        """Read the registry and open the catalog. Raises :class:`SettingsError` for a mistake in what was declared."""
+    def open(cls, settings: Settings, tally_file: Path | None = None) -> Service:
+        """Read the registry and open the catalog. Raises :class:`SettingsError` for a mistake in what was declared.
+
+        ``tally_file`` is what the processes of one server count in, see :func:`gisservice.web.tally.shared_file`.
+        """
         check_systems(settings.crs_offered)
-        return cls(settings, load_registry(settings.registry), Catalog(settings.home, settings.versions_kept))
+        catalog = Catalog(settings.home, settings.versions_kept)
+        return cls(settings, load_registry(settings.registry), catalog, Tally(tally_file))
 
     @cached_property
     def edition(self) -> str:
@@ -122,11 +129,13 @@ class Service:
         ``key`` is all that determines its bytes. Raises :class:`Overloaded` when too many are being drawn already.
         """
         kept = self.tile_cache.kept(key)
+        self.tally.looked_up("tiles", kept is not None)
         if kept is not None:
             return kept
 
         def make() -> bytes:
             with self.pens:
+                self.tally.drew()
                 return draw()
 
         with self.drawings.passed():

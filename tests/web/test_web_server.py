@@ -243,11 +243,21 @@ def test_idle_and_slow_connections_do_not_keep_others_waiting(server: Running) -
             connection.close()
 
 
+def tiles_counted(server: Running) -> int:
+    """How many tiles the server says that its workers have sent, whichever of them is asked."""
+    status, _, body = server.get("/metrics")
+    assert status == 200
+    samples = dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if not line.startswith("#"))
+    return int(samples['gisservice_requests_total{kind="tile",status="200"}'])
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_sigterm_ends_in_order(own_city: City) -> None:
     server = start(own_city, SERVE)
     before = server.workers()
     assert len(before) == 2
+    assert [server.get(TILE)[0] for _ in range(40)] == [200] * 40
+    assert tiles_counted(server) == 40
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
     waiting = threading.Event()
@@ -256,6 +266,9 @@ def test_a_worker_that_dies_is_replaced_and_sigterm_ends_in_order(own_city: City
             break
         waiting.wait(0.05)
     assert len(server.workers() - before) == 1
+    until_it_answers(server.process, server.port)
+    assert [server.get(TILE)[0] for _ in range(40)] == [200] * 40
+    assert tiles_counted(server) == 80  # what the victim had counted, too
     assert stop(server) == 0
     with pytest.raises(OSError):
         server.get("/healthz")
