@@ -38,10 +38,10 @@ async function listKept(list) {
 }
 
 async function join() {
-  const first = !navigator.serviceWorker.controller;
+  const [visit] = performance.getEntriesByType("navigation");
   try {
     await navigator.serviceWorker.register(new URL("../../worker.js", import.meta.url));
-    if (!first) return;
+    if (visit?.workerStart) return; // the worker saw this page come
     const { active } = await navigator.serviceWorker.ready;
     active.postMessage({ seen: [window.location.href.split("#")[0]] });
     // What was asked for before the worker was in charge, and what of it still comes.

@@ -48,7 +48,8 @@ class Visits:
         for page in self.pages:
             self.faults += page.evaluate("window.violations ?? []")
             page.context.close()
-        assert [fault for fault in self.faults if not self.expected or self.expected not in fault] == []
+        faults = [fault for fault in self.faults if not self.expected or self.expected not in fault]
+        assert faults == [], faults
 
     def _watch(self, url: str) -> None:
         if not url.startswith(self.address + "/"):
