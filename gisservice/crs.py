@@ -30,10 +30,13 @@ from gisservice.model import BBox, Operation
 __all__ = [
     "CRS",
     "CRS84",
+    "SURVEY_FOOT_M",
     "WORLD_BITS",
     "Reprojection",
     "code",
     "from_definition",
+    "is_measure",
+    "measuring",
     "network_enabled",
     "parse",
     "proj_version",
@@ -52,6 +55,12 @@ CRS84 = CRS.from_authority("OGC", "CRS84")
 
 WORLD_BITS = 32
 """The world grid has 2**32 steps a side: 0.9 cm at the equator, and zoom 20 with 4,096 steps a tile is exact."""
+
+SURVEY_FOOT_M = 1200 / 3937
+"""Metres of a US survey foot, the foot of state planes of NAD 83."""
+
+_WORKING = "EPSG:2283"
+"""NAD83 / Virginia North (ftUS), the city's own: what is measured in where a system's plane is no measure."""
 
 _MERCATOR_LATITUDE_MAX = 85.0511287798066
 """Degrees; where the square of EPSG:3857 ends (OGC 17-083r4, WebMercatorQuad)."""
@@ -127,6 +136,28 @@ def unit(crs: CRS) -> tuple[str, float]:
     """
     axis = crs.axis_info[0]
     return axis.unit_name, axis.unit_conversion_factor
+
+
+def is_measure(crs: CRS) -> bool:
+    """Tell whether lengths and areas in a system's plane are nearly those on the ground.
+
+    Not in degrees, and not in any Mercator projection of the whole world, Web Mercator among them: 28 % too long in
+    Alexandria.
+
+    >>> [is_measure(parse(code)) for code in ("EPSG:2283", "EPSG:3857", "OGC:CRS84")]
+    [True, False, False]
+    """
+    operation = crs.coordinate_operation if crs.is_projected else None
+    return operation is not None and not operation.method_name.startswith(_WORLD_MERCATORS)
+
+
+_WORLD_MERCATORS = ("Mercator", "Popular Visualisation Pseudo Mercator")
+"""How their methods' names begin; those of a zone are called transverse or oblique."""
+
+
+def measuring(crs: CRS) -> CRS:
+    """Return a system itself where it :func:`is_measure`, else EPSG:2283."""
+    return crs if is_measure(crs) else parse(_WORKING)
 
 
 def proj_version() -> str:

@@ -21,6 +21,7 @@ from gisservice.analysis.suggesting import suggestions
 from gisservice.analysis.surroundings import nearest_rows, rows_at
 from gisservice.analysis.walking import Start, Walking
 from gisservice.catalog import Catalog, Collection
+from gisservice.crs import SURVEY_FOOT_M
 from gisservice.errors import AddressNotFound, CatalogError, CollectionNotFound, InvalidParameter
 from gisservice.model import Column, Registry, ReportKind, ReportLine
 
@@ -36,9 +37,6 @@ METHOD = (
     "Areas that hold the point, borders included; the nearest by the way on foot where streets are declared as a "
     "network, else in a straight line in the layer's storage system."
 )
-
-FEET_A_METRE = 3937 / 1200
-"""US survey feet."""
 
 _RECORDS_MAX = 10
 """Records of one layer that are told for one place; a stack of condominium units has hundreds."""
@@ -224,7 +222,7 @@ class Dossier:
                 sentence = line.absent or f"There is none within {_NEAREST_MAX_M / 1000:g} km."
                 return _row(line.id, line.title, DOES_NOT_APPLY, sentence, collection, {}), None
             (row, distance_m), minutes, way = found[0], None, {"way": "in a straight line"}
-        way |= {"distance_ft": f"{distance_m * FEET_A_METRE:,.0f}", "distance_m": f"{distance_m:,.0f}"}
+        way |= {"distance_ft": f"{distance_m / SURVEY_FOOT_M:,.0f}", "distance_m": f"{distance_m:,.0f}"}
         told = _told(line, collection, row, way)
         told |= {"distance_m": round(distance_m, 2), "minutes": None if minutes is None else round(minutes, 2)}
         assert collection.features is not None

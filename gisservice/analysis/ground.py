@@ -69,7 +69,7 @@ class Ground:
     @property
     def metres(self) -> float:
         """Metres of a unit of the system. Raises :class:`InvalidParameter` for a raster in degrees or Web Mercator."""
-        if not self.crs.is_projected or crs.code(self.crs) == "EPSG:3857":
+        if not crs.is_measure(self.crs):
             raise InvalidParameter(
                 "raster", f"{self.raster.name} in {self.crs.name}",
                 "one in a projected system such as EPSG:2283, where distances are those on the ground: reproject it",

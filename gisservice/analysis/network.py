@@ -19,7 +19,7 @@ import shapely
 
 from gisservice import crs
 from gisservice.analysis.noding import JOIN_M, cut_at_crossings, joined_ends, line_parts
-from gisservice.analysis.placing import check_unit
+from gisservice.analysis.placing import check_unit, flat
 from gisservice.analysis.ragged import Floats, Ints, Lines
 from gisservice.catalog import Catalog
 from gisservice.catalog.derived import Derived
@@ -32,12 +32,8 @@ if TYPE_CHECKING:
 
     from gisservice.analysis.travel import Travel
 
-WORKING_CRS = "EPSG:2283"
-"""Where streets stored in degrees are measured: NAD83 / Virginia North, US survey foot."""
-
 _FILE = "network.bin"
 _FORMAT = 1
-_MERCATOR = ("EPSG:3857", "EPSG:900913", "ESRI:102100")
 
 
 class Mode(StrEnum):
@@ -210,12 +206,10 @@ def _projected(streets: geopandas.GeoDataFrame) -> tuple[crs.CRS, npt.NDArray[An
     if streets.crs is None:
         raise InvalidParameter("streets", "a frame without reference system", "one that states it; use set_crs")
     system = crs.from_definition(streets.crs.to_wkt())
-    shapes: npt.NDArray[Any] = shapely.force_2d(streets.geometry.to_numpy())
-    check_unit("streets", system, shapes)
-    if system.is_projected and crs.code(system) not in _MERCATOR:
-        return system, shapes
-    target = crs.parse(WORKING_CRS)
-    return target, crs.reproject(shapes, crs.reprojection(system, target))
+    shapes, bounds = flat(streets.geometry.to_numpy())
+    check_unit("streets", system, bounds)
+    target = crs.measuring(system)
+    return target, shapes if target is system else crs.reproject(shapes, crs.reprojection(system, target))
 
 
 def _column(streets: geopandas.GeoDataFrame, name: str) -> Any:

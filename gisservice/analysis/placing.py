@@ -19,31 +19,47 @@ def positions(frame: geopandas.GeoDataFrame, system: crs.CRS, what: str) -> npt.
     """Return the geometries of a frame in a system; those with a position that is no number are None."""
     if frame.crs is None:
         raise InvalidParameter(what, "a frame without reference system", "one that states it; use set_crs")
-    shapes: npt.NDArray[Any] = frame.geometry.to_numpy()
-    if shapely.has_z(shapes).any():
-        shapes = shapely.force_2d(shapes)
-    check_unit(what, frame.crs, shapes)
+    shapes, bounds = flat(frame.geometry.to_numpy())
+    check_unit(what, frame.crs, bounds)
     operation = crs.reprojection(frame.crs, system)
-    shapes = shapes if operation.is_identity else crs.reproject(shapes, operation)
-    finite = np.isfinite(shapely.bounds(shapes)).all(axis=1) | shapely.is_empty(shapes)
-    shapes = shapes.copy()
-    shapes[~finite] = None
-    return shapes
+    return shapes if operation.is_identity else flat(crs.reproject(shapes, operation))[0]
+
+
+def flat(shapes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Return geometries in x and y alone, None for those with a position that is no finite number, and their boxes."""
+    plain = shapely.force_2d(shapes) if shapely.has_z(shapes).any() else shapes.copy()
+    bounds: npt.NDArray[np.float64] = shapely.bounds(plain).reshape(len(plain), 4)
+    rest = np.flatnonzero(~np.isfinite(bounds).all(axis=1))
+    plain[rest[~shapely.is_empty(plain[rest])]] = None
+    return plain, bounds
+
+
+def repaired(shapes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
+    """Return geometries with those that are not valid repaired, and how many these are."""
+    wrong = np.flatnonzero(~shapely.is_valid(shapes) & ~shapely.is_missing(shapes))
+    if not len(wrong):
+        return shapes, 0
+    sound = shapes.copy()
+    sound[wrong] = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
+    return sound, len(wrong)
 
 
 def middle(shapes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a point of each geometry: points as they are, of lines and areas one that lies on them."""
     points = shapes.copy()
-    wide = np.flatnonzero(shapely.get_dimensions(shapes) > 0)
+    dimensions = shapely.get_dimensions(shapes)
+    wide, narrow = np.flatnonzero(dimensions > 0), np.flatnonzero(dimensions == 0)
     points[wide] = shapely.point_on_surface(shapes[wide])
-    several = np.flatnonzero(shapely.get_type_id(points) == shapely.GeometryType.MULTIPOINT)
-    points[several] = shapely.get_geometry(points[several], 0)
+    several = narrow[shapely.get_type_id(shapes[narrow]) == shapely.GeometryType.MULTIPOINT]
+    points[several] = shapely.get_geometry(shapes[several], 0)
     return points
 
 
-def check_unit(what: str, system: crs.CRS, shapes: npt.NDArray[Any]) -> None:
-    """Refuse positions that cannot be in the unit their system states: degrees called feet, and feet called degrees."""
-    bounds = shapely.bounds(shapes)
+def check_unit(what: str, system: crs.CRS, bounds: npt.NDArray[np.float64]) -> None:
+    """Refuse positions that cannot be in the unit their system states: degrees called feet, and feet called degrees.
+
+    ``bounds`` are the boxes of geometries, shape (n, 4).
+    """
     bounds = bounds[np.isfinite(bounds).all(axis=1)]
     if not len(bounds):
         return

@@ -18,21 +18,15 @@ import numpy.typing as npt
 import shapely
 
 from gisservice import crs
-from gisservice.analysis.placing import check_unit
+from gisservice.analysis.placing import check_unit, flat, repaired
 from gisservice.errors import InvalidParameter
 
 if TYPE_CHECKING:
     import geopandas
     import pandas
 
-FOOT_M = 1200 / 3937
-"""Metres of a US survey foot, the city's foot."""
-
 DISTANCE_MAX_M = 100_000.0
 """The farthest that anything is looked for: beyond it the plane of one projected system is no good measure."""
-
-_WORKING = "EPSG:2283"
-_WEB_MERCATOR = "EPSG:3857"
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Plane:
     @property
     def feet(self) -> float:
         """US survey feet of the system's unit; exactly 1 where that is the unit, so that no distance is rounded."""
-        feet = self.metres / FOOT_M
+        feet = self.metres / crs.SURVEY_FOOT_M
         return 1.0 if abs(feet - 1) < 1e-12 else feet
 
     @cached_property
@@ -65,12 +59,8 @@ class Plane:
     @cached_property
     def sound(self) -> Plane:
         """The same with invalid polygons repaired: what areas and pieces are worked out with."""
-        wrong = ~shapely.is_valid(self.shapes) & ~shapely.is_missing(self.shapes)
-        if not wrong.any():
-            return self
-        shapes = self.shapes.copy()
-        shapes[wrong] = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
-        return replace(self, shapes=shapes, repaired=int(wrong.sum()))
+        shapes, count = repaired(self.shapes)
+        return replace(self, shapes=shapes, repaired=count) if count else self
 
     @cached_property
     def name(self) -> str:
@@ -125,12 +115,10 @@ def _plane(geometry: geopandas.GeoSeries, name: str) -> Plane:
 
 
 def _made(array: npt.NDArray[Any], stated: crs.CRS, name: str) -> Plane:
-    shapes: npt.NDArray[Any] = shapely.force_2d(array) if shapely.has_z(array).any() else array.copy()
-    shapes[~_finite(shapes)] = None
-    check_unit(name, stated, shapes)
-    system = stated
-    if not system.is_projected or crs.code(system) == _WEB_MERCATOR:
-        system = crs.parse(_WORKING)
+    shapes, bounds = flat(array)
+    check_unit(name, stated, bounds)
+    system = crs.measuring(stated)
+    if system is not stated:
         _check_area(name, shapes, stated, system)
         shapes = crs.reproject(shapes, crs.reprojection(stated, system))
     return Plane(shapes, system, crs.unit(system)[1])
@@ -164,7 +152,9 @@ def distance(
         raise InvalidParameter(
             "distance_ft", came, "exactly one of distance_ft (US survey feet) and distance_m (metres)"
         )
-    name, given, unit = ("distance_m", distance_m, 1.0) if distance_ft is None else ("distance_ft", distance_ft, FOOT_M)
+    name, given, unit = (
+        ("distance_m", distance_m, 1.0) if distance_ft is None else ("distance_ft", distance_ft, crs.SURVEY_FOOT_M)
+    )
     value = math.nan if given is None or isinstance(given, bool) else float(given)
     if not least <= value <= DISTANCE_MAX_M / unit:  # neither is NaN
         raise InvalidParameter(name, str(given), f"a number from {least:g} to {math.floor(DISTANCE_MAX_M / unit):,}")
@@ -193,12 +183,6 @@ def columns(frame: pandas.DataFrame, names: list[str] | tuple[str, ...], what: s
         kind = getattr(frame[name].dtype, "kind", "O")
         if numbers and kind not in "iuf":
             raise InvalidParameter(what, str(name), f"a column of numbers; it is of type {frame[name].dtype}")
-
-
-def _finite(shapes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    finite: npt.NDArray[np.bool_] = np.isfinite(shapely.bounds(shapes)).reshape(len(shapes), 4).all(axis=1)
-    finite |= shapely.is_empty(shapes)
-    return finite
 
 
 def _check_area(name: str, shapes: npt.NDArray[Any], stated: crs.CRS, working: crs.CRS) -> None:

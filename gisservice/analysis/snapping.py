@@ -41,8 +41,9 @@ class Pieces:
 
     def nearest(self, points: Floats, limit: float) -> Beside:
         """Return the nearest place on the lines for each point (shape (n, 2), finite) that has one within ``limit``."""
-        spots, of_point = np.unique(points @ np.array([1, 1j]), return_inverse=True)  # units of a building share one
-        points = np.column_stack([spots.real, spots.imag])
+        pairs = np.ascontiguousarray(points).view(np.complex128).reshape(-1)  # x and y as one number, to be sorted by
+        spots, of_point = np.unique(pairs, return_inverse=True)  # units of a building share one
+        points = spots.view(np.float64).reshape(-1, 2)
         pieces = np.zeros(len(points), np.int64)
         shares, distances = np.zeros(len(points)), np.full(len(points), np.inf)
         left, count = np.arange(len(points)), _CANDIDATES

@@ -14,9 +14,6 @@ from gisservice import crs
 from gisservice.catalog import Collection
 from gisservice.errors import InvalidParameter
 
-WORKING_CRS = "EPSG:2283"
-"""What layers that are stored in degrees are measured in: NAD83 / Virginia North, the city's own."""
-
 _FIRST_LOOK_M = 60.0
 _METRES_A_DEGREE = 110_500.0
 """Of latitude, rounded down: the least on the ellipsoid is 110,574 m, so a box made with it is never too small."""
@@ -88,7 +85,5 @@ def _distances(
 @lru_cache(maxsize=32)
 def _measuring(storage: str) -> tuple[crs.Reprojection, float]:
     """Return the way from CRS84 to the system that distances are measured in, and the metres of its unit."""
-    system = crs.parse(storage)
-    if not system.is_projected or crs.code(system) == "EPSG:3857":
-        system = crs.parse(WORKING_CRS)
+    system = crs.measuring(crs.parse(storage))
     return crs.reprojection(crs.CRS84, system), crs.unit(system)[1]

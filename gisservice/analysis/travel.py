@@ -248,9 +248,11 @@ class Spread:
         through, _, minutes = self.arrivals(stops)
         best = np.full(stops.rows, math.inf)
         source = np.full(stops.rows, -1)
-        order = np.argsort(-minutes, kind="stable")  # the quickest is written last
-        best[stops.row[order]] = minutes[order]
-        source[stops.row[order]] = np.where(np.isfinite(minutes), self.source[through], -1)[order]
+        row, own = stops.row, np.where(np.isfinite(minutes), self.source[through], -1)
+        if not (row[1:] > row[:-1]).all():  # some rows have several: the quickest is written last
+            order = np.argsort(-minutes, kind="stable")
+            row, own, minutes = row[order], own[order], minutes[order]
+        best[row], source[row] = minutes, own
         return best, source
 
     def arrivals(self, stops: Stops) -> tuple[Ints, Floats, Floats]:

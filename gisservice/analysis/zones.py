@@ -13,7 +13,7 @@ import shapely
 
 from gisservice.analysis.answers import state
 from gisservice.analysis.ground import Ground, Patch
-from gisservice.analysis.placing import positions
+from gisservice.analysis.placing import positions, repaired
 from gisservice.analysis.ragged import Floats, Ints
 from gisservice.catalog.rasters import CELLS_MAX
 from gisservice.errors import InvalidParameter
@@ -109,11 +109,7 @@ def cover_shares(areas: geopandas.GeoDataFrame, ground: Ground) -> geopandas.Geo
 
 def _areas(areas: geopandas.GeoDataFrame, ground: Ground) -> npt.NDArray[Any]:
     """Return the areas in the raster's system, repaired where they are not valid; None for what is no area."""
-    shapes = positions(areas, ground.crs, "areas")
-    wrong = np.flatnonzero(~shapely.is_valid(shapes) & ~shapely.is_missing(shapes))
-    if len(wrong):
-        shapes = shapes.copy()
-        shapes[wrong] = shapely.make_valid(shapes[wrong], method="structure", keep_collapsed=False)
+    shapes, _ = repaired(positions(areas, ground.crs, "areas"))
     flat = shapely.get_dimensions(shapes)
     if ((flat >= 0) & (flat < 2) & ~shapely.is_empty(shapes)).any():
         raise InvalidParameter("areas", "points or lines", "polygons; for points ask elevation")

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 WIDTH, MAP_HEIGHT, LEGEND_WIDTH, MARGIN = 860, 560, 230, 16
 """Pixels."""
 
-_PLANE = "EPSG:2283"
 _BACKGROUND = "#e9e6df"
-_FEET_A_METRE = 3937 / 1200
 _ILLEGAL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0x7F, 0xFFFE, 0xFFFF])
 """Characters that XML cannot hold."""
 
@@ -85,7 +83,7 @@ def plot(
     >>> plot(reach(network, stations, minutes=[5, 10]), "minutes", background=parcels)      # doctest: +SKIP
     """
     wanted = shown(frame, column, title, classes)
-    plane = frame.crs if frame.crs.is_projected and crs.code(frame.crs) != "EPSG:3857" else crs.parse(_PLANE)
+    plane = crs.measuring(frame.crs)
     shapes = _in(frame, plane)
     below = _in(background, plane) if background is not None else np.empty(0, dtype=object)
     view = _view(shapes, below, plane)
@@ -204,12 +202,12 @@ def _legend(wanted: Shown, top: int) -> list[str]:
 
 def _scale(view: _View, top: float) -> str:
     """Return a scale bar of a round number of feet, with the same in metres."""
-    feet_a_pixel = view.metres * _FEET_A_METRE / view.pixels
+    feet_a_pixel = view.metres / crs.SURVEY_FOOT_M / view.pixels
     most = 200 * feet_a_pixel
     step = 10 ** math.floor(math.log10(most))
     feet = max(step * factor for factor in (1, 2, 5) if step * factor <= most)
     wide = feet / feet_a_pixel
-    metres = feet / _FEET_A_METRE
+    metres = feet * crs.SURVEY_FOOT_M
     words = f"{feet:,.0f} ft ({metres:,.0f} m)" if feet < 5_280 else f"{feet:,.0f} ft ({metres / 1000:,.1f} km)"
     bar = f"M{MARGIN} {top - 4}v8M{MARGIN} {top}h{wide:.1f}M{MARGIN + wide:.1f} {top - 4}v8"
     return (

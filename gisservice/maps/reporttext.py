@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from gisservice.crs import SURVEY_FOOT_M
 from gisservice.maps.contexts import LayerView, Sentence, Site
 from gisservice.maps.languages import ENGLISH, Language
 from gisservice.model import Column, ReportKind, ReportLine
-
-FEET_A_METRE = 3937 / 1200
 
 RULES = {
     ReportKind.WITHIN: "Rule: what holds in the area that the place lies in, its border included.",
@@ -80,7 +79,7 @@ def _words(site: Site, row: Mapping[str, Any], view: LayerView | None) -> dict[s
     if row["distance_m"] is not None:
         metres, minutes = row["distance_m"], row["minutes"]
         words["distance_m"], words["distance_ft"] = (
-            language.number(round(length)) for length in (metres, metres * FEET_A_METRE)
+            language.number(round(length)) for length in (metres, metres / SURVEY_FOOT_M)
         )
         words["way"] = language.text("in a straight line")
         if minutes is not None:
