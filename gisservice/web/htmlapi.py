@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 import orjson
 
 from gisservice.maps.contexts import Site
 from gisservice.model import RESERVED_ID, Layer
-from gisservice.web import features, negotiation, pagetext
+from gisservice.web import features, negotiation, pagetext, params
 from gisservice.web.exchange import Answer, Offer, Request
 from gisservice.web.itemformats import ITEM_FORMATS, PAGE_FORMATS
 from gisservice.web.links import HTML
@@ -33,9 +33,13 @@ POLICY = (
 )
 """Of a page without scripts: our style sheet and icon, and nothing else."""
 
+TABLE_ROWS_MAX = 1_000
+"""Items in a table. Its bytes are many times those of the JSON, and so is the time that a browser takes for them."""
+
 Handler = Callable[..., Answer]
 
 _FORM = re.compile(r"(?:^|(?<=&))f=([^&]*)(?:&|$)")
+_NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
 _WITHOUT_GEOMETRY = "skipGeometry=true"
 _ITEMS_PATH = re.compile(r"/api/collections/([a-z0-9_-]{1,64})/items", re.ASCII)
 
@@ -69,7 +73,7 @@ class Readable:
         if self.page is not None:
             return self.page(service, request, **path)
         query = _FORM.sub("", request.query, count=1).rstrip("&")
-        asked = _without_geometry(query) if _is_items(request.path) else query
+        asked, bounded = _for_a_table(service, query) if _is_items(request.path) else (query, False)
         plain = {"QUERY_STRING": asked, "HTTP_ACCEPT": "", "HTTP_ACCEPT_ENCODING": "", "HTTP_IF_NONE_MATCH": ""}
         if request.environ.get("HTTP_IF_NONE_MATCH"):  # its tag is known before any data is read
             known = self.handler(service, _changed(request, **plain | {"HTTP_IF_NONE_MATCH": "*"}), **path)
@@ -79,7 +83,8 @@ class Readable:
         with _held(answer) as content:
             document = orjson.loads(content)
             with _turn(service, answer, document):
-                shown = Shown(request, document, self.summary, query, _layer(service, request), asked != query)
+                layer = _layer(service, request)
+                shown = Shown(request, document, self.summary, query, layer, _WITHOUT_GEOMETRY in asked, bounded)
                 return _offer(service, request, answer).send(_render(service, shown).encode())
 
 
@@ -113,11 +118,21 @@ def _is_items(path: str) -> bool:
     return found is not None and found[1] != RESERVED_ID
 
 
-def _without_geometry(query: str) -> str:
-    """Return the query for the items of a table, which has no room for geometries."""
-    if "skipGeometry=" in query or "resulttype=" in query:
-        return query
-    return f"{query}&{_WITHOUT_GEOMETRY}" if query else _WITHOUT_GEOMETRY
+def _for_a_table(service: Service, query: str) -> tuple[str, bool]:
+    """Return the query for the items of a table, and whether it asks for fewer of them than the request did.
+
+    A table has no room for geometries, and a browser takes seconds for one of very many rows.
+    """
+    given = params.pairs(query)
+    names = [name for name, _ in given]
+    limit = dict(given).get("limit", str(service.settings.items_limit))
+    is_number = _NUMBER.fullmatch(limit) is not None and names.count("limit") < 2
+    bounded = is_number and (len(limit) > 18 or int(limit) > TABLE_ROWS_MAX)
+    if bounded:
+        query = urlencode([*(pair for pair in given if pair[0] != "limit"), ("limit", str(TABLE_ROWS_MAX))])
+    if "skipGeometry" not in names and "resulttype" not in names:
+        query = f"{query}&{_WITHOUT_GEOMETRY}" if query else _WITHOUT_GEOMETRY
+    return query, bounded
 
 
 def _offer(service: Service, request: Request, answer: Answer) -> Offer:
@@ -141,6 +156,9 @@ class Shown:
     """The layer that the address is about."""
     added: bool = False
     """Whether the JSON was asked for without geometries, which the request did not say."""
+    bounded: bool = False
+    """Whether it was asked for with fewer items than the request said."""
+    rows_max = TABLE_ROWS_MAX
 
     @property
     def name(self) -> str:
@@ -180,9 +198,11 @@ class Shown:
 
     @property
     def trail(self) -> list[tuple[str, str]]:
-        """The way down from the API's landing page: what each step is called, and its path."""
+        """The way down from the API's landing page to this one: what each step is called, and its address."""
         paths = ["/" + "/".join(self._steps[: place + 1]) for place in range(len(self._steps))]
-        return [("API" if path == "/api" else unquote(path.rpartition("/")[2]), path) for path in paths]
+        steps = [("API" if path == "/api" else unquote(path.rpartition("/")[2]), path) for path in paths]
+        name, path = steps[-1]
+        return [*steps[:-1], (name, f"{path}?{self.query}" if self.query else path)]
 
     @property
     def links(self) -> list[dict[str, Any]]:

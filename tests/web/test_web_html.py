@@ -17,6 +17,8 @@ from feature_city import NOTES, FeatureCity
 from web_city import City
 from werkzeug.test import Client
 
+from gisservice.web import htmlapi
+
 RESOURCES = (
     "/api",
     "/api/",
@@ -31,6 +33,7 @@ RESOURCES = (
     "/api/collections/lots/schema",
     "/api/collections/lots/dictionary",
     "/api/collections/lots/versions",
+    "/api/collections/lots/changes?since=2999-01-01T00:00:00Z",
     "/api/collections/lots/tiles",
     "/api/collections/lots/tiles/WebMercatorQuad",
     "/api/collections/relief",
@@ -306,3 +309,23 @@ def test_pages_work_behind_a_prefix(city: City) -> None:
             ("https://maps.example.gov/gis/", "/gis/", "#", "https://", "http://www.opengis", "mailto:")
         ), href
     assert "GET https://maps.example.gov/gis/api/collections/lots/items?limit=2" in page.text
+
+
+def test_a_table_is_bounded_and_says_so(feature_city: FeatureCity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(htmlapi, "TABLE_ROWS_MAX", 90)
+    monkeypatch.setattr(htmlapi.Shown, "rows_max", 90)
+    url, seen = "/api/collections/permits/items?limit=10000&sortby=-fee&f=html", []
+    for rows in (90, 90, 60):
+        page = feature_city.get(url).text
+        ids = re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', page)
+        assert len(ids) == rows
+        assert ("A table has 90 items at most" in page) == (not seen)  # its links ask for no more
+        assert "limit=10000" in page or seen  # what was asked for leads to the JSON of all
+        seen += ids
+        following = re.search(r'href="([^"]*)" rel="next"', page)
+        url = following[1].replace("&amp;", "&") if following else ""
+    assert seen == feature_city.ids("permits", "sortby=-fee&limit=10000") and not url
+    assert "items at most" not in feature_city.get("/api/collections/permits/items?f=html&limit=90").text
+    monkeypatch.setattr(htmlapi, "TABLE_ROWS_MAX", 1000)
+    for query in ("limit=0", "limit=0001001", "limit=2000&limit=2000", "limit=%D9%A3"):
+        assert feature_city.get(f"/api/collections/permits/items?f=html&{query}").status_code == 400

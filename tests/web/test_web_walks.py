@@ -226,7 +226,7 @@ def test_large_pages_are_sent_in_pieces_and_not_many_at_a_time(changing: Feature
         assert client.get(url).data == expected
 
 
-@pytest.mark.parametrize(("limit", "gate"), [(2500, "large_pages"), (900, "selections"), (100, "")])
+@pytest.mark.parametrize(("limit", "gate"), [(2500, "selections"), (900, "selections"), (100, "")])
 def test_a_table_of_many_items_is_written_in_turn(
     changing: FeatureCity, monkeypatch: pytest.MonkeyPatch, limit: int, gate: str
 ) -> None:
