@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,26 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data is not beside this checkout (../shared/data)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample city's sources, generated once for all processes of a run; read only."""
+    from gisservice.ingest.sample import FILES, generate  # seconds, which other tests need not wait for
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with open(folder / "sample.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        target = folder / "sample"
+        if not target.exists():
+            steps: list[tuple[str, int, int]] = []
+            written = generate(folder / "sample.new", progress=lambda *step: steps.append(step))
+            assert [path.name for path in written] == list(FILES)
+            assert [done for _, done, _ in steps] == list(range(1, steps[0][2] + 1))
+            (folder / "sample.new").rename(target)
+    return target
 
 
 @pytest.fixture(scope="session")

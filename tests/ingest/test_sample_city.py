@@ -5,10 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import geopandas as gpd
@@ -21,7 +17,7 @@ import shapely
 
 from gisservice.catalog.registry import load_registry
 from gisservice.crs import parse, reprojection
-from gisservice.ingest.sample import FILES, flaws, generate, places
+from gisservice.ingest.sample import FILES, flaws, places
 from gisservice.model import Layer, Registry
 
 pytestmark = pytest.mark.slow
@@ -36,37 +32,9 @@ def registry() -> Registry:
 
 
 @pytest.fixture(scope="module")
-def second_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
-    """Start another process that generates the city too, with another hash seed."""
-    target = tmp_path_factory.mktemp("again")
-    script = f"from pathlib import Path; from gisservice.ingest.sample import generate; generate(Path({str(target)!r}))"
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment) as process:
-        yield target, process
-        process.terminate()
-
-
-@pytest.fixture(scope="module")
-def again(second_run: tuple[Path, subprocess.Popen[bytes]]) -> Path:
-    target, process = second_run
-    assert process.wait(timeout=300) == 0
-    return target
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, second_run: tuple[Path, subprocess.Popen[bytes]]) -> Path:
-    target = tmp_path_factory.mktemp("city") / "sample"
-    steps: list[tuple[str, int, int]] = []
-    written = generate(target, progress=lambda step, done, total: steps.append((step, done, total)))
-    assert [path.name for path in written] == list(FILES)
-    assert [done for _, done, _ in steps] == list(range(1, steps[0][2] + 1))
-    return target
-
-
-@pytest.fixture(scope="module")
-def frames(folder: Path, registry: Registry) -> dict[str, gpd.GeoDataFrame]:
+def frames(sample_sources: Path, registry: Registry) -> dict[str, gpd.GeoDataFrame]:
     vectors = [layer for layer in registry.layers if layer.columns is not None]
-    return {layer.id: _read(folder, layer) for layer in vectors}
+    return {layer.id: _read(sample_sources, layer) for layer in vectors}
 
 
 def _read(folder: Path, layer: Layer) -> gpd.GeoDataFrame:
@@ -145,12 +113,12 @@ def test_parcels_share_borders(frames: dict[str, gpd.GeoDataFrame]) -> None:
     assert shapely.coverage_is_valid(_distinct_valid(frames["parcels"].geometry.to_numpy()))
 
 
-def test_coverages_are_coverages(folder: Path, registry: Registry) -> None:
+def test_coverages_are_coverages(sample_sources: Path, registry: Registry) -> None:
     """Read as they are stored: reprojecting would move vertices by rounding, alike but not to the last bit."""
     for layer in registry.layers:
         if layer.coverage and layer.id != "parcels":
             source = layer.sources[0]
-            path = folder / Path(source.location).name
+            path = sample_sources / Path(source.location).name
             name = f"/vsigzip/{path}" if path.suffix == ".gz" else str(path)
             shapes = pyogrio.read_dataframe(name).geometry.to_numpy()
             assert shapely.is_valid(shapes).all(), layer.id
@@ -297,8 +265,8 @@ def test_owners_are_in_the_source_and_declared_never(frames: dict[str, gpd.GeoDa
     assert [column.name for column in layer.columns if column.visibility == "internal"] == ["assessor_note"]
 
 
-def test_elevation_falls_to_the_potomac(folder: Path) -> None:
-    with rasterio.open(folder / "elevation.tif") as raster:
+def test_elevation_falls_to_the_potomac(sample_sources: Path) -> None:
+    with rasterio.open(sample_sources / "elevation.tif") as raster:
         assert raster.crs.to_epsg() == 2283 and raster.dtypes == ("float32",) and raster.nodata == -9999
         heights = raster.read(1, masked=True)
         sample = dict(zip(_SPOTS, (value[0] for value in raster.sample(_in_feet(_SPOTS.values()))), strict=True))
@@ -324,8 +292,8 @@ def _in_feet(lonlat: object) -> np.ndarray:
     return reprojection(parse("OGC:CRS84"), parse("EPSG:2283")).apply(np.array(list(lonlat), dtype=float))  # type: ignore[call-overload]
 
 
-def test_land_cover_agrees_with_the_vectors(folder: Path, frames: dict[str, gpd.GeoDataFrame]) -> None:
-    with rasterio.open(folder / "land_cover.tif") as raster:
+def test_land_cover_agrees_with_the_vectors(sample_sources: Path, frames: dict[str, gpd.GeoDataFrame]) -> None:
+    with rasterio.open(sample_sources / "land_cover.tif") as raster:
         cover = raster.read(1)
         assert raster.dtypes == ("uint8",) and raster.nodata == 0 and len(raster.colormap(1)) >= 8
         buildings = frames["buildings"].geometry
@@ -338,7 +306,7 @@ def test_land_cover_agrees_with_the_vectors(folder: Path, frames: dict[str, gpd.
     assert 0.15 < share[2] < 0.45 and share[5] > 0.1 and share[7] > 0.08
 
 
-def test_floods_lie_low_and_by_the_water(folder: Path, frames: dict[str, gpd.GeoDataFrame]) -> None:
+def test_floods_lie_low_and_by_the_water(sample_sources: Path, frames: dict[str, gpd.GeoDataFrame]) -> None:
     floods = frames["flood_zones"]
     assert set(floods["FLD_ZONE"]) == {"AE", "X"}
     assert {"Potomac River", "Four Mile Run", "Cameron Run"} <= set(floods["WATER"])
@@ -347,10 +315,6 @@ def test_floods_lie_low_and_by_the_water(folder: Path, frames: dict[str, gpd.Geo
     shapes = floods.geometry.to_numpy()
     pairs = shapely.STRtree(shapes).query(shapes, predicate="overlaps")
     assert shapely.area(shapely.intersection(shapes[pairs[0]], shapes[pairs[1]])).sum() < 1e-6 * floods.area.sum()
-
-
-def test_the_same_seed_gives_the_same_bytes(folder: Path, again: Path) -> None:
-    assert [name for name in FILES if (again / name).read_bytes() != (folder / name).read_bytes()] == []
 
 
 def test_facts_are_complete() -> None:
