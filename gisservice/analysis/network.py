@@ -206,8 +206,8 @@ def _projected(streets: geopandas.GeoDataFrame) -> tuple[crs.CRS, npt.NDArray[An
     if streets.crs is None:
         raise InvalidParameter("streets", "a frame without reference system", "one that states it; use set_crs")
     system = crs.from_definition(streets.crs.to_wkt())
-    shapes, bounds = flat(streets.geometry.to_numpy())
-    check_unit("streets", system, bounds)
+    shapes, box = flat(streets.geometry.to_numpy())
+    check_unit("streets", system, box)
     target = crs.measuring(system)
     return target, shapes if target is system else crs.reproject(shapes, crs.reprojection(system, target))
 

@@ -10,6 +10,7 @@ import shapely
 
 from gisservice import crs
 from gisservice.errors import InvalidParameter
+from gisservice.model import BBox
 
 if TYPE_CHECKING:
     import geopandas
@@ -19,19 +20,24 @@ def positions(frame: geopandas.GeoDataFrame, system: crs.CRS, what: str) -> npt.
     """Return the geometries of a frame in a system; those with a position that is no number are None."""
     if frame.crs is None:
         raise InvalidParameter(what, "a frame without reference system", "one that states it; use set_crs")
-    shapes, bounds = flat(frame.geometry.to_numpy())
-    check_unit(what, frame.crs, bounds)
+    shapes, box = flat(frame.geometry.to_numpy())
+    check_unit(what, frame.crs, box)
     operation = crs.reprojection(frame.crs, system)
     return shapes if operation.is_identity else flat(crs.reproject(shapes, operation))[0]
 
 
-def flat(shapes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-    """Return geometries in x and y alone, None for those with a position that is no finite number, and their boxes."""
+def flat(shapes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], BBox | None]:
+    """Return geometries in x and y alone, None for those with a position that is no finite number, and their box."""
     plain = shapely.force_2d(shapes) if shapely.has_z(shapes).any() else shapes.copy()
-    bounds: npt.NDArray[np.float64] = shapely.bounds(plain).reshape(len(plain), 4)
-    rest = np.flatnonzero(~np.isfinite(bounds).all(axis=1))
+    bounds = shapely.bounds(plain).reshape(len(plain), 4)
+    finite = np.isfinite(bounds).all(axis=1)
+    rest = np.flatnonzero(~finite)
     plain[rest[~shapely.is_empty(plain[rest])]] = None
-    return plain, bounds
+    bounds = bounds[finite] if len(rest) else bounds
+    if not len(bounds):
+        return plain, None
+    west, south, east, north = bounds[:, 0].min(), bounds[:, 1].min(), bounds[:, 2].max(), bounds[:, 3].max()
+    return plain, (float(west), float(south), float(east), float(north))
 
 
 def repaired(shapes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
@@ -55,18 +61,16 @@ def middle(shapes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return points
 
 
-def check_unit(what: str, system: crs.CRS, bounds: npt.NDArray[np.float64]) -> None:
+def check_unit(what: str, system: crs.CRS, box: BBox | None) -> None:
     """Refuse positions that cannot be in the unit their system states: degrees called feet, and feet called degrees.
 
-    ``bounds`` are the boxes of geometries, shape (n, 4).
+    ``box`` holds all positions; None where there are none.
     """
-    bounds = bounds[np.isfinite(bounds).all(axis=1)]
-    if not len(bounds):
+    if box is None:
         return
-    box = np.concatenate([bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)])
     degrees = -180 <= box[0] and box[2] <= 180 and -90 <= box[1] and box[3] <= 90
     where, unit = f"{box[0]:.6g}, {box[1]:.6g}", crs.unit(system)[0]
-    if system.is_geographic and (abs(box[[0, 2]]).max() > 360 or abs(box[[1, 3]]).max() > 90):
+    if system.is_geographic and (max(-box[0], box[2]) > 360 or max(-box[1], box[3]) > 90):
         raise InvalidParameter(
             what, where, f"degrees, as {system.name} says; these look like feet or metres: state their own system"
         )

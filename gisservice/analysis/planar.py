@@ -20,6 +20,7 @@ import shapely
 from gisservice import crs
 from gisservice.analysis.placing import check_unit, flat, repaired
 from gisservice.errors import InvalidParameter
+from gisservice.model import BBox
 
 if TYPE_CHECKING:
     import geopandas
@@ -29,7 +30,7 @@ DISTANCE_MAX_M = 100_000.0
 """The farthest that anything is looked for: beyond it the plane of one projected system is no good measure."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plane:
     """Geometries in a projected system, one for each row of a frame; what a row lacks is None."""
 
@@ -108,18 +109,17 @@ def _plane(geometry: geopandas.GeoSeries, name: str) -> Plane:
     if kept and kept.array() is array and kept.pointers == pointers and kept.is_in(system):
         return kept.plane
     made = _made(array, system, name)
-    if array.base is None:
-        key = id(array)
-        _KEPT[key] = _Kept(weakref.ref(array, lambda _: _KEPT.pop(key, None)), pointers, system, made, array.copy())
+    key = id(array)
+    _KEPT[key] = _Kept(weakref.ref(array, lambda _: _KEPT.pop(key, None)), pointers, system, made, array.copy())
     return made
 
 
 def _made(array: npt.NDArray[Any], stated: crs.CRS, name: str) -> Plane:
-    shapes, bounds = flat(array)
-    check_unit(name, stated, bounds)
+    shapes, box = flat(array)
+    check_unit(name, stated, box)
     system = crs.measuring(stated)
     if system is not stated:
-        _check_area(name, shapes, stated, system)
+        _check_area(name, box, stated, system)
         shapes = crs.reproject(shapes, crs.reprojection(stated, system))
     return Plane(shapes, system, crs.unit(system)[1])
 
@@ -185,12 +185,10 @@ def columns(frame: pandas.DataFrame, names: list[str] | tuple[str, ...], what: s
             raise InvalidParameter(what, str(name), f"a column of numbers; it is of type {frame[name].dtype}")
 
 
-def _check_area(name: str, shapes: npt.NDArray[Any], stated: crs.CRS, working: crs.CRS) -> None:
-    if not len(shapes) or shapely.is_empty(shapes[~shapely.is_missing(shapes)]).all():
+def _check_area(name: str, box: BBox | None, stated: crs.CRS, working: crs.CRS) -> None:
+    if box is None:
         return
-    west, south, east, north = shapely.total_bounds(shapes).tolist()
-    if stated.is_projected:
-        west, south, east, north = crs.transform_bbox((west, south, east, north), stated, crs.CRS84)
+    west, south, east, north = crs.transform_bbox(box, stated, crs.CRS84) if stated.is_projected else box
     area = working.area_of_use
     assert area is not None
     inside = area.west - 1 <= west and east <= area.east + 1 and area.south - 1 <= south and north <= area.north + 1

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import shapely
 from gisservice.analysis.network import BIKE_KMH, MODES, WALK_KMH, Mode, Network
 from gisservice.analysis.noding import JOIN_M
 from gisservice.analysis.placing import middle, positions
+from gisservice.analysis.planar import Plane, plane
 from gisservice.analysis.ragged import Floats, Ints, merged
 from gisservice.analysis.snapping import Pieces
 from gisservice.errors import InvalidParameter, LimitExceeded
@@ -76,6 +78,7 @@ class Travel:
         self.slack = JOIN_M / network.metres
         """A place no farther than this from an edge's end is at the node, whichever way the edge may be travelled."""
         self.walk_pace = network.metres * 60 / (1000 * WALK_KMH)
+        self._stops: WeakKeyDictionary[Plane, Stops] = WeakKeyDictionary()
 
     @cached_property
     def open_edges(self) -> Ints:
@@ -123,7 +126,14 @@ class Travel:
         Areas and lines count as a point inside them. Raises :class:`InvalidParameter` for a frame without reference
         system or in another unit than it states.
         """
-        return self.stops_at(middle(positions(places, self.network.crs, what)))
+        if self.towards:  # places are put on the same edges either way
+            return self.network.travel(self.mode).stops(places, what)
+        if places.crs is None or places.crs != self.network.crs:
+            return self.stops_at(middle(positions(places, self.network.crs, what)))
+        held = plane(places, what)
+        if held not in self._stops:  # kept while the frame lives: the next question asks for other amenities
+            self._stops[held] = self.stops_at(middle(held.shapes))
+        return self._stops[held]
 
     def entries(self, places: geopandas.GeoDataFrame, what: str = "targets") -> Stops:
         """Put places on edges like :meth:`stops`, but let areas be entered all around: every 30 m of their edge.
