@@ -12,7 +12,7 @@ import shapely
 from gisservice.analysis.amenities import SPEEDS, WAY
 from gisservice.analysis.answers import state
 from gisservice.analysis.network import Network
-from gisservice.analysis.ragged import Floats, Ints
+from gisservice.analysis.ragged import Floats, Ints, Lines, joined
 from gisservice.analysis.routing import FEET_PER_METRE
 from gisservice.analysis.travel import Spread, Stops, Travel, checked_count, checked_minutes
 from gisservice.errors import InvalidParameter, LimitExceeded
@@ -29,6 +29,9 @@ PARTS_MAX = 300_000
 
 _ARC = 4
 """Segments of a quarter circle at a street's end: within 1 m of the circle of 50 m."""
+
+_ROUNDING = 1e-6
+"""How far from an edge's end, in the network's unit, a part of it may end that was reached to the end."""
 
 SQUARE_METRES_PER_ACRE = 4046.8564224
 
@@ -151,8 +154,14 @@ def _areas(network: Network, parts: list[Parts]) -> list[Any]:
     for edge, low, high in parts:
         keys = np.rec.fromarrays([edge, low, high])
         new = ~np.isin(keys, before) if len(before) else np.ones(len(keys), bool)
-        strips = shapely.buffer(network.lines.parts(edge[new], low[new], high[new]).shapes, width, quad_segs=_ARC)
+        strips = shapely.buffer(_streets(network, edge[new], low[new], high[new]).shapes, width, quad_segs=_ARC)
         area = shapely.union_all([area, *strips])
         before = keys
         areas.append(area)
     return areas
+
+
+def _streets(network: Network, edge: Ints, low: Floats, high: Floats) -> Lines:
+    """Return parts of edges as long lines: the area around few long ones is found several times faster."""
+    whole = np.stack([low <= 0.0, network.lines.lengths[edge] - high < _ROUNDING], axis=1)
+    return joined(network.lines.parts(edge, low, high), np.where(whole, network.ends[edge], -1))
