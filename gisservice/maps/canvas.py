@@ -22,14 +22,23 @@ from gisservice.tiles.rasterimage import Bytes, Picture, encode_png
 Positions = npt.NDArray[np.float64]
 Starts = npt.NDArray[np.int64]
 
-STEPS = 20
-"""Steps of a pixel that positions are rounded to."""
+STEPS = 100
+"""Steps of a pixel that positions are rounded to: so fine that an edge cut elsewhere changes no pixel one can see."""
 
 _POINTS_PX = 0.75
 """Points (1/72 inch) of a CSS pixel (1/96 inch)."""
 
-_PATH_VERTICES = 20_000
-"""Vertices that are filled or stroked at a time: PDFium keeps a bounded number of covered pixels of one path."""
+_PATH_VERTICES, _PATH_VERTICES_OF_TILE = 20_000, 200_000
+"""Vertices that are filled or stroked at a time: PDFium keeps a bounded number of covered pixels of one path. A tile
+has few pixels, and all of a layer in one path: where a path ended would depend on the tile.
+"""
+
+_TILE_SIDE = 512
+
+_INSET = 0.005
+"""CSS pixels that the box of an image is smaller on each side: PDFium widens it to whole pixels, which a last digit
+beyond one of them would make one too many.
+"""
 
 _ROUND = 0.5522847498
 """How far the handles of a cubic curve are that runs like a quarter of a circle of radius 1."""
@@ -48,13 +57,15 @@ class Canvas:
     def __init__(self, width: int, height: int, letters: Lettering, pixels: int = 0) -> None:
         self.width, self.height, self.pixels = width, height, pixels
         self.letters = letters
+        is_tile = pixels > 0 and max(width, height) * pixels <= _TILE_SIDE
+        self._most = _PATH_VERTICES_OF_TILE if is_tile else _PATH_VERTICES
         self._content: list[bytes] = []
         self._opacities: dict[int, bytes] = {}
         self._images: list[bytes] = []
 
     def fill(self, xy: Positions, rings: Starts, color: str, opacity: float = 1.0) -> None:
         """Fill polygons: rings without their closing vertex, holes the other way round than what they lie in."""
-        self._paint(b"f", _paths(xy, rings, closed=True), color, opacity)
+        self._paint(b"f", _paths(xy, rings, self._most, closed=True), color, opacity)
 
     def stroke(
         self, xy: Positions, rings: Starts, color: str, width: float, opacity: float = 1.0, *, closed: bool
@@ -64,21 +75,22 @@ class Canvas:
             width, opacity = 1 / self.pixels, opacity * width * self.pixels
         if width > 0:
             pen = b"%d w" % max(1, round(width * STEPS))
-            self._paint(b"S", _paths(xy, rings, closed=closed), color, opacity, pen)
+            self._paint(b"S", _paths(xy, rings, self._most, closed=closed), color, opacity, pen)
 
     def discs(self, centres: Positions, radius: float, color: str, opacity: float = 1.0) -> None:
         """Draw filled circles; where they meet they are one."""
         if len(centres):
-            self._paint(b"f", _circles(centres, radius), color, opacity)
+            self._paint(b"f", _circles(centres, radius, self._most), color, opacity)
 
     def circles(self, centres: Positions, radius: float, color: str, width: float) -> None:
         """Draw circles."""
         if width > 0 and len(centres):
-            self._paint(b"S", _circles(centres, radius), color, 1.0, b"%d w" % max(1, round(width * STEPS)))
+            self._paint(b"S", _circles(centres, radius, self._most), color, 1.0, b"%d w" % max(1, round(width * STEPS)))
 
     def image(self, rgba: Bytes, left: float, top: float, width: float, height: float, opacity: float = 1.0) -> None:
         """Draw an image, shape (rows, columns, 4), in a box."""
         name = self._add_image(rgba)
+        left, top, width, height = left + _INSET, top + _INSET, width - 2 * _INSET, height - 2 * _INSET
         box = b"%.4f 0 0 %.4f %.4f %.4f cm" % (
             width * STEPS, -height * STEPS, left * STEPS, (top + height) * STEPS,
         )  # fmt: skip
@@ -165,12 +177,12 @@ def _ink(color: str) -> bytes:
     return b"%.4f %.4f %.4f" % tuple(value / 255 for value in rgb(color))
 
 
-def _paths(xy: Positions, rings: Starts, *, closed: bool) -> list[bytes]:
-    """Return rings as operators, some thousand vertices a piece."""
+def _paths(xy: Positions, rings: Starts, most: int, *, closed: bool) -> list[bytes]:
+    """Return rings as operators, at most so many vertices a piece."""
     whole = np.rint(xy * STEPS).astype(np.int64)
     found, first = [], 0
     while first < len(rings) - 1:
-        last = max(int(np.searchsorted(rings, rings[first] + _PATH_VERTICES, side="right")) - 1, first + 1)
+        last = max(int(np.searchsorted(rings, rings[first] + most, side="right")) - 1, first + 1)
         lengths = np.diff(rings[first : last + 1]).tolist()
         numbers = whole[rings[first] : rings[last]].reshape(-1).tolist()
         found.append(("".join([_form(length, closed) for length in lengths]) % tuple(numbers)).encode())
@@ -185,7 +197,7 @@ def _form(vertices: int, closed: bool) -> str:
     return "%d %d m " + "%d %d l " * (vertices - 1) + ("h\n" if closed else "\n")
 
 
-def _circles(centres: Positions, radius: float) -> list[bytes]:
+def _circles(centres: Positions, radius: float, most: int) -> list[bytes]:
     r, h = radius, radius * _ROUND
     around = np.array(
         [
@@ -195,7 +207,7 @@ def _circles(centres: Positions, radius: float) -> list[bytes]:
     )  # fmt: skip
     form = "%d %d m " + "%d %d %d %d %d %d c " * 4 + "h\n"
     whole = np.rint((centres[:, None, :] + around) * STEPS).astype(np.int64)
-    step = _PATH_VERTICES // len(around)
+    step = most // len(around)
     pieces = (whole[first : first + step] for first in range(0, len(whole), step))
     return [(form * len(piece) % tuple(piece.reshape(-1).tolist())).encode() for piece in pieces]
 

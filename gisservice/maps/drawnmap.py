@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -29,8 +29,11 @@ _ECCENTRICITY = 0.00669437999014
 _FOOT_M = 0.3048
 
 _LAND, _INK, _HALO = "#e1e7ea", "#26313b", "#ffffff"
-_MARGIN = 40.0
-"""CSS pixels around the picture at which shapes are cut; wider than any outline."""
+_MARGIN = 64.0
+"""CSS pixels around the picture at which shapes are cut; wider than any outline and any disc."""
+
+_FINER = 4
+"""Bits that positions have more while shapes are cut, so that a cut edge runs on as it did: to 1/128 of a pixel."""
 
 _FULL_WIDTH_SPACING, _NO_OUTLINE_SPACING = 36.0, 6.0
 """CSS pixels between neighbours: from which lines have their declared width; below which outlines would smear."""
@@ -81,6 +84,12 @@ class Frame:
         return west, south, east, north
 
     @property
+    def around_box(self) -> BBox:
+        """The box, degrees in CRS84, of all shapes that can show in the picture, with their outlines."""
+        grown = (round(side + 2 * _MARGIN) for side in (self.width, self.height))
+        return Frame(self.world, self.left - _MARGIN, self.top - _MARGIN, *grown).bbox
+
+    @property
     def mercator(self) -> BBox:
         """What it shows, metres in EPSG:3857."""
         metres = WORLD_M / self.world
@@ -102,11 +111,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class VectorLayer:
-    """Shapes and how they are drawn; ``spacing_m`` is how far its features are apart on average."""
+    """Shapes and how they are drawn; ``spacing`` is how far its features are apart on average, in widths of the world.
+
+    It belongs to the layer, not to the picture (:func:`share_of_world`), so all tiles of a zoom agree.
+    """
 
     scenery: Scenery
     style: Style
-    spacing_m: float
+    spacing: float
 
 
 @dataclass(frozen=True)
@@ -129,10 +141,22 @@ class Words:
     lines: tuple[str, ...]
 
 
-def draw_map(
-    frame: Frame, layers: Sequence[VectorLayer | RasterLayer], words: Words, letters: Lettering, pixels: int
-) -> Canvas:
-    """Return the drawing of layers, bottom first; ``pixels`` as in :class:`Canvas`."""
+def share_of_world(length_m: float, bbox: BBox) -> float:
+    """Return a length on the ground in the middle of a box (CRS84) in widths of the world, on a sphere as browsers do.
+
+    >>> round(1 / share_of_world(1000, (-77.1, 38.8, -77.0, 38.82)))
+    31232
+    """
+    return length_m / WORLD_M / math.cos(math.radians(min(max((bbox[1] + bbox[3]) / 2, -85.0), 85.0)))
+
+
+def draw_layers(
+    frame: Frame, layers: Sequence[VectorLayer | RasterLayer], letters: Lettering, pixels: int
+) -> tuple[Canvas, list[_Placed]]:
+    """Return the drawing of layers, bottom first, and where their shapes lie; ``pixels`` as in :class:`Canvas`.
+
+    A pixel comes out alike in every frame of one ``world`` whose corner is a whole pixel: so tiles have no seams.
+    """
     canvas = Canvas(frame.width, frame.height, letters, pixels)
     canvas.box(0, 0, frame.width, frame.height, _LAND)
     named = []
@@ -143,6 +167,14 @@ def draw_map(
         placed = _Placed.of(frame, layer)
         placed.draw(canvas)
         named.append(placed)
+    return canvas, named
+
+
+def draw_map(
+    frame: Frame, layers: Sequence[VectorLayer | RasterLayer], words: Words, letters: Lettering, pixels: int
+) -> Canvas:
+    """Return the drawing of layers with their names, in a frame of title, sources, scale and north arrow."""
+    canvas, named = draw_layers(frame, layers, letters, pixels)
     taken = _Taken(frame)
     foot = _foot(canvas, words, taken)
     _arrow(canvas, taken)
@@ -164,10 +196,9 @@ class _Placed:
 
     @classmethod
     def of(cls, frame: Frame, layer: VectorLayer) -> _Placed:
-        found = layer.scenery
-        shapes, origin = _cut(found.shapes, frame, found.z)
-        crowd = layer.spacing_m * frame.world / WORLD_M / _stretch(frame)
-        return cls(frame, layer, shapes, frame.pixels(shapes, found.z), origin, crowd)
+        found, z = layer.scenery, layer.scenery.z + _FINER
+        shapes, origin = _cut(replace(found.shapes, xy=found.shapes.xy << _FINER), frame, z)
+        return cls(frame, layer, shapes, frame.pixels(shapes, z), origin, layer.spacing * frame.world)
 
     def draw(self, canvas: Canvas) -> None:
         kind = self.layer.scenery.kind
@@ -215,12 +246,6 @@ class _Placed:
             shapes = self.shapes.take(rows)
             marked = np.repeat(classes == number, np.diff(self.shapes.vertices))
             yield colors[number], shapes, self.xy[marked]
-
-
-def _stretch(frame: Frame) -> float:
-    """Return how much larger the map is than the ground in its middle, as browsers reckon it: on a sphere."""
-    middle = min(max((frame.top + frame.height / 2) / frame.world, 0.0), 1.0)
-    return 1.0 / math.cosh(math.pi * (1.0 - 2.0 * middle))
 
 
 def _cut(shapes: Shapes, frame: Frame, z: int) -> tuple[Shapes, Ints]:
@@ -321,7 +346,7 @@ def _anchors(placed: _Placed, rows: Ints) -> Iterator[tuple[float, float, float 
     box = shapes.bounds()[rows]
     rows = rows[np.argsort(box[:, 0] - box[:, 2], kind="stable")][:_NAMES_MAX]
     frame = placed.frame
-    unit = frame.world / (EXTENT << placed.layer.scenery.z)
+    unit = frame.world / (EXTENT << placed.layer.scenery.z + _FINER)
     for row, polygon in zip(rows.tolist(), to_polygons(shapes.take(rows)), strict=True):
         largest = max(polygon.geoms, key=lambda part: part.area)
         inside = shapely.point_on_surface(largest)

@@ -22,7 +22,7 @@ from gisservice.tiles.levels import Levels
 from gisservice.tiles.shapes import Ints, Shapes, concatenate
 
 _REACH = BUFFER + (1 << selection.CELL_BITS)
-"""Level units around the window in which shapes are looked for: wide outlines, squares that stand for small shapes."""
+"""Level units around the window in which shapes are looked for: squares that stand for small shapes."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def scenery(features: Features, levels: Levels, bbox: BBox, z: int, style: Style
         near = np.flatnonzero(_near(merged.shapes, low, high))
         members, cuts = selection.part_of_groups(merged.members, merged.cuts, near)
         shapes = concatenate([shapes, merged.shapes.take(near)])
-        classes = np.append(classes, _agreed(features, rows, members, cuts, style))
+        classes = np.append(classes, _agreed(features, members, cuts, style))
         labels += ("",) * len(near)
     return Scenery(levels.kind, z, shapes, classes, labels)
 
@@ -109,18 +109,15 @@ def _classes(features: Features, rows: Ints, style: Style) -> Ints:
     return np.array([numbers.get(text, none) for text in _texts(features, rows, style.by)], dtype=np.int64)
 
 
-def _agreed(features: Features, rows: Ints, members: Ints, cuts: Ints, style: Style) -> Ints:
-    """Return the class of each group: the one that all its members near the window are of, if there is such."""
+def _agreed(features: Features, members: Ints, cuts: Ints, style: Style) -> Ints:
+    """Return the class of each group: the one that all its members are of, if there is such, wherever they lie."""
     none = len(style.classes)
     if style.by is None or not none or not len(cuts) - 1:
         return np.full(len(cuts) - 1, none, dtype=np.int64)
-    geometry = features.record_geometry[rows].astype(np.int64)
-    order = np.argsort(geometry, kind="stable")
-    at = np.minimum(np.searchsorted(geometry[order], members), len(rows) - 1)
-    found = geometry[order[at]] == members
-    of_member = np.where(found, _classes(features, rows[order[at]], style), -1)
-    lowest = np.minimum.reduceat(np.where(found, of_member, none), cuts[:-1])
-    highest = np.maximum.reduceat(of_member, cuts[:-1])
+    # Geometries are numbered by their first record, so the largest number so far first occurs there.
+    records = np.searchsorted(np.maximum.accumulate(features.record_geometry), members)
+    of_member = _classes(features, records, style)
+    lowest, highest = np.minimum.reduceat(of_member, cuts[:-1]), np.maximum.reduceat(of_member, cuts[:-1])
     return np.where(lowest == highest, lowest, none)
 
 

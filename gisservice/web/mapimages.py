@@ -160,7 +160,7 @@ def _zoom(text: str) -> float:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class MapPicture:
     """A picture to draw: of which versions, what it shows, and in which form."""
 
     service: Service
@@ -169,22 +169,27 @@ class _Picture:
     frame: Frame
     scale: int
     media: str
+    framed: bool = True
+    """Whether names, title, sources, scale and arrow are written on it; a tile has nothing but its layers."""
 
     @property
     def key(self) -> tuple[str, ...]:
         """All that determines its bytes, but the release and the registry."""
         versions = (f"{tileset.id} {tileset.version}" for tileset in self.tilesets)
         letters = ",".join(self.service.assets[name].path for name in LETTERS)
-        return ("map", self.declared.id, *versions, repr(self.frame), str(self.scale), self.media, letters, _drawer())
+        form = str(self.scale), self.media, str(self.framed)
+        return ("map", self.declared.id, *versions, repr(self.frame), *form, letters, _drawer())
 
     def make(self) -> bytes:
         """Draw it."""
-        from gisservice.maps.drawnmap import draw_map
+        from gisservice.maps.drawnmap import draw_layers, draw_map
         from gisservice.maps.lettering import lettering
 
         service, is_print = self.service, self.media == PDF
         letters = lettering(tuple(service.settings.static / service.assets[name].path for name in LETTERS))
         layers = [layer for layer in map(self._layer, self.tilesets) if layer is not None]
+        if not self.framed:
+            return draw_layers(self.frame, layers, letters, self.scale)[0].png()
         canvas = draw_map(self.frame, layers, self._words(), letters, 0 if is_print else self.scale)
         return canvas.pdf(self.declared.title) if is_print else canvas.png()
 
@@ -193,7 +198,7 @@ class _Picture:
 
     def _vector(self, tileset: Tileset) -> VectorLayer | None:
         """Return what a layer shows; None where the page of the map shows nothing of it, either."""
-        from gisservice.maps.drawnmap import VectorLayer
+        from gisservice.maps.drawnmap import VectorLayer, share_of_world
         from gisservice.query.scenery import scenery
 
         nominal = math.log2(self.frame.world / _TILE_PIXELS)
@@ -203,8 +208,9 @@ class _Picture:
         finer = 1 if self.media == PDF else self.scale - 1
         z = min(math.ceil(nominal - 1e-9) + finer, tileset.maxzoom)
         manifest, style = tileset.collection.manifest, tileset.collection.layer.style
-        found = scenery(tileset.features, tileset.levels, self.frame.bbox, z, style)
-        return VectorLayer(found, style, spacing_m(manifest.extent, manifest.count)) if len(found.shapes) else None
+        found = scenery(tileset.features, tileset.levels, self.frame.around_box, z, style)
+        spacing = share_of_world(spacing_m(manifest.extent, manifest.count), tileset.extent)
+        return VectorLayer(found, style, spacing) if len(found.shapes) else None
 
     def _raster(self, tileset: RasterTileset) -> RasterLayer | None:
         from gisservice.maps.drawnmap import RasterLayer
@@ -249,18 +255,22 @@ def _drawer() -> str:
 
 def _answer(service: Service, request: Request, map_id: str, asked: Asked, media: str) -> Answer:
     declared = pages.declared(service, map_id)
-    tilesets = _tilesets(service, declared)
+    tilesets = drawn_layers(service, declared)
     frame = _frame(asked, declared, tilesets)
-    picture = _Picture(service, declared, tilesets, frame, asked.scale, media)
-    key = picture.key
+    return answered(request, MapPicture(service, declared, tilesets, frame, asked.scale, media), _placed(frame))
+
+
+def answered(request: Request, picture: MapPicture, extra: Headers = ()) -> Answer:
+    """Answer a picture under a tag that is known without it; 304 where the caller has it."""
+    service, key = picture.service, picture.key
     etag = exchange.entity_tag(*key, service.edition)
-    headers: Headers = (("ETag", etag), ("Cache-Control", BRIEFLY), INERT, *_placed(frame))
+    headers: Headers = (("ETag", etag), ("Cache-Control", BRIEFLY), INERT, *extra)
     if request.has(etag):
         return Answer(304, headers)
-    return Answer(200, (("Content-Type", media), *headers), service.drawn(key, picture.make))
+    return Answer(200, (("Content-Type", picture.media), *headers), service.drawn(key, picture.make))
 
 
-def _tilesets(service: Service, declared: MapDeclaration) -> tuple[Tileset | RasterTileset, ...]:
+def drawn_layers(service: Service, declared: MapDeclaration) -> tuple[Tileset | RasterTileset, ...]:
     """Return the layers of a map that are published, bottom first: the picture is drawn without others, as its page."""
     found: list[Tileset | RasterTileset] = []
     for name in declared.layers:

@@ -1,20 +1,26 @@
-"""OGC Web Map Tile Service 1.0.0 (07-057r7) for rasters: capabilities, RESTful tiles, and the KVP door to both."""
+"""OGC Web Map Tile Service 1.0.0 (07-057r7): capabilities, RESTful tiles, and the KVP door to both.
+
+Its layers are all rasters in every grid, and all declared maps, drawn on the server, in the grid of web maps.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 from gisservice.errors import CatalogError, InvalidParameter, UnknownParameter
-from gisservice.model import GeometryKind
+from gisservice.model import BBox, GeometryKind
 from gisservice.tiles import MATRIX_SETS, TileMatrixSet
 from gisservice.tiles.matrix import TILE_CELLS, VIRGINIA_NORTH_FEET, WEB_MERCATOR_QUAD, WORLD_CRS84_QUAD
 from gisservice.tiles.rasterimage import FORMATS, PNG
 from gisservice.web import rasters
 from gisservice.web.exchange import Answer, Offer, Request
+from gisservice.web.maptiles import PREFIX, map_tile, map_tilesets
 from gisservice.web.params import pairs, read
-from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
+from gisservice.web.tilesets import Limits
 
 XML = "application/xml"
 CAPABILITIES_PATH = "/wmts/1.0.0/WMTSCapabilities.xml"
@@ -43,7 +49,7 @@ _KVP = (
 
 
 def capabilities(service: Service, request: Request) -> Answer:
-    """Answer the capabilities: every raster, every grid, and the template of their tiles."""
+    """Answer the capabilities: every raster, every map, every grid, and the template of their tiles."""
     read(request.query, ())
     return _capabilities(service, request)
 
@@ -61,14 +67,7 @@ def tile(
 ) -> Answer:
     """Answer one tile by its RESTful address."""
     read(request.query, ())
-    return rasters.grid_tile(
-        service,
-        request,
-        collection_id=collection_id,
-        set_id=tileMatrixSetId,
-        address=(tileMatrix, tileCol, tileRow),
-        media=FORMATS[extension],
-    )
+    return _tile(service, request, collection_id, tileMatrixSetId, (tileMatrix, tileCol, tileRow), FORMATS[extension])
 
 
 def kvp(service: Service, request: Request) -> Answer:
@@ -91,14 +90,19 @@ def kvp(service: Service, request: Request) -> Answer:
     media = values.get("format", PNG)
     if media not in FORMATS.values():
         raise InvalidParameter("format", media, ", ".join(repr(name) for name in FORMATS.values()))
-    return rasters.grid_tile(
-        service,
-        request,
-        collection_id=values["layer"],
-        set_id=values["tilematrixset"],
-        address=(values["tilematrix"], values["tilecol"], values["tilerow"]),
-        media=media,
-    )
+    address = values["tilematrix"], values["tilecol"], values["tilerow"]
+    return _tile(service, request, values["layer"], values["tilematrixset"], address, media)
+
+
+def _tile(
+    service: Service, request: Request, layer: str, set_id: str, address: tuple[str, str, str], media: str
+) -> Answer:
+    """Answer a tile of a raster, or of a map, whose id has a prefix; ``address`` is zoom, column and row."""
+    if not layer.startswith(PREFIX):
+        return rasters.grid_tile(service, request, collection_id=layer, set_id=set_id, address=address, media=media)
+    if media != PNG:
+        raise InvalidParameter("format", media, f"{PNG!r}: maps are drawn in no other")
+    return map_tile(service, request, map_id=layer.removeprefix(PREFIX), set_id=set_id, address=address)
 
 
 def _values(query: str) -> dict[str, str]:
@@ -113,25 +117,44 @@ def _values(query: str) -> dict[str, str]:
     return found
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """What the capabilities say of a raster or a map. ``key`` changes with what is published of it."""
+
+    id: str
+    title: str
+    abstract: str
+    extent: BBox
+    formats: Mapping[str, str]
+    """Media types by extension."""
+    limits: Callable[[TileMatrixSet], dict[int, Limits]]
+    key: str
+
+
 def _capabilities(service: Service, request: Request) -> Answer:
-    tilesets = _published(service)
-    key = ("wmts", service.edition, *(f"{entry.id} {entry.version}" for entry in tilesets))
-    offer = Offer.make(request, XML, key)
-    return offer.unchanged() or offer.send(_document(service, request, tilesets).encode())
+    layers = [*_rasters(service), *_maps(service)]
+    offer = Offer.make(request, XML, ("wmts", service.edition, *(layer.key for layer in layers)))
+    return offer.unchanged() or offer.send(_document(service, request, layers).encode())
 
 
-def _published(service: Service) -> list[RasterTileset]:
-    found = []
+def _rasters(service: Service) -> Iterator[_Layer]:
     for entry in service.published():
         with suppress(CatalogError):
             if entry.manifest.kind is GeometryKind.RASTER:
-                tileset = service.rasters.one(entry.id, entry.version)
-                tileset.rendering()
-                found.append(tileset)
-    return found
+                found = service.rasters.one(entry.id, entry.version)
+                layer, key = entry.layer, f"{found.id} {found.version}"
+                yield _Layer(found.id, layer.title, layer.description, found.extent, found.formats, found.limits, key)
 
 
-def _document(service: Service, request: Request, tilesets: list[RasterTileset]) -> str:
+def _maps(service: Service) -> Iterator[_Layer]:
+    for found in map_tilesets(service):
+        declared = found.declared
+        yield _Layer(
+            found.id, declared.title, declared.description, found.extent, {"png": PNG}, found.limits, found.key
+        )
+
+
+def _document(service: Service, request: Request, layers: list[_Layer]) -> str:
     city = service.registry.city
     rest, door = quoteattr(request.address + CAPABILITIES_PATH), quoteattr(f"{request.address}{KVP_PATH}?")
     operations = "".join(
@@ -151,7 +174,7 @@ def _document(service: Service, request: Request, tilesets: list[RasterTileset])
             "</ows:ServiceIdentification>\n<ows:OperationsMetadata>",
             operations,
             "</ows:OperationsMetadata>\n<Contents>\n",
-            *(_layer(request, tileset) for tileset in tilesets),
+            *(_described(request, layer) for layer in layers),
             *(_grid(grid) for grid in MATRIX_SETS.values()),
             f"</Contents>\n<ServiceMetadataURL xlink:href={rest}/>\n</Capabilities>\n",
         )
@@ -165,29 +188,28 @@ def _get(address: str, encoding: str) -> str:
     )
 
 
-def _layer(request: Request, tileset: RasterTileset) -> str:
-    layer = tileset.collection.layer
-    west, south, east, north = tileset.extent
-    links = "".join(_link(tileset, grid) for grid in MATRIX_SETS.values())
+def _described(request: Request, layer: _Layer) -> str:
+    west, south, east, north = layer.extent
+    links = "".join(_link(layer, grid) for grid in MATRIX_SETS.values())
     resources = "".join(
         f'<ResourceURL format="{media}" resourceType="tile" template='
         + quoteattr(
-            f"{request.address}/wmts/1.0.0/{tileset.id}/{STYLE}/{{TileMatrixSet}}/{{TileMatrix}}/{{TileRow}}/"
+            f"{request.address}/wmts/1.0.0/{layer.id}/{STYLE}/{{TileMatrixSet}}/{{TileMatrix}}/{{TileRow}}/"
             f"{{TileCol}}.{extension}"
         )
         + "/>"
-        for extension, media in tileset.formats.items()
+        for extension, media in layer.formats.items()
     )
     return "".join(
         (
             "<Layer>",
             _text("ows:Title", layer.title),
-            _text("ows:Abstract", layer.description),
+            _text("ows:Abstract", layer.abstract),
             f"<ows:WGS84BoundingBox><ows:LowerCorner>{west} {south}</ows:LowerCorner>"
             f"<ows:UpperCorner>{east} {north}</ows:UpperCorner></ows:WGS84BoundingBox>",
-            _text("ows:Identifier", tileset.id),
+            _text("ows:Identifier", layer.id),
             f'<Style isDefault="true"><ows:Identifier>{STYLE}</ows:Identifier></Style>',
-            "".join(f"<Format>{media}</Format>" for media in tileset.formats.values()),
+            "".join(f"<Format>{media}</Format>" for media in layer.formats.values()),
             links,
             resources,
             "</Layer>\n",
@@ -195,12 +217,12 @@ def _layer(request: Request, tileset: RasterTileset) -> str:
     )
 
 
-def _link(tileset: RasterTileset, grid: TileMatrixSet) -> str:
+def _link(layer: _Layer, grid: TileMatrixSet) -> str:
     limits = "".join(
         f"<TileMatrixLimits><TileMatrix>{z}</TileMatrix><MinTileRow>{span.top}</MinTileRow>"
         f"<MaxTileRow>{span.bottom}</MaxTileRow><MinTileCol>{span.left}</MinTileCol>"
         f"<MaxTileCol>{span.right}</MaxTileCol></TileMatrixLimits>"
-        for z, span in sorted(tileset.limits(grid).items())
+        for z, span in sorted(layer.limits(grid).items())
     )
     if not limits:
         return ""

@@ -100,7 +100,7 @@ def test_what_is_far_larger_than_the_picture_is_cut_and_fills_it(letters: Letter
     xy = np.array([[x - far, y - far], [x + far, y - far], [x + far, y + far], [x - far, y + far]])
     shapes = Shapes(GeometryKind.POLYGON, xy, np.array([0, 4]), np.array([0, 1]), np.array([True]))
     found = Scenery(GeometryKind.POLYGON, z, shapes, np.array([0]), ("A name",))
-    layer = VectorLayer(found, Style(color="#ff0000", opacity=1.0, label="name"), 1e6)
+    layer = VectorLayer(found, Style(color="#ff0000", opacity=1.0, label="name"), 1.0)
     seen = pixels(draw_map(frame, [layer], Words("Title", ("Line",)), letters, 1))
     assert (seen[5, 5] == (255, 0, 0)).all() and (seen[60, 180] == (255, 0, 0)).all()
     named = pixels(draw_map(frame, [layer], Words("", ()), letters, 1))

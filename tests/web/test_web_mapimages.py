@@ -136,8 +136,8 @@ def test_equal_questions_have_equal_bytes_a_tag_and_304(city: City, client: Clie
 def test_a_picture_is_drawn_once_and_anew_for_a_new_version(own_city: City, monkeypatch: pytest.MonkeyPatch):
     client = Client(wsgi_app(own_city.settings))
     drawn = []
-    make = mapimages._Picture.make
-    monkeypatch.setattr(mapimages._Picture, "make", lambda self: drawn.append(self) or make(self))
+    make = mapimages.MapPicture.make
+    monkeypatch.setattr(mapimages.MapPicture, "make", lambda self: drawn.append(self) or make(self))
     first = client.get("/maps/city.png")
     assert client.get("/maps/city.png").data == first.data and len(drawn) == 1
     publish(own_city.catalog, lots_frame(200), "lots")
