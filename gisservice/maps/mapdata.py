@@ -62,6 +62,7 @@ def _layer_data(site: Site, number: int, view: LayerView) -> dict[str, Any]:
         "id": view.layer.id,
         "title": site.said(view.layer.title),
         "kind": str(view.kind),
+        "count": view.count,
         "items_url": view.items_url,
         "page_url": site.to(view.page_url.removeprefix(site.base)),
         "latitude": middle,

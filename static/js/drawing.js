@@ -13,16 +13,13 @@ export class Drawing {
     this.map = map;
     this.layers = layers;
     const drawn = layers.filter((layer) => layer.tiles);
-    const sources = {};
-    drawn.forEach((layer) => {
-      sources[layer.number] = {
-        url: tileSource(layer, report),
-        maxDataZoom: layer.tiles.maxzoom,
-        levelDiff: LEVEL_DIFFERENCE,
-      };
+    this.source = (layer) => ({
+      url: tileSource(layer, report),
+      maxDataZoom: layer.tiles.maxzoom,
+      levelDiff: LEVEL_DIFFERENCE,
     });
     this.grid = protomapsL.leafletLayer({
-      sources,
+      sources: Object.fromEntries(drawn.map((layer) => [layer.number, this.source(layer)])),
       paintRules: drawn.map((layer) => rule(layer, symbolizer(layer))),
       labelRules: labelRules(drawn),
       attribution: "",
@@ -37,12 +34,8 @@ export class Drawing {
 
   /** Puts the layers on the map; the map's element is `aria-busy` until all tiles in view are drawn. */
   addTo(map) {
-    const setBusy = (busy) => {
-      this.busy = busy;
-      map.getContainer().setAttribute("aria-busy", String(busy));
-    };
-    this.grid.on("loading", () => setBusy(true)).on("load", () => setBusy(false));
-    setBusy(true);
+    this.grid.on("loading", () => this.setBusy(true)).on("load", () => this.setBusy(false));
+    this.setBusy(true);
     for (const [layer, tiles] of this.pictures) if (!this.hidden.has(String(layer.number))) tiles.addTo(map);
     this.grid.addTo(map);
   }
@@ -57,9 +50,32 @@ export class Drawing {
       else if (this.grid._map) tiles.addTo(this.map);
       return;
     }
+    this.redraw();
+  }
+
+  /** Asks for the tiles of layers anew, after their filters changed. */
+  refilter(layers) {
+    for (const layer of layers.filter(({ tiles }) => tiles)) {
+      const number = String(layer.number);
+      this.views.set(number, protomapsL.sourcesToViews({ sources: { [number]: this.source(layer) } }).get(number));
+    }
+    this.redraw();
+  }
+
+  async redraw() {
     this.grid.views = new Map([...this.views].filter(([number]) => !this.hidden.has(number)));
     this.grid.clearLayout();
-    if (this.grid._map) this.grid.rerenderTiles();
+    if (!this.grid._map) return;
+    this.setBusy(true);
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const tiles = Object.values(this.grid._tiles);
+    await Promise.allSettled(tiles.map(({ coords, el }) => this.grid.renderTile(coords, el, this.grid._tileCoordsToKey(coords))));
+    if (turn === this.turn && !this.grid.isLoading()) this.setBusy(false);
+  }
+
+  setBusy(busy) {
+    this.busy = busy;
+    this.map.getContainer().setAttribute("aria-busy", String(busy));
   }
 
   /**
@@ -93,7 +109,8 @@ function picture(map, { picture: { url, minzoom, maxzoom, bounds }, style, numbe
 
 /** A source in the form the library takes an archive: asks our server, and only for tiles that can exist. */
 function tileSource(layer, report) {
-  const { url, minzoom, maxzoom, bounds } = layer.tiles;
+  const { minzoom, maxzoom, bounds } = layer.tiles;
+  const url = filtered(layer);
   return {
     async getZxy(z, x, y, signal) {
       if (z < minzoom || z > maxzoom || (bounds && !touches(bounds, z, x, y))) return undefined;
@@ -107,6 +124,11 @@ function tileSource(layer, report) {
       return { data: await response.arrayBuffer() };
     },
   };
+}
+
+/** The address of a layer's tiles, with its filter. */
+function filtered({ tiles: { url }, filter }) {
+  return filter ? `${url}${url.includes("?") ? "&" : "?"}filter=${encodeURIComponent(filter)}` : url;
 }
 
 /** Whether a tile shares ground with a box in degrees (west, south, east, north). */

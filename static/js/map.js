@@ -1,76 +1,136 @@
 // The map page: reads the page's data, draws its layers on the map that Folium made, and joins the parts beside it.
 /* global L */
 import { Drawing } from "./drawing.js";
+import { Filters } from "./filters.js";
+import { FilterForm } from "./filterform.js";
 import { Panel } from "./panel.js";
-import { readAddress, writeAddress } from "./permalink.js";
+import { pictureAddress, readAddress, writeAddress } from "./permalink.js";
 import { find, findOne } from "./picking.js";
+import { spacing } from "./symbols.js";
+import { joinTools } from "./tools.js";
+import { Trail } from "./trail.js";
 import { Twin } from "./twin.js";
 import { say } from "./words.js";
+import { Years } from "./years.js";
 
 const CLICK_TOLERANCE = 6; // CSS pixels around a point or a line that still count as a hit
 const TOUCH_TOLERANCE = 10;
 const RECORD_ZOOM = 17; // a record that is picked in the table is shown at least so close
 const PHONE_WIDTH = 600; // CSS pixels; a narrower map starts one zoom further out
+const TOLD_APART = 6; // CSS pixels between neighbours from which they are more than a smear
 
 export function drawLayers(map, count) {
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const layers = page.layers.slice(0, count);
-  const { mark } = page.view;
-  const asked = mark ? {} : readAddress(window.location.hash, layers);
   prepare(map);
   const drawing = new Drawing(map, layers, announce);
-  const remember = () => mark || history.replaceState(null, "", writeAddress(map, hiddenOf(drawing, layers), panel.picked));
-  const panel = new Panel(document.getElementById("picked"), map, page.report_url, remember);
-  setView(map, page.view, asked.view);
-  if (asked.hidden) showAllBut(asked.hidden, layers);
-  drawing.addTo(map);
-  if (mark) putMark(map, mark);
-  joinLayerList(drawing, layers, panel, remember);
-  joinPicking(map, drawing, panel);
-  const show = (layer, id) => showRecord(map, panel, layer, id);
-  const twin = document.getElementById("twin");
-  if (twin) new Twin(twin, map, layers, show);
-  if (asked.item) show(asked.item.layer, asked.item.id);
-  if (!mark) joinAddress(map, layers, remember, show);
+  if (page.view.mark) drawPlace(map, drawing, page);
+  else new City(map, drawing, layers, page);
 }
 
-/** Keeps the address of the page that of the view, and follows it when it is changed. */
-function joinAddress(map, layers, remember, show) {
-  map.on("moveend", remember);
-  window.addEventListener("hashchange", () => {
-    const { view, item } = readAddress(window.location.hash, layers);
-    if (view) map.setView([view.lat, view.lng], view.zoom, { animate: false });
-    if (item) show(item.layer, item.id);
-  });
-}
-
-function hiddenOf(drawing, layers) {
-  return layers.filter(({ number }) => drawing.hidden.has(String(number)));
-}
-
-function showAllBut(hidden, layers) {
-  for (const box of document.querySelectorAll("input[data-layer]")) {
-    box.checked = !hidden.includes(layers[Number(box.dataset.layer)]);
-  }
-}
-
-/** Picks one record and brings it into view. */
-function showRecord(map, panel, layer, id) {
-  return panel.ask(async (signal) => {
-    const found = await findOne(layer, id, signal);
-    const bounds = L.geoJSON(found[0].item.geometry).getBounds();
-    if (bounds.isValid()) {
-      map.fitBounds(bounds, { animate: false, maxZoom: Math.max(map.getZoom(), RECORD_ZOOM), padding: [60, 60] });
-      panel.place = bounds.getCenter();
-    }
-    return found;
-  }, map.getCenter());
-}
-
-function putMark(map, [longitude, latitude]) {
+/** The small map of a report: one place, and what is there. */
+function drawPlace(map, drawing, { view, report_url: reportUrl }) {
+  const [longitude, latitude] = view.mark;
   const spot = { interactive: false, color: "#ffffff", weight: 3, fillColor: "#b3123c", fillOpacity: 1, radius: 9 };
+  setView(map, view, []);
+  drawing.addTo(map);
   L.circleMarker([latitude, longitude], spot).addTo(map);
+  joinPicking(map, drawing, new Panel(document.getElementById("picked"), map, reportUrl), {});
   announce(say("mark"));
+}
+
+/** The map of a page of its own, with the parts around it that there are on this page. */
+class City {
+  constructor(map, drawing, layers, page) {
+    Object.assign(this, { map, drawing, layers });
+    this.clicks = {}; // `take` is what a tool in use does with a click
+    this.panel = new Panel(document.getElementById("picked"), map, page.report_url, () => this.trail.note());
+    this.filters = new Filters(layers, (changed) => this.refilter(changed));
+    this.trail = new Trail(() => this.address(), () => this.follow(readAddress(window.location.hash, layers)));
+    const part = (id, make) => document.getElementById(id) && make(document.getElementById(id));
+    this.twin = part("twin", (element) => new Twin(element, map, layers, (layer, id) => this.show(layer, id)));
+    this.form = part("filter", (element) => new FilterForm(element, this.filters, announce));
+    this.years = part("years", (element) => new Years(element, this.filters));
+    const asked = readAddress(window.location.hash, layers);
+    setView(map, page.view, layers, asked.view);
+    this.apply(asked);
+    drawing.addTo(map);
+    joinLayerList(layers, (layer, visible) => this.switch(layer, visible));
+    joinPicking(map, drawing, this.panel, this.clicks);
+    joinTools(map, this.clicks, announce);
+    this.joinPrints();
+    map.on("moveend", () => this.trail.note(true));
+    if (asked.view || !window.location.hash) this.trail.note();
+  }
+
+  address() {
+    return writeAddress(this.map, {
+      hidden: this.layers.filter(({ number }) => this.drawing.hidden.has(String(number))),
+      where: this.filters.conditions,
+      picked: this.panel.picked,
+    });
+  }
+
+  /** Goes to what an address asks for; one without a view, such as that of a heading, asks for nothing. */
+  follow(asked) {
+    if (!asked.view) return;
+    setView(this.map, {}, [], asked.view);
+    this.apply(asked);
+  }
+
+  apply({ view, hidden, where, item }) {
+    for (const layer of this.layers) {
+      const box = document.querySelector(`input[data-layer="${layer.number}"]`);
+      const visible = !hidden.includes(layer);
+      if (box) box.checked = visible;
+      if (visible === this.drawing.hidden.has(String(layer.number))) this.drawing.show(layer, visible);
+    }
+    this.filters.set(where);
+    const { picked } = this.panel;
+    if (!item) this.panel.close();
+    else if (picked?.layer !== item.layer || String(picked.item.id) !== item.id) {
+      this.show(item.layer, item.id, !view);
+    }
+  }
+
+  /** Picks one record, and brings it into view unless the view is given. */
+  show(layer, id, isSought = true) {
+    const { map, panel } = this;
+    return panel.ask(async (signal) => {
+      const found = await findOne(layer, id, signal);
+      const bounds = L.geoJSON(found[0].item.geometry).getBounds();
+      if (!bounds.isValid()) return found;
+      const maxZoom = Math.max(map.getZoom(), RECORD_ZOOM);
+      if (isSought) map.fitBounds(bounds, { animate: false, maxZoom, padding: [60, 60] });
+      panel.place = bounds.getCenter();
+      return found;
+    }, map.getCenter());
+  }
+
+  switch(layer, visible) {
+    this.drawing.show(layer, visible);
+    this.panel.close();
+    this.trail.note();
+    announce(say(visible ? "shown" : "hidden", { layer: layer.title }));
+  }
+
+  refilter(changed) {
+    this.drawing.refilter(changed);
+    this.panel.close();
+    this.form?.show(changed);
+    this.years?.follow();
+    this.twin?.refresh();
+    this.trail.note();
+  }
+
+  /** Lets the links to the map for print and as a picture lead to what the window shows. */
+  joinPrints() {
+    for (const link of document.querySelectorAll("a[data-picture]")) {
+      const follow = () => (link.href = pictureAddress(link.dataset.picture, this.map));
+      this.map.on("moveend resize", follow);
+      follow();
+    }
+  }
 }
 
 function prepare(map) {
@@ -87,34 +147,37 @@ function prepare(map) {
   }
 }
 
-function setView(map, view, asked) {
+function setView(map, view, layers, asked) {
   if (asked) {
     map.setView([asked.lat, asked.lng], asked.zoom, { animate: false });
   } else if (view.bounds) {
     const [west, south, east, north] = view.bounds;
     map.fitBounds([[south, west], [north, east]], { animate: false, padding: [8, 8] });
+    const least = Math.min(RECORD_ZOOM, Math.max(0, ...layers.map(zoomOf)));
+    if (map.getZoom() < least) map.setZoom(least, { animate: false });
   } else if (map.getSize().x < PHONE_WIDTH) {
     map.setZoom(map.getZoom() - 1, { animate: false });
   }
 }
 
-function joinLayerList(drawing, layers, panel, remember) {
+/** The zoom from which the features of a layer can be told apart: a whole city of parcels is a smear, and heavy. */
+function zoomOf(layer) {
+  return layer.tiles ? Math.ceil(Math.log2(TOLD_APART / spacing(layer, 0))) : 0;
+}
+
+function joinLayerList(layers, apply) {
   for (const box of document.querySelectorAll("input[data-layer]")) {
     const layer = layers[Number(box.dataset.layer)];
-    const apply = () => {
-      drawing.show(layer, box.checked);
-      panel.close();
-      remember();
-      announce(say(box.checked ? "shown" : "hidden", { layer: layer.title }));
-    };
-    if (!box.checked) drawing.show(layer, false); // a browser may restore the boxes of an earlier visit
-    box.addEventListener("change", apply);
+    box.addEventListener("change", () => apply(layer, box.checked));
   }
 }
 
-function joinPicking(map, drawing, panel) {
+function joinPicking(map, drawing, panel, clicks) {
   const container = map.getContainer();
-  const pick = (latlng, tolerance) => panel.ask((signal) => find(drawing, latlng, tolerance, signal), latlng);
+  const pick = (latlng, tolerance) => {
+    if (clicks.take) clicks.take(latlng);
+    else panel.ask((signal) => find(drawing, latlng, tolerance, signal), latlng);
+  };
   let tolerance = CLICK_TOLERANCE;
   container.addEventListener("pointerdown", (event) => {
     tolerance = event.pointerType === "mouse" ? CLICK_TOLERANCE : TOUCH_TOLERANCE;
@@ -126,6 +189,9 @@ function joinPicking(map, drawing, panel) {
   });
 }
 
-function announce(message) {
-  document.getElementById("map-status").textContent = message;
+/** Says a sentence to those who hear the page; `isShown` shows it, too, where nothing else on the page does. */
+function announce(message, isShown = false) {
+  const status = document.getElementById("map-status");
+  status.classList.toggle("visually-hidden", !isShown);
+  status.textContent = message;
 }

@@ -15,8 +15,9 @@ export async function find(drawing, latlng, tolerance, signal) {
 
 async function itemsAt(layer, map, latlng, tolerance, signal) {
   const box = layer.kind === "polygon" ? pointBox(latlng) : boxAround(map, latlng, tolerance);
-  const address = `${layer.items_url}?limit=${MOST}&bbox=${box.map((edge) => edge.toFixed(9)).join(",")}`;
-  const response = await fetch(address, { signal, headers: { Accept: "application/geo+json" } });
+  const query = new URLSearchParams({ limit: MOST, bbox: box.map((edge) => edge.toFixed(9)).join(",") });
+  if (layer.filter) query.set("filter", layer.filter);
+  const response = await fetch(`${layer.items_url}?${query}`, { signal, headers: { Accept: "application/geo+json" } });
   if (!response.ok) throw new Error(say("failed_records", { layer: layer.title }));
   const page = await response.json();
   const more = Math.max(0, (page.numberMatched ?? 0) - page.features.length);

@@ -34,13 +34,19 @@ export class Twin {
     return this.layers.get(this.select.value);
   }
 
-  /** The question both the table and its file ask: what is in view, in this order. */
+  /** The question both the table and its file ask: what is in view and passes the filter, in this order. */
   query() {
     const bounds = this.map.getBounds();
     const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
     const query = new URLSearchParams({ bbox: box.map((edge) => edge.toFixed(6)).join(",") });
+    if (this.layer.filter) query.set("filter", this.layer.filter);
     if (this.sort) query.set("sortby", this.sort);
     return query;
+  }
+
+  /** Asks anew where the table is shown, after the filter changed. */
+  refresh() {
+    if (this.element.open) this.load();
   }
 
   load() {
@@ -65,8 +71,10 @@ export class Twin {
   }
 
   fill(layer, page) {
+    const held = this.held();
     const following = page.links?.find(({ rel }) => rel === "next");
     this.next = following && new URL(following.href, window.location.href).href.replace(/^[a-z]+:\/\/[^/]+/, "");
+    if (!this.next && this.part("next") === document.activeElement) this.part("first").focus();
     this.part("next").disabled = !this.next;
     const columns = layer.columns.filter(({ name }) => page.features.some(({ properties }) => Object.hasOwn(properties, name)));
     this.table.caption.textContent = say("table_caption", { layer: layer.title });
@@ -76,12 +84,29 @@ export class Twin {
     const count = page.numberMatched === undefined ? "?" : number(page.numberMatched);
     this.status.textContent = page.features.length
       ? say("table_count", { layer: layer.title, shown: number(page.features.length), count })
-      : say("table_none", { layer: layer.title });
+      : say(layer.filter ? "table_none_filtered" : "table_none", { layer: layer.title });
+    this.refocus(held);
+  }
+
+  /** What in the table has the focus, as `{row}` or `{column}`; undefined when nothing has. */
+  held() {
+    const { activeElement: focused } = document;
+    if (!this.table.contains(focused)) return undefined;
+    return { row: focused.dataset.item, column: focused.dataset.column };
+  }
+
+  /** Puts the focus back on the same row or heading, else on the region of the table. */
+  refocus(held) {
+    if (!held) return;
+    const same = ({ dataset }) => (held.row === undefined ? dataset.column === held.column : dataset.item === held.row);
+    const buttons = [...this.table.querySelectorAll("button")];
+    (buttons.find(same) ?? this.table.parentElement).focus({ preventScroll: true });
   }
 
   head(column) {
     const button = element("button", heading(column));
     button.type = "button";
+    button.dataset.column = column.name;
     const cell = element("th", button);
     cell.scope = "col";
     const direction = { [column.name]: "ascending", [`-${column.name}`]: "descending" }[this.sort];
@@ -89,8 +114,7 @@ export class Twin {
     button.title = say("table_sort", { column: heading(column) });
     button.addEventListener("click", async () => {
       this.sort = this.sort === column.name ? `-${column.name}` : column.name;
-      await this.load();
-      [...this.table.tHead.querySelectorAll("button")].find((one) => one.textContent === heading(column))?.focus();
+      this.load();
     });
     return cell;
   }

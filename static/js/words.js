@@ -13,6 +13,12 @@ export function number(value) {
   return NUMBERS.format(value);
 }
 
+/** A figure that was measured or worked out: to three digits at least, and to whole ones. */
+export function rounded(value) {
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
+}
+
 /** A value of a column as people read it; an empty one is undefined. */
 export function worded(value, column) {
   if (value === null || value === undefined || value === "") return undefined;
