@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def listed(city: FeatureCity) -> list[dict[str, Any]]:
     return [entry for entry in (*together, *one_by_one) if entry["itemType"] == "feature"]
 
 
+@cache
 def transformer(uri: str) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs("OGC:CRS84", uri, always_xy=True)
 
