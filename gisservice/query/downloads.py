@@ -10,6 +10,7 @@ import orjson
 from gisservice.catalog import Manifest
 from gisservice.catalog.derived import DerivedFile
 from gisservice.catalog.layout import PARQUET_FILE
+from gisservice.catalog.rasters import RASTER_FILE
 from gisservice.crs import CRS84
 from gisservice.crs import code as code_of
 from gisservice.model import ColumnType, GeometryKind
@@ -34,10 +35,13 @@ class Download:
     lonlat_only: bool = False
     names_code: bool = False
     """The file names its system by an authority's code, and by nothing else."""
+    stored_only: bool = False
 
     def systems(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the systems the file can be had in: degrees, and the one the layer is stored in."""
         stored = manifest.storage_crs
+        if self.stored_only:
+            return (stored,)
         if self.lonlat_only or stored_in_lonlat(manifest) or (self.names_code and ":" not in stored):
             return (LONLAT,)
         return (LONLAT, stored)
@@ -52,19 +56,28 @@ class Wanted:
 
 
 def all_files(manifest: Manifest) -> list[Wanted]:
-    """Return every file that a layer can be had as, the systems of each extension together; none of a raster."""
-    if manifest.kind is GeometryKind.RASTER:
-        return []
-    return [Wanted(entry.extension, system) for entry in DOWNLOADS.values() for system in entry.systems(manifest)]
+    """Return every file that a layer can be had as, the systems of each extension together."""
+    forms = forms_of(manifest).values()
+    return [Wanted(entry.extension, system) for entry in forms for system in entry.systems(manifest)]
+
+
+def forms_of(manifest: Manifest) -> dict[str, Download]:
+    """Return the forms that a layer can be had in, by extension: a raster is had as it is kept, and as nothing else."""
+    return {COG.extension: COG} if manifest.kind is GeometryKind.RASTER else DOWNLOADS
 
 
 def archive_of(manifest: Manifest, wanted: Wanted) -> DerivedFile | None:
-    """Return the version's own GeoParquet where a file is that, in the system the layer is stored in; else None."""
+    """Return the file of the version itself that is wanted: its raster, or its GeoParquet as stored; else None."""
     stored = LONLAT if stored_in_lonlat(manifest) else manifest.storage_crs
-    if wanted != Wanted("parquet", stored):
+    if wanted not in (Wanted("parquet", stored), Wanted(COG.extension, manifest.storage_crs)):
         return None
-    entry = manifest.files[PARQUET_FILE]
+    entry = manifest.files[own_file(wanted)]
     return DerivedFile(file_name(manifest, wanted.extension, wanted.system), entry["sha256"], entry["size"])
+
+
+def own_file(wanted: Wanted) -> str:
+    """Return the name, in the folder of a version, of the file that is handed out as it is kept."""
+    return RASTER_FILE if wanted.extension == COG.extension else PARQUET_FILE
 
 
 def stored_in_lonlat(manifest: Manifest) -> bool:
@@ -186,4 +199,13 @@ DOWNLOADS: dict[str, Download] = {
         Download("kml", "KML, for Google Earth", "application/vnd.google-earth.kml+xml", _kml, lonlat_only=True),
     )
 }
-"""By extension, in the order they are listed."""
+"""The forms of layers of records, by extension, in the order they are listed."""
+
+COG = Download(
+    "tif",
+    "GeoTIFF, cloud-optimised",
+    "image/tiff; application=geotiff; profile=cloud-optimized",
+    lambda manifest: (),
+    stored_only=True,
+)
+"""The form of rasters. Read by ranges, it needs no download."""

@@ -10,7 +10,7 @@ from gisservice import crs
 from gisservice.catalog import Collection
 from gisservice.errors import CatalogError
 from gisservice.model import RESERVED_ID, GeometryKind
-from gisservice.query.downloads import DOWNLOADS, all_files
+from gisservice.query.downloads import all_files, forms_of
 from gisservice.query.formats import GEOJSON as GEOJSON_FORMAT
 from gisservice.web import catalogue, params, processes, records
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
@@ -239,7 +239,7 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
         links.append(link(request, f"{path}/schema", SCHEMA, SCHEMA_JSON, "What its items consist of"))
         links.append(link(request, f"{path}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"))
         links.append(link(request, f"{path}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"))
-        links += _enclosures(request, entry)
+    links += _enclosures(request, entry)
     if entry.manifest.tiles is not None:
         links += [
             link(request, f"{path}/tiles", f"{REL}/tilesets-vector", JSON, "Its vector tiles"),
@@ -257,13 +257,14 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
 
 def _enclosures(request: Request, entry: Collection) -> list[Link]:
     """Return links to the collection as files, in degrees and as it is stored."""
+    forms = forms_of(entry.manifest)
     return [
         link(
             request,
             download_path(entry.id, wanted.extension, wanted.system),
             "enclosure",
-            DOWNLOADS[wanted.extension].media,
-            f"All items as {DOWNLOADS[wanted.extension].title}, in {wanted.system}",
+            forms[wanted.extension].media,
+            f"The whole layer as {forms[wanted.extension].title}, in {wanted.system}",
         )
         for wanted in all_files(entry.manifest)
     ]

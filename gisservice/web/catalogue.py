@@ -17,7 +17,7 @@ from gisservice.catalog import Collection
 from gisservice.errors import CatalogError
 from gisservice.model import BBox, Registry, Version
 from gisservice.query.columns import span
-from gisservice.query.downloads import DOWNLOADS
+from gisservice.query.downloads import forms_of
 from gisservice.web.downloads import known_files
 from gisservice.web.links import download_path
 from gisservice.web.service import Service
@@ -212,8 +212,6 @@ def _keywords(registry: Registry, collection: Collection) -> tuple[str, ...]:
 
 
 def _files(collection: Collection) -> tuple[File, ...]:
-    if collection.features is None:
-        return ()
     kept = _KEPT.get(str(collection.path))
     if kept is not None:
         return kept
@@ -230,7 +228,7 @@ def _known(collection: Collection) -> tuple[File, ...]:
     for wanted, known in known_files(collection).items():
         if known is not None and known.problem:
             continue  # a form that this layer does not fit into
-        entry = DOWNLOADS[wanted.extension]
+        entry = forms_of(collection.manifest)[wanted.extension]
         path = download_path(collection.id, wanted.extension, wanted.system)
         size, sha256 = (known.size, known.sha256) if known is not None else (None, None)
         found.append(File(entry.title, entry.media.partition(";")[0], path, wanted.system, size, sha256))

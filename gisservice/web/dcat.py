@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gisservice.model import BBox
+from gisservice.tiles import TILES_FILE
 from gisservice.web import params
 from gisservice.web.catalogue import Contact, Entry, File, instant, published
 from gisservice.web.exchange import Answer, Request, document
@@ -24,10 +25,12 @@ from gisservice.web.links import (
     tilejson_path,
 )
 from gisservice.web.service import Service
+from gisservice.web.wmts import CAPABILITIES_PATH
 
 CONTEXT = "https://raw.githubusercontent.com/DOI-DO/dcat-us/main/context/dcat-us-3.0.jsonld"
 POD = "https://project-open-data.cio.gov/v1.1/schema"
 FEATURES = "http://www.opengis.net/spec/ogcapi-features-1/1.0"
+WMTS = "http://www.opengis.net/def/serviceType/ogc/wmts"
 
 _ENGLISH = "http://id.loc.gov/vocabulary/iso639-1/en"
 _MEDIA_TYPES = "https://www.iana.org/assignments/media-types/"
@@ -206,6 +209,11 @@ def _interfaces(entry: Entry) -> list[tuple[str, str, str]]:
     if entry.collection.manifest.tiles is not None:
         found.append(("Vector tiles (TileJSON)", tilejson_path(entry.id), ""))
         found.append(("All vector tiles in one archive (PMTiles)", archive_path(entry.id), ""))
+    if entry.collection.manifest.raster is not None:
+        found.append(("Map tiles (TileJSON)", tilejson_path(entry.id), ""))
+        found.append(("Map tiles through OGC WMTS", CAPABILITIES_PATH, WMTS))
+        if TILES_FILE in entry.collection.manifest.files:
+            found.append(("All stored map tiles in one archive (PMTiles)", archive_path(entry.id), ""))
     return found
 
 

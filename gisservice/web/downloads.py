@@ -14,7 +14,7 @@ from typing import Any
 from gisservice import crs
 from gisservice.catalog import Collection, Features
 from gisservice.catalog.derived import Derived, DerivedFile
-from gisservice.catalog.layout import PARQUET_FILE, SERVE_FILE
+from gisservice.catalog.layout import SERVE_FILE
 from gisservice.errors import InvalidParameter, NotFound, ReprojectionError
 from gisservice.query.downloads import (
     DOWNLOADS,
@@ -25,7 +25,9 @@ from gisservice.query.downloads import (
     all_files,
     archive_of,
     file_name,
+    forms_of,
     geojson_head,
+    own_file,
 )
 from gisservice.web import params
 from gisservice.web.exchange import BRIEFLY, FOR_EVER, Answer, Headers, Request, document
@@ -59,7 +61,6 @@ def listing(service: Service, request: Request, *, collection_id: str, version: 
     """
     params.read(request.query, ())
     collection = _opened(service, collection_id, version)
-    _features(collection)
     files = known_files(collection)
     states = [f"{wanted.extension} {wanted.system} {found}" for wanted, found in files.items()]
 
@@ -72,16 +73,16 @@ def listing(service: Service, request: Request, *, collection_id: str, version: 
 
 
 def _file(service: Service, request: Request, collection: Collection, extension: str, kept: str) -> Answer:
-    features, entry = _features(collection), _entry(collection, extension)
+    entry = _entry(collection, extension)
     system = _system(entry, collection, params.read(request.query, PARAMETERS).get("crs"))
     wanted = Wanted(extension, system)
-    if extension == "geojson" and system == LONLAT:
-        return _send_items(service, request, collection, features, kept)
+    if collection.features is not None and wanted == Wanted("geojson", LONLAT):
+        return _send_items(service, request, collection, collection.features, kept)
     archive = archive_of(collection.manifest, wanted)
     found = archive or service.workshop.file(collection, wanted)
     if found.problem:
         raise NotFound(f"{found.name}: {found.problem}")
-    path = collection.path / PARQUET_FILE if archive else Derived(collection).path(found.name)
+    path = collection.path / own_file(wanted) if archive else Derived(collection).path(found.name)
     headers = _headers(found.name, found.sha256)
     return file_answer(
         request, path, found.size, f'"{found.sha256[:32]}"', entry.media, kept, service.downloads, headers
@@ -114,18 +115,13 @@ def _opened(service: Service, collection_id: str, version: str | None) -> Collec
     return service.catalog.version(collection_id, version)
 
 
-def _features(collection: Collection) -> Features:
-    if collection.features is None:
-        raise NotFound(f"Collection {collection.id!r} is a raster; it has no files of features.")
-    return collection.features
-
-
 def _entry(collection: Collection, extension: str) -> Download:
-    entry = DOWNLOADS.get(extension)
+    forms = forms_of(collection.manifest)
+    entry = forms.get(extension)
     if entry is None:
         raise NotFound(
             f"Collection {collection.id!r} has no file with the ending {extension[:40]!r}; "
-            f"there are {', '.join(DOWNLOADS)}."
+            f"there are {', '.join(forms)}."
         )
     return entry
 
@@ -159,7 +155,7 @@ def known_files(collection: Collection) -> dict[Wanted, DerivedFile | None]:
 
 
 def _described(request: Request, collection: Collection, wanted: Wanted, found: DerivedFile | None) -> dict[str, Any]:
-    entry = DOWNLOADS[wanted.extension]
+    entry = forms_of(collection.manifest)[wanted.extension]
     described: dict[str, Any] = {
         "name": file_name(collection.manifest, wanted.extension, wanted.system),
         "title": entry.title,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gisservice.model import City
-from gisservice.query.downloads import DOWNLOADS
+from gisservice.query.downloads import COG, DOWNLOADS
 from gisservice.web.itemsapi import Described, item_schemas
 from gisservice.web.params import Parameter
 
@@ -210,7 +210,7 @@ def _path_schema(name: str, operation: Operation, offering: Offering) -> Schema:
             "collection_id": ids,
             "record_id": ids,
             "tileMatrixSetId": offering.matrix_sets,
-            "extension": tuple(DOWNLOADS),
+            "extension": (*DOWNLOADS, COG.extension),
         }.get(name, ())
     )
 

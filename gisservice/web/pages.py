@@ -25,7 +25,7 @@ from gisservice.maps.pages import (
     render_map,
 )
 from gisservice.model import GeometryKind, MapDeclaration
-from gisservice.query.downloads import DOWNLOADS
+from gisservice.query.downloads import forms_of
 from gisservice.web import catalogue
 from gisservice.web.downloads import known_files
 from gisservice.web.exchange import PER_VISIT, Answer, Request, compress
@@ -71,7 +71,7 @@ def layer(service: Service, request: Request, *, collection_id: str) -> Answer:
         manifest.operations,
         service.catalog.versions(collection_id),
         _downloads(request, collection),
-        "" if collection.features is None else request.base + downloads_path(collection_id),
+        request.base + downloads_path(collection_id),
         None if manifest.tiles is None else service.tilesets.one(collection_id, collection.version).report.summary(),
         "" if collection.features is None else request.base + dictionary_path(collection_id),
         dataset(service.registry.city, request, catalogue.entry(service, collection)),
@@ -87,8 +87,9 @@ def _downloads(request: Request, collection: Collection) -> tuple[DownloadForm, 
         if found is not None:
             file = DownloadFile(wanted.system, url, found.size, found.sha256, found.problem)
         files.setdefault(wanted.extension, []).append(file)
+    forms = forms_of(collection.manifest)
     return tuple(
-        DownloadForm(DOWNLOADS[extension].title, tuple(listed), DOWNLOADS[extension].losses(collection.manifest))
+        DownloadForm(forms[extension].title, tuple(listed), forms[extension].losses(collection.manifest))
         for extension, listed in files.items()
     )
 

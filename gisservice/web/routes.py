@@ -574,17 +574,17 @@ _DECLARED: tuple[Route, ...] = (
     Route(
         "/download/<collection_id>",
         downloads.listing,
-        Operation(DATA, "The files that a whole layer can be had as", JSON, "Downloads", (), WITH_ITEMS),
+        Operation(DATA, "The files that a whole layer can be had as", JSON, "Downloads"),
     ),
     Route(
         "/download/<collection_id>.<extension>",
         downloads.file,
-        Operation(DATA, "A whole layer as a file", "*/*", "File", (_DOWNLOAD_CRS,), WITH_ITEMS, _FILE),
+        Operation(DATA, "A whole layer as a file", "*/*", "File", (_DOWNLOAD_CRS,), EVERY, _FILE),
     ),
     Route(
         "/download/<collection_id>/<version>",
         downloads.listing,
-        Operation(DATA, "The files of one version of a layer", JSON, "Downloads", (), WITH_ITEMS),
+        Operation(DATA, "The files of one version of a layer", JSON, "Downloads"),
     ),
     Route(
         "/download/<collection_id>/<version>.<extension>",
@@ -595,7 +595,7 @@ _DECLARED: tuple[Route, ...] = (
             "*/*",
             "File",
             (_DOWNLOAD_CRS,),
-            WITH_ITEMS,
+            EVERY,
             _FILE,
         ),
     ),

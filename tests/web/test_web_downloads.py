@@ -198,10 +198,27 @@ def test_paths_that_lead_nowhere_are_404_and_open_no_file(made, path, monkeypatc
     assert all(os.path.realpath(name).startswith(home) for name in opened if isinstance(name, str))
 
 
-def test_a_raster_has_no_files_of_features(made):
-    for url in ("/download/relief", "/download/relief.gpkg", "/download/relief.geojson"):
-        answer = made.client.get(url)
-        assert answer.status_code == 404 and "raster" in json.loads(answer.data)["detail"]
+def test_a_raster_is_had_as_it_is_kept(made):
+    client, collection = made.client, made.city.catalog.collection("relief")
+    kept = (collection.path / "raster.tif").read_bytes()
+    (entry,) = json.loads(client.get("/download/relief").data)["files"]
+    assert (entry["name"], entry["crs"], entry["losses"]) == ("relief_epsg2283.tif", "EPSG:2283", [])
+    assert (entry["size"], entry["sha256"]) == (len(kept), hashlib.sha256(kept).hexdigest())
+    assert entry["type"] == "image/tiff; application=geotiff; profile=cloud-optimized"
+    for url in (entry["href"].removeprefix("http://localhost"), "/download/relief.tif"):
+        answer = client.get(url)
+        assert (answer.status_code, answer.data, answer.headers["Content-Type"]) == (200, kept, entry["type"])
+    pinned = client.get(entry["versionHref"].removeprefix("http://localhost"))
+    assert "immutable" in pinned.headers["Cache-Control"]
+    part = client.get("/download/relief.tif", headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.data) == (206, kept[100:200])
+    assert client.get("/download/relief.tif", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert client.get("/download/relief.tif?crs=EPSG:4326").status_code == 400
+    for url in ("/download/relief.gpkg", "/download/relief.geojson", "/download/lots.tif"):
+        answer = client.get(url)
+        assert answer.status_code == 404 and "there are" in json.loads(answer.data)["detail"]
+    page = client.get("/layers/relief").data.decode()
+    assert "Download the whole layer" in page and "/download/relief.tif" in page
 
 
 @pytest.mark.parametrize("extension", DOWNLOADS)
@@ -238,7 +255,6 @@ def test_the_page_of_a_layer_lists_its_files(made):
     for extension, system in ALL:
         assert f'href="{address(extension, system)}" download' in text
     assert "made when first asked for" not in text
-    assert "Download the whole layer" not in made.client.get("/layers/relief").data.decode()
 
 
 # Files that are not there yet
