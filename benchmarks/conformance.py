@@ -614,7 +614,7 @@ def run(site: Site) -> None:
             continue
         if function not in answers:
             answers[function] = outcome(site, function)
-        site.found[f"{name} {of}"] = answers[function]
+        site.found[name] = answers[function]
 
 
 def outcome(site: Site, function: Test) -> str:
@@ -637,8 +637,8 @@ def report(sites: list[Site], command: str) -> None:
     print(
         "Abstract tests of OGC API Features Part 1 (17-069r4) and Part 2 (18-058r1), asked over HTTP of each server\n"
         "on the same 47,174 parcels by a client that knows only the standard and the data. Core is asked of every\n"
-        "server, another class of those that declare it; what a server does not have, and need not, is not asked of it. One\n"
-        "question can stand for several tests of the annex. pygeoapi has two systems beside CRS84 in its settings.\n"
+        "server, another class of those that declare it; what a server does not have, and need not, is not asked of it.\n"
+        "One question can stand for several tests of the annex. pygeoapi has two systems beside CRS84 in its settings.\n"
     )
     print(f"Made by `{command}`; gisservice {version('gisservice')}, pygeoapi {peers['pygeoapi']}.\n")
     print("| server | passed | failed | not asked |\n|---|---|---|---|")
@@ -650,12 +650,12 @@ def report(sites: list[Site], command: str) -> None:
     for site in sites:
         for name, result in site.found.items():
             if result.startswith("fails"):
-                print(f"| {site.name} | {name.partition(' ')[0]} | {cell(result.removeprefix('fails: '))} |")
+                print(f"| {site.name} | {name} | {cell(result.removeprefix('fails: '))} |")
     print("\n## What was not asked\n\n| server | test | why |\n|---|---|---|")
     for site in sites:
         for name, result in site.found.items():
             if result.startswith("–"):
-                print(f"| {site.name} | {name.partition(' ')[0]} | {cell(result.removeprefix('– '))} |")
+                print(f"| {site.name} | {name} | {cell(result.removeprefix('– '))} |")
     print(
         "\nParts 3 and CQL2 are not compared: pygeoapi has no CQL2 on files. Ours are in `tests/web`, a test for each\n"
         "abstract test: `test_ogcapi_features_*.py`, `test_cql2_conformance.py`."
