@@ -630,16 +630,19 @@ def outcome(site: Site, function: Test) -> str:
     return ""
 
 
+HEAD = """# Conformance, beside pygeoapi
+
+Abstract tests of OGC API Features Part 1 (17-069r4) and Part 2 (18-058r1), asked over HTTP of each server
+on the same 47,174 parcels by a client that knows only the standard and the data. Core is asked of every
+server, another class of those that declare it; what a server does not have, and need not, is not asked of it.
+One question can stand for several tests of the annex. pygeoapi has two systems beside CRS84 in its settings.
+"""
+
+
 def report(sites: list[Site], command: str) -> None:
     """Print the page."""
     peers = features_servers.peer_versions()
-    print("# Conformance, beside pygeoapi\n")
-    print(
-        "Abstract tests of OGC API Features Part 1 (17-069r4) and Part 2 (18-058r1), asked over HTTP of each server\n"
-        "on the same 47,174 parcels by a client that knows only the standard and the data. Core is asked of every\n"
-        "server, another class of those that declare it; what a server does not have, and need not, is not asked of it.\n"
-        "One question can stand for several tests of the annex. pygeoapi has two systems beside CRS84 in its settings.\n"
-    )
+    print(HEAD)
     print(f"Made by `{command}`; gisservice {version('gisservice')}, pygeoapi {peers['pygeoapi']}.\n")
     print("| server | passed | failed | not asked |\n|---|---|---|---|")
     for site in sites:
