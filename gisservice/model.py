@@ -92,11 +92,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class StyleClass:
-    """One class of a categorical style: features whose ``by`` column equals ``value``."""
+    """One class of a style: features whose ``by`` column equals ``value``, or with ``least`` is that number or more.
+
+    A class with ``least`` ends below the ``least`` of the next; all classes of a style have it, or none.
+    """
 
     value: str
     label: str
     color: str
+    least: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +282,15 @@ class MapDeclaration:
     center: tuple[float, float] | None = None
     """Longitude, latitude; None: the middle of the layers."""
     zoom: int | None = None
+    styles: tuple[tuple[str, Style], ...] = ()
+    """How this map draws some of its layers, by their ids, instead of as they are declared."""
+    reach: str | None = None
+    """The layer of streets along which the map's page tells how far one comes in some minutes."""
+
+    def styled(self, layer: Layer) -> Layer:
+        """Return a layer as this map draws it."""
+        style = dict(self.styles).get(layer.id)
+        return layer if style is None else replace(layer, style=style)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ must not publish a column.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +19,7 @@ from gisservice import crs
 from gisservice.catalog.documents import Table, is_number, open_document, shown
 from gisservice.catalog.rasterkeys import raster_style
 from gisservice.catalog.reportlines import holidays, report_lines
+from gisservice.catalog.stylekeys import public_column, read_style
 from gisservice.model import (
     RESERVED_ID,
     AddressColumns,
@@ -36,7 +37,6 @@ from gisservice.model import (
     StreetColumns,
     Streets,
     Style,
-    StyleClass,
     Visibility,
 )
 
@@ -68,7 +68,7 @@ def load_registry(path: Path) -> Registry:
     top.only("maps", "city", "layers", "report", "holidays")
     layers = tuple(_layer(table) for table in top.tables("layers", "[layers.parcels]"))
     city = _city(top.table("city"), layers)
-    maps = _maps(top, path, {layer.id for layer in layers}) if "maps" in top.values else ()
+    maps = _maps(top, path, {layer.id: layer for layer in layers}) if "maps" in top.values else ()
     return Registry(city, layers, maps, str(path.parent), report_lines(top, layers), holidays(top))
 
 
@@ -109,7 +109,7 @@ def _layer(table: Table) -> Layer:
         maxzoom=maxzoom,
         always_drawn=_always_drawn(table, geometry, columns),
         network=_network(table, geometry, columns),
-        style=_style(table, columns),
+        style=read_style(table.table("style"), columns, Style()) if "style" in table.values else Style(),
         raster=raster_style(table, geometry),
         cadence=table.text("cadence"),
         steward=table.text("steward"),
@@ -131,7 +131,7 @@ def _parts(layer: Table, key: str, kind: type[_P], columns: tuple[Column, ...] |
     for field in fields(kind):
         if field.default is MISSING:
             table.need(field.name, "the name of a column")
-    return kind(**{name: _public_column(table, name, columns) for name in names if name in table.values})
+    return kind(**{name: public_column(table, name, columns) for name in names if name in table.values})
 
 
 def _parcel(layer: Table, columns: tuple[Column, ...] | None) -> ParcelColumns | None:
@@ -254,18 +254,7 @@ def _unique(table: Table, names: Iterable[str], what: str) -> None:
 def _id_column(layer: Table, columns: tuple[Column, ...] | None) -> str | None:
     if "id_column" not in layer.values or layer.values["id_column"] == "auto":
         return None
-    return _public_column(layer, "id_column", columns, " or 'auto'")
-
-
-def _public_column(table: Table, key: str, columns: tuple[Column, ...] | None, other: str = "") -> str:
-    """Return the name at ``key``, which has to be one of a declared public column."""
-    name = table.text(key, None)
-    public = [column.name for column in columns or () if column.visibility is Visibility.PUBLIC]
-    if name not in public:
-        near = get_close_matches(name, public, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else f": {', '.join(public) or 'this layer has none'}."
-        table.fail(key, f"was {name!r}; expected a declared public column{other}{hint}")
-    return name
+    return public_column(layer, "id_column", columns, " or 'auto'")
 
 
 def _coverage(layer: Table, geometry: GeometryKind) -> bool:
@@ -297,7 +286,7 @@ def _always_drawn(layer: Table, geometry: GeometryKind, columns: tuple[Column, .
         layer.wrong("always_drawn", expected)
     table = layer.table("always_drawn")
     table.only("column", "values")
-    name = _public_column(table, "column", columns)
+    name = public_column(table, "column", columns)
     column = next(column for column in columns or () if column.name == name)
     if column.type is not ColumnType.STRING:
         table.fail("column", f"column {name!r} is of type {column.type.value}; expected one of type string.")
@@ -356,7 +345,7 @@ def _role(table: Table, key: str, columns: tuple[Column, ...] | None, *types: Co
     """Return the column that plays a role in a network, or None where no column does."""
     if key not in table.values:
         return None
-    name = _public_column(table, key, columns)
+    name = public_column(table, key, columns)
     column = next(column for column in columns or () if column.name == name)
     if column.type not in types:
         expected = " or ".join(kind.value for kind in types)
@@ -381,67 +370,54 @@ def _role_values(table: Table, key: str, role: str, column: Column | None) -> tu
     return _values(table, column, key)
 
 
-def _style(layer: Table, columns: tuple[Column, ...] | None) -> Style:
-    if "style" not in layer.values:
-        return Style()
-    table = layer.table("style")
-    table.only("color", "opacity", "outline", "width", "radius", "label", "by", "classes")
-    plain = Style()
-    by = _public_column(table, "by", columns) if "by" in table.values else None
-    return Style(
-        color=table.color("color", plain.color),
-        opacity=table.number("opacity", plain.opacity, 0, 1),
-        outline=table.color("outline", plain.outline),
-        width=table.number("width", plain.width, 0, 20),
-        radius=table.number("radius", plain.radius, 0, 50),
-        label=_public_column(table, "label", columns) if "label" in table.values else None,
-        by=by,
-        classes=_classes(table, next((column for column in columns or () if column.name == by), None)),
-    )
-
-
-def _classes(style: Table, by: Column | None) -> tuple[StyleClass, ...]:
-    if "classes" not in style.values:
-        return ()
-    if by is None:
-        style.fail("classes", "there is no 'by'; expected by = '…', the column these classes divide.")
-    tables = style.list_of_tables("classes", 'classes = [{value = "RB", label = "Townhouse", color = "#c8a04b"}]')
-    codes = {code for code, _ in by.codes}
-    seen: set[str] = set()
-    for table in tables:
-        table.only("value", "label", "color")
-        value = table.text("value", None)
-        if value in seen:
-            table.fail("value", f"{value!r} has a class already; expected each value once.")
-        if codes and value not in codes:
-            near = get_close_matches(value, codes, n=1, cutoff=0.5)
-            table.wrong("value", f"a code of column {by.name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        seen.add(value)
-    return tuple(StyleClass(t.text("value"), t.text("label", t.text("value")), t.color("color")) for t in tables)
-
-
-def _maps(top: Table, path: Path, layers: set[str]) -> tuple[MapDeclaration, ...]:
+def _maps(top: Table, path: Path, layers: Mapping[str, Layer]) -> tuple[MapDeclaration, ...]:
     document = open_document(path.parent / top.text("maps", None, "the name of a file of maps, such as 'maps.toml'"))
     document.only("maps")
     return tuple(_map(table, layers) for table in document.tables("maps", "[maps.property]"))
 
 
-def _map(table: Table, layers: set[str]) -> MapDeclaration:
-    table.only("title", "description", "layers", "center", "zoom")
+def _map(table: Table, layers: Mapping[str, Layer]) -> MapDeclaration:
+    table.only("title", "description", "layers", "center", "zoom", "styles", "reach")
     zoom = table.values.get("zoom")
     if zoom is not None and not _is_zoom(zoom):
         table.wrong("zoom", f"a whole number from 0 to {ZOOM_MAX}")
+    names = _map_layers(table, layers)
     return MapDeclaration(
         id=_identifier(table, "a map id"),
         title=table.text("title", None),
         description=table.text("description"),
-        layers=_map_layers(table, layers),
+        layers=names,
         center=_center(table),
         zoom=zoom,
+        styles=_map_styles(table, {name: layers[name] for name in names}),
+        reach=_map_reach(table, layers),
     )
 
 
-def _map_layers(table: Table, known: set[str]) -> tuple[str, ...]:
+def _map_styles(table: Table, layers: Mapping[str, Layer]) -> tuple[tuple[str, Style], ...]:
+    """Read how a map draws some of its layers otherwise than they are declared."""
+    if "styles" not in table.values:
+        return ()
+    styles = table.table("styles")
+    styles.only(*layers)
+    return tuple(
+        (name, read_style(styles.table(name), layers[name].columns, layers[name].style, has_ranges=True))
+        for name in styles.values
+    )
+
+
+def _map_reach(table: Table, layers: Mapping[str, Layer]) -> str | None:
+    """Read the layer of streets along which a map tells how far one comes."""
+    if "reach" not in table.values:
+        return None
+    name = table.text("reach")
+    if name not in layers or layers[name].network is None:
+        networks = ", ".join(layer.id for layer in layers.values() if layer.network is not None) or "there is none"
+        table.wrong("reach", f"the id of a layer with a table 'network': {networks}")
+    return name
+
+
+def _map_layers(table: Table, known: Collection[str]) -> tuple[str, ...]:
     expected = "a list of layer ids, bottom first, such as ['zoning', 'parcels']"
     names = table.need("layers", expected)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):

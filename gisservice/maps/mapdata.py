@@ -109,7 +109,7 @@ def _style_data(style: Style) -> dict[str, Any]:
         "radius": style.radius,
         "label": style.label,
         "by": style.by,
-        "classes": [{"value": entry.value, "color": entry.color} for entry in style.classes],
+        "classes": [{"value": entry.value, "least": entry.least, "color": entry.color} for entry in style.classes],
     }
 
 

@@ -105,8 +105,19 @@ def _classes(features: Features, rows: Ints, style: Style) -> Ints:
     none = len(style.classes)
     if style.by is None or not none:
         return np.full(len(rows), none, dtype=np.int64)
+    if style.classes[0].least is not None:
+        return _ranges(features, rows, style.by, [entry.least or 0.0 for entry in style.classes])
     numbers = {entry.value: number for number, entry in enumerate(style.classes)}
     return np.array([numbers.get(text, none) for text in _texts(features, rows, style.by)], dtype=np.int64)
+
+
+def _ranges(features: Features, rows: Ints, column: str, least: list[float]) -> Ints:
+    """Return the number of the class of each row, where classes are ranges by their smallest numbers."""
+    if column not in features.attributes.column_names:
+        return np.full(len(rows), len(least), dtype=np.int64)
+    values = features.attributes.column(column).take(rows).to_numpy(zero_copy_only=False).astype(np.float64)
+    found = np.searchsorted(least, values, side="right") - 1
+    return np.where((found < 0) | np.isnan(values), len(least), found).astype(np.int64)
 
 
 def _agreed(features: Features, members: Ints, cuts: Ints, style: Style) -> Ints:

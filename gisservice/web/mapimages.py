@@ -207,7 +207,7 @@ class MapPicture:
         # A print and a picture of twice the pixels take the shapes of the next zoom, where there is one.
         finer = 1 if self.media == PDF else self.scale - 1
         z = min(math.ceil(nominal - 1e-9) + finer, tileset.maxzoom)
-        manifest, style = tileset.collection.manifest, tileset.collection.layer.style
+        manifest, style = tileset.collection.manifest, self.declared.styled(tileset.collection.layer).style
         found = scenery(tileset.features, tileset.levels, self.frame.around_box, z, style)
         spacing = share_of_world(spacing_m(manifest.extent, manifest.count), tileset.extent)
         return VectorLayer(found, style, spacing) if len(found.shapes) else None

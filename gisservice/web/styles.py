@@ -62,7 +62,7 @@ def _style(request: Request, declared: MapDeclaration, tilesets: list[Tileset]) 
         "name": declared.title,
         "metadata": {"description": declared.description},
         "sources": {tileset.id: _source(request, tileset) for tileset in tilesets},
-        "layers": [layer for tileset in tilesets for layer in _layers(tileset)],
+        "layers": [layer for tileset in tilesets for layer in _layers(tileset, declared)],
     }
     if tilesets:
         west, south, east, north = union([tileset.extent for tileset in tilesets])
@@ -83,8 +83,8 @@ def _source(request: Request, tileset: Tileset) -> dict[str, Any]:
     }
 
 
-def _layers(tileset: Tileset) -> list[StyleLayer]:
-    return drawn_as(tileset.id, tileset.collection.layer, tileset.collection.manifest.kind)
+def _layers(tileset: Tileset, declared: MapDeclaration) -> list[StyleLayer]:
+    return drawn_as(tileset.id, declared.styled(tileset.collection.layer), tileset.collection.manifest.kind)
 
 
 def drawn_as(name: str, layer: Layer, kind: GeometryKind) -> list[StyleLayer]:
@@ -117,6 +117,9 @@ def _colour(style: Style) -> str | list[Any]:
     """Return the colour of a layer, or the expression that finds it in the class of a feature."""
     if style.by is None or not style.classes:
         return style.color
+    if style.classes[0].least is not None:
+        number = ["to-number", ["get", style.by], -1e300]  # no number at all is below the first class
+        return ["step", number, style.color, *(part for entry in style.classes for part in (entry.least, entry.color))]
     # Classes are named by text; a column may hold numbers.
     expression: list[Any] = ["match", ["to-string", ["get", style.by]]]
     for entry in {entry.value: entry for entry in style.classes}.values():

@@ -51,6 +51,8 @@ class City {
     this.twin = part("twin", (element) => new Twin(element, map, layers, (layer, id) => this.show(layer, id)));
     this.form = part("filter", (element) => new FilterForm(element, this.filters, announce));
     this.years = part("years", (element) => new Years(element, this.filters));
+    this.tools = { reach: "./reaching.js", changes: "./changes.js" };
+    for (const name of Object.keys(this.tools)) this.joinTool(name);
     const asked = readAddress(window.location.hash, layers);
     setView(map, page.view, layers, asked.view);
     this.apply(asked);
@@ -68,7 +70,33 @@ class City {
       hidden: this.layers.filter(({ number }) => this.drawing.hidden.has(String(number))),
       where: this.filters.conditions,
       picked: this.panel.picked,
+      reach: this.reach?.asked,
+      changes: this.changes?.layer,
     });
+  }
+
+  /** Lets a part of the page load its script when it is first opened. */
+  joinTool(name) {
+    const element = document.getElementById(name);
+    if (!element) return;
+    element.hidden = false;
+    element.addEventListener("toggle", () => element.open && this.tool(name));
+  }
+
+  /** The tool of a name, from its own script; undefined where the page has no such part. */
+  async tool(name) {
+    const element = document.getElementById(name);
+    if (!element) return undefined;
+    const { default: Tool } = await import(this.tools[name]);
+    const show = (layer, id) => this.show(layer, id);
+    this[name] ??= new Tool(element, this.map, this.layers, { clicks: this.clicks, show, changed: () => this.trail.note(), announce });
+    return this[name];
+  }
+
+  /** Has a tool answer the question of an address; without one its answer goes. */
+  async use(name, question) {
+    if (!question) this[name]?.clear();
+    else (await this.tool(name))?.ask(question);
   }
 
   /** Goes to what an address asks for; one without a view, such as that of a heading, asks for nothing. */
@@ -78,7 +106,7 @@ class City {
     this.apply(asked);
   }
 
-  apply({ view, hidden, where, item }) {
+  apply({ view, hidden, where, item, reach, changes }) {
     for (const layer of this.layers) {
       const box = document.querySelector(`input[data-layer="${layer.number}"]`);
       const visible = !hidden.includes(layer);
@@ -86,6 +114,8 @@ class City {
       if (visible === this.drawing.hidden.has(String(layer.number))) this.drawing.show(layer, visible);
     }
     this.filters.set(where);
+    this.use("reach", reach);
+    this.use("changes", changes);
     const { picked } = this.panel;
     if (!item) this.panel.close();
     else if (picked?.layer !== item.layer || String(picked.item.id) !== item.id) {

@@ -21,8 +21,14 @@ export function symbolizer(layer) {
 
 function colours(style) {
   if (!style.by) return () => style.color;
+  if (style.classes.some(({ least }) => least !== null)) return (feature) => inRange(style, valueOf(feature, style.by));
   const byValue = new Map(style.classes.map(({ value, color }) => [value, color]));
   return (feature) => byValue.get(String(valueOf(feature, style.by))) ?? style.color;
+}
+
+/** The colour of the class that a number lies in: the last whose smallest number is not above it. */
+function inRange(style, value) {
+  return (typeof value === "number" && style.classes.findLast(({ least }) => least <= value)?.color) || style.color;
 }
 
 function drawPolygon(ctx, geometry, z, layer, colour) {

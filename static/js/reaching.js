@@ -1,0 +1,182 @@
+// How far one comes from a place in some minutes: the area on the map, the same in words, and what is there in a list.
+/* global L */
+import { number, rounded, say, worded } from "./words.js";
+
+const LISTED = 40; // records of a layer that are listed, the nearest first
+const MILE_FT = 5280;
+const KEYS = ["lat", "lng", "minutes", "mode"];
+const JSON_ONLY = { Accept: "application/geo+json, application/json" };
+
+export default class Reach {
+  /** `element` is the part of the page; `show` picks a record; `changed` is called when another question is answered. */
+  constructor(element, map, layers, { clicks, show, changed, announce }) {
+    Object.assign(this, { element, map, clicks, show, changed, announce });
+    this.points = layers.filter(({ kind }) => kind === "point");
+    this.part = (name) => element.querySelector(`[data-part="${name}"]`);
+    this.drawn = L.layerGroup().addTo(map);
+    this.part("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.fromAddress();
+    });
+    this.part("centre").addEventListener("click", () => this.fromPlace(map.getCenter()));
+    this.part("pick").addEventListener("click", () => this.pick(!this.isPicking));
+    this.part("clear").addEventListener("click", () => {
+      this.clear();
+      changed();
+      this.part("centre").focus();
+    });
+    map.getContainer().addEventListener("keydown", (event) => event.key === "Escape" && this.isPicking && this.pick(false));
+  }
+
+  get isPicking() {
+    return this.part("pick").getAttribute("aria-pressed") === "true";
+  }
+
+  /** Lets the next click on the map, or Enter at its centre, be the place. */
+  pick(isOn) {
+    this.part("pick").setAttribute("aria-pressed", String(isOn));
+    this.clicks.take = isOn ? (latlng) => this.take(latlng) : undefined;
+    if (!isOn) return;
+    this.tell(say("reach_pick"));
+    this.map.getContainer().focus();
+  }
+
+  take(latlng) {
+    this.pick(false);
+    this.fromPlace(latlng);
+  }
+
+  fromPlace({ lat, lng }) {
+    const [north, east] = [lat, lng].map((degrees) => Number(degrees.toFixed(5))); // as the address of the page has it
+    return this.ask({ lat: north, lng: east, minutes: Number(this.part("minutes").value), mode: this.part("mode").value });
+  }
+
+  async fromAddress() {
+    const text = this.part("address").value.trim();
+    if (!text) return;
+    this.tell(say("loading"));
+    const response = await fetch(`${this.part("address").dataset.geocode}?${new URLSearchParams({ q: text })}`, { headers: JSON_ONLY });
+    const [found] = response.ok ? (await response.json()).features : [];
+    if (!found) {
+      this.tell(say("reach_no_address"));
+      return;
+    }
+    const [lng, lat] = found.geometry.coordinates;
+    this.part("address").value = found.properties.address;
+    await this.fromPlace({ lat, lng });
+  }
+
+  /** Asks one question, `{lat, lng, minutes, mode}`, unless it is the one that is answered already. */
+  async ask(question) {
+    if (this.asked && KEYS.every((key) => question[key] === this.asked[key])) return;
+    this.clear();
+    this.asked = question;
+    this.hold(String(question.minutes));
+    this.part("mode").value = question.mode;
+    this.element.open = true;
+    this.tell(say("loading"));
+    this.waiting = new AbortController();
+    try {
+      await this.answer(question, this.waiting.signal);
+    } catch (error) {
+      if (error.name !== "AbortError") this.tell(error.message);
+    }
+    this.changed();
+  }
+
+  /** Shows the minutes that are asked for, also where the list has none such. */
+  hold(minutes) {
+    const list = this.part("minutes");
+    if (![...list.options].some(({ value }) => value === minutes)) list.add(new Option(minutes));
+    list.value = minutes;
+  }
+
+  async answer({ lat, lng, minutes, mode }, signal) {
+    const { dataset } = this.element;
+    const query = new URLSearchParams({ network: dataset.network, origins: `${lng},${lat}`, minutes, mode });
+    const found = await asked(`${dataset.reach}?${query}`, { signal, headers: JSON_ONLY });
+    const [{ properties, geometry }] = found.features;
+    const values = { minutes: number(minutes), acres: rounded(properties.area_acres), miles: rounded(properties.street_feet / MILE_FT) };
+    this.draw(geometry, [lat, lng]);
+    this.part("clear").hidden = false;
+    this.part("lists").replaceChildren();
+    if (!properties.area_acres) {
+      this.tell(say("reach_nothing"));
+      return;
+    }
+    this.tell(say(`reach_${mode}`, values));
+    this.part("method").textContent = found.method;
+    const origins = { type: "FeatureCollection", features: [{ type: "Feature", properties: {}, geometry: { type: "Point", coordinates: [lng, lat] } }] };
+    for (const layer of this.points) {
+      const inputs = { network: dataset.network, origins, features: { collection: layer.id }, minutes, mode };
+      const headers = { ...JSON_ONLY, "Content-Type": "application/json" };
+      const reached = await asked(dataset.reached, { method: "POST", signal, headers, body: JSON.stringify({ inputs }) });
+      this.part("lists").append(this.list(layer, reached.features));
+    }
+  }
+
+  draw(geometry, place) {
+    const look = { color: "#5b2a86", weight: 2, fillColor: "#5b2a86", fillOpacity: 0.2, interactive: false };
+    const area = L.geoJSON(geometry, { style: look, interactive: false }).addTo(this.drawn);
+    const spot = { radius: 8, color: "#ffffff", weight: 3, fillColor: "#5b2a86", fillOpacity: 1, interactive: false };
+    L.circleMarker(place, spot).addTo(this.drawn);
+    const bounds = area.getBounds();
+    const isSeen = bounds.isValid() && this.map.getBounds().contains(bounds);
+    if (bounds.isValid() && !isSeen) this.map.fitBounds(bounds, { animate: false, padding: [20, 20] });
+  }
+
+  list(layer, features) {
+    const near = [...features].sort((a, b) => a.properties.minutes_from_origin - b.properties.minutes_from_origin);
+    const section = document.createElement("section");
+    const title = document.createElement("h3");
+    title.textContent = say("reach_count", { layer: layer.title, count: number(features.length) });
+    const list = document.createElement("ul");
+    list.append(...near.slice(0, LISTED).map((item) => this.line(layer, item)));
+    section.append(title, list);
+    if (near.length > LISTED) {
+      const more = document.createElement("p");
+      more.textContent = say("reach_more", { count: number(near.length - LISTED) });
+      section.append(more);
+    }
+    return section;
+  }
+
+  line(layer, item) {
+    const line = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = nameOf(layer, item);
+    button.title = say("table_show", { record: button.textContent });
+    button.addEventListener("click", () => this.show(layer, item.id));
+    const time = document.createElement("span");
+    time.textContent = say("reach_minutes", { minutes: rounded(item.properties.minutes_from_origin) });
+    line.append(button, " ", time);
+    return line;
+  }
+
+  clear() {
+    this.waiting?.abort();
+    this.asked = undefined;
+    this.drawn.clearLayers();
+    for (const name of ["answer", "method", "lists"]) this.part(name).replaceChildren();
+    this.part("clear").hidden = true;
+  }
+
+  tell(sentence) {
+    this.part("answer").textContent = sentence;
+    if (!this.element.open) this.announce(sentence);
+  }
+}
+
+/** What a record is called: by its label, its name, else by its first column. */
+export function nameOf(layer, item) {
+  const { columns, style } = layer;
+  const column = columns.find(({ name }) => name === style.label) ?? columns.find(({ name }) => name === "name") ?? columns[0];
+  return (column && worded(item.properties?.[column.name], column)) ?? String(item.id);
+}
+
+async function asked(address, options) {
+  const response = await fetch(address, options);
+  if (!response.ok) throw new Error(say("reach_failed"));
+  return response.json();
+}
