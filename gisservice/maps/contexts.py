@@ -67,6 +67,10 @@ class Site:
         """Return the address of a page below the service's prefix, in the language of this one if that was chosen."""
         return self.base + (in_language(path, self.language) if self.named else path)
 
+    def embedded(self, path: str) -> str:
+        """Return the address, with scheme and host, at which the page of a map can stand inside another page."""
+        return self.absolute(f"{in_language(path, self.language)}&embed")
+
     def said(self, text: str) -> str:
         """Return a text of the registry in the language of the page, or as it stands there."""
         return self.translations.gettext(text) if text else text
@@ -208,6 +212,26 @@ class MapContext:
     layers: tuple[LayerView, ...]
     missing: tuple[str, ...] = ()
     """Ids of layers that the map declares and nobody has published yet."""
+    choice: tuple[LayerView, ...] = ()
+    """For a map that its reader put together: all layers that it could show."""
+    most: int = 0
+    """How many of them at a time."""
+    embedded: bool = False
+    """For a page inside somebody else's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceContext:
+    """The page to choose the layers of a map. ``chosen`` are ids; ``problem`` says why there is no map yet, and
+    ``near`` are layers whose names are like those that there are not.
+    """
+
+    site: Site
+    layers: tuple[LayerView, ...]
+    most: int
+    chosen: tuple[str, ...] = ()
+    problem: str = ""
+    near: tuple[LayerView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from gisservice.maps import wording
 from gisservice.maps.contexts import (
+    ChoiceContext,
     DownloadFile,
     DownloadForm,
     ErrorContext,
@@ -37,6 +38,7 @@ REPORT_ZOOM = 17
 """Of the small map beside a report: a block of houses."""
 
 __all__ = [
+    "ChoiceContext",
     "DownloadFile",
     "DownloadForm",
     "ErrorContext",
@@ -51,6 +53,7 @@ __all__ = [
     "Site",
     "page_data",
     "render_accessibility",
+    "render_choice",
     "render_error",
     "render_home",
     "render_layer",
@@ -74,8 +77,14 @@ def render_layer(context: LayerContext) -> str:
 
 
 def render_map(context: MapContext) -> str:
-    """Return the page of one map."""
-    return _render("map.html", context, **_map_parts(context.site, context.layers, context.map.declaration))
+    """Return the page of one map: a declared one, or one that its reader put together."""
+    template = "embed.html" if context.embedded else "custom.html" if context.choice else "map.html"
+    return _render(template, context, **_map_parts(context.site, context.layers, context.map.declaration))
+
+
+def render_choice(context: ChoiceContext) -> str:
+    """Return the page to choose the layers of a map."""
+    return _render("choose.html", context)
 
 
 def render_report(context: ReportContext) -> str:
@@ -135,7 +144,7 @@ def _map_parts(
 
 def _render(
     template: str,
-    context: HomeContext | LayerContext | MapContext | ReportContext | PlainContext | ErrorContext,
+    context: HomeContext | LayerContext | MapContext | ChoiceContext | ReportContext | PlainContext | ErrorContext,
     **parts: object,
 ) -> str:
     found = environment(context.site.language).get_template(template)

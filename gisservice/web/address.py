@@ -47,7 +47,7 @@ LIMIT = Parameter(
 )
 PARAMETERS = {"suggest-q": TEXT, "suggest-limit": LIMIT}
 
-_PLAIN = re.compile(r"[\w .,#&/'’-]{1,80}")
+_PLAIN = re.compile(r"(?!.*//)[\w .,#&/'’-]{1,80}")
 """What is shown again in the box; all other input is not repeated."""
 
 _DEGREES = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,12})?", re.ASCII)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gisservice.catalog import Collection
-from gisservice.errors import CatalogError, CollectionNotFound, MapNotFound
+from gisservice.errors import CatalogError, CollectionNotFound, MapNotFound, RequestError
 from gisservice.maps.pages import (
     DownloadFile,
     DownloadForm,
@@ -44,7 +44,7 @@ from gisservice.web.links import (
 )
 from gisservice.web.responses import new_nonce, page_headers
 from gisservice.web.service import Service
-from gisservice.web.sites import site_of
+from gisservice.web.sites import EMBED, given, site_of
 from gisservice.web.structured import data_catalog, dataset
 
 
@@ -104,8 +104,9 @@ def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
             views.append(layer_view(request, service.catalog.collection(name)))
         except (CollectionNotFound, CatalogError):
             missing.append(name)
-    context = MapContext(site, map_view(request, declaration), tuple(views), tuple(missing))
-    return page(request, site, render_map(context))
+    framed = is_framed(request)
+    context = MapContext(site, map_view(request, declaration), tuple(views), tuple(missing), embedded=framed)
+    return page(request, site, render_map(context), framed)
 
 
 def declared(service: Service, map_id: str) -> MapDeclaration:
@@ -165,11 +166,19 @@ def layer_view(request: Request, collection: Collection) -> LayerView:
     )
 
 
-def page(request: Request, site: Site, text: str) -> Answer:
-    """Answer with a page, whose nonce is the site's."""
+def is_framed(request: Request) -> bool:
+    """Tell whether a map is asked for that is to stand inside somebody else's page."""
+    try:
+        return EMBED in given(request, (EMBED,))
+    except RequestError:  # the page says what is wrong where it reads the query, or needs none of it
+        return False
+
+
+def page(request: Request, site: Site, text: str, framed: bool = False) -> Answer:
+    """Answer with a page, whose nonce is the site's; with ``framed`` any site may show it inside a page of its own."""
     content = text.encode()
     headers = (
-        *page_headers(site.nonce),
+        *page_headers(site.nonce, framed),
         ("Cache-Control", PER_VISIT),
         ("Vary", "Accept-Encoding, Accept-Language"),
         ("Content-Language", site.language.code),

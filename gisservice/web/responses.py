@@ -167,10 +167,15 @@ def _headers_of(error: Exception) -> Headers:
     return ()
 
 
-def page_headers(nonce: str) -> Headers:
-    """Return the headers of a page: only our own files and the scripts and styles marked with this nonce run in it."""
+def page_headers(nonce: str, framed: bool = False) -> Headers:
+    """Return the headers of a page: only our own files and the scripts and styles marked with this nonce run in it.
+
+    Only with ``framed`` may another site show it inside a page of its own.
+    """
+    ancestors = "*" if framed else "'self'"
     policy = (
-        "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'; "
+        "default-src 'none'; base-uri 'none'; form-action 'self'; "
+        f"frame-ancestors {ancestors}; object-src 'none'; "
         f"script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
         "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self'"
     )

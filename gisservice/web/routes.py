@@ -16,6 +16,7 @@ from gisservice.web import (
     api,
     archives,
     changes,
+    choosing,
     contours,
     dcat,
     dictionary,
@@ -157,6 +158,7 @@ _PICTURES = {extension: partial(rasters.raster_tile, extension=extension) for ex
 
 _DECLARED: tuple[Route, ...] = (
     Route("/", pages.home),
+    Route("/maps", choosing.chosen),
     Route("/maps/<map_id>", pages.city_map),
     Route("/address", address.report),
     Route("/address.ics", address.calendar),

@@ -18,7 +18,7 @@ from gisservice.web.exchange import Request
 from gisservice.web.params import QUERY_BYTES_MAX
 from gisservice.web.service import Service
 
-LANGUAGE = "lang"
+LANGUAGE, EMBED = "lang", "embed"
 
 
 def given(request: Request, names: Iterable[str]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def given(request: Request, names: Iterable[str]) -> dict[str, str]:
     if len(request.query) > QUERY_BYTES_MAX:
         raise LimitExceeded("A query string", len(request.query), QUERY_BYTES_MAX, "bytes")
     try:
-        pairs = parse_qsl(request.query.encode("latin-1").decode("utf-8"), errors="strict")
+        pairs = parse_qsl(request.query.encode("latin-1").decode("utf-8"), keep_blank_values=True, errors="strict")
     except UnicodeError as exc:
         raise RequestError("The query string is not UTF-8; expected UTF-8, percent-encoded.") from exc
     known = set(names)

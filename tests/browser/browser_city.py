@@ -9,6 +9,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import shapely
+from hostile_texts import HOSTILE_TEXTS
 
 from gisservice import crs
 from gisservice.catalog import Catalog, Features, Manifest, Records, write_features
@@ -23,22 +24,7 @@ HUGE_IDS = (2**31, 2**32 + 1, 2**53 - 1)
 
 RED, GREEN = "#d7263d", "#1b998b"
 
-ATTACKS = (
-    "<script>alert(1)</script>",
-    "</script><img src=x onerror=alert(2)>",
-    "\"><svg onload='alert(3)'>",
-    "{{7*7}}",
-    "{{ cycler.__init__.__globals__.os.name }}",
-    "{% for x in range(9) %}",
-    "{#",
-    "`${alert(4)}`",
-    "javascript:alert(5)",
-    "line\u2028separator\u2029here",
-    "\u202ereversed",
-    "__proto__",
-    "constructor",
-    "&lt;b&gt;",
-)
+ATTACKS = HOSTILE_TEXTS
 
 REGISTRY = """
 maps = "maps.toml"
@@ -86,8 +72,8 @@ center = {list(NUMBERS_CENTRE)}
 zoom = {ZOOM}
 
 [maps.attacks]
-title = {json.dumps(" ".join(ATTACKS))}
-description = {json.dumps(" ".join(ATTACKS))}
+title = {json.dumps(" ".join(ATTACKS), ensure_ascii=False)}
+description = {json.dumps(" ".join(ATTACKS), ensure_ascii=False)}
 layers = ["hostile"]
 center = {list(NUMBERS_CENTRE)}
 zoom = {ZOOM}
@@ -136,10 +122,15 @@ def numbers() -> geopandas.GeoDataFrame:
     return frame({"pid": list(HUGE_IDS)}, [square(column, 10) for column in range(3)])
 
 
+def place_of_attack(number: int) -> tuple[int, int]:
+    """Column and row of the square whose words are an attack: ten in a row, around where the map begins."""
+    return number % 10, 9 + number // 10
+
+
 def attacks() -> geopandas.GeoDataFrame:
     return frame(
         {"pid": list(ATTACKS), "zoning": list(reversed(ATTACKS))},
-        [square(column, 10) for column in range(len(ATTACKS))],
+        [square(*place_of_attack(number)) for number in range(len(ATTACKS))],
     )
 
 

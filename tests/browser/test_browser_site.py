@@ -26,6 +26,11 @@ SITE = (
     REPORT,
     "/maps/city",
     "/layers/zones",
+    "/maps",
+    "/maps?layers=zones,addresses",
+    "/maps?layers=zone",
+    "/maps/city?embed",
+    "/offline",
     "/accessibility",
     "/nothing",
 )
@@ -227,3 +232,32 @@ def test_what_was_visited_is_there_without_a_connection_and_says_that_it_is_a_co
     page.goto(visits.address + "/maps/city")
     assert page.locator("#connection").inner_text() == ""
     assert not [url for url in page.evaluate(KEPT) if "/nothing" in url or "/api" in url]
+
+
+def test_a_map_of_chosen_layers_is_shared_and_shown_inside_another_page(visits) -> None:
+    page = visits.open("/maps?lang=es")
+    page.get_by_role("searchbox").fill("zon")
+    assert page.locator(".choices li").filter(visible=True).count() == 1
+    page.get_by_role("checkbox", name="Zones").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("checkbox", name="Addresses").check()
+    page.get_by_role("button", name="Mostrar el mapa").click()
+    page.wait_for_selector('#map_city[aria-busy="false"]')
+    assert page.url.partition("#")[0] == f"{visits.address}/maps?layers=addresses,zones&lang=es"
+    assert page.locator(".layer-switch").get_by_text("Zones").count() >= 1
+    page.get_by_role("button", name="Acercar").click()
+    page.wait_for_function("() => location.hash.startsWith('#')")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator(".embed-code summary").click()
+    page.get_by_role("button", name="Copiar el código").click()
+    page.wait_for_function("() => document.getElementById('action-status').textContent !== ''")
+    code = page.locator("#embed-code").input_value()
+    assert f'src="{visits.address}/maps?layers=addresses,zones&amp;lang=es&amp;embed#' in code
+    assert page.evaluate("navigator.clipboard.readText()") == code
+    host = visits.open("/accessibility", {**DESKTOP, "bypass_csp": True})  # stands for a page of somebody else
+    host.evaluate("(code) => document.querySelector('main').innerHTML = code", code)
+    frame = host.frame_locator("iframe")
+    frame.locator('#map_city[aria-busy="false"]').wait_for()
+    assert frame.locator("header, .site-footer").count() == 0
+    assert frame.get_by_role("link", name="Abrir este mapa en su propia página").count() == 1

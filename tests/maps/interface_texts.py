@@ -11,6 +11,7 @@ from jinja2.ext import babel_extract
 from gisservice import errors
 from gisservice.maps import reporttext
 from gisservice.maps.speech import WORDS
+from gisservice.web import choosing
 from gisservice.web.responses import STATUSES
 
 PACKAGE = Path(reporttext.__file__).parents[1]
@@ -29,6 +30,7 @@ Text = tuple[str, str | None]
 def all_texts() -> set[Text]:
     fixed = [*WORDS.values(), *reporttext.RULES.values(), reporttext.ON_FOOT, reporttext.OF_ADDRESSES, reporttext.TITLE]
     fixed += [text for error in OF_PAGES for text in (STATUSES[error].title, STATUSES[error].sentence)]
+    fixed += [problem.text for problem in (choosing.UNREAD, choosing.UNPUBLISHED, choosing.CROWDED)]
     fixed += ["points", "lines", "areas", "picture"]  # kinds of geometry, on the page of a layer
     found: set[Text] = {(text, None) for text in fixed}
     for file in TEMPLATES:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from hostile_texts import HOSTILE_TEXTS
+
 from gisservice.maps.assets import Asset, Assets
 from gisservice.maps.contexts import (
     DownloadFile,
@@ -36,39 +38,7 @@ from gisservice.model import (
 MOMENT = datetime(2026, 11, 3, 9, 5, tzinfo=UTC)
 BBOX = (-77.1444, 38.7854, -77.0373, 38.8450)
 
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "</script><script>alert(2)</script>",
-    "</title><img src=x onerror=alert(3)>",
-    "<!--<script>",
-    "]]><svg onload=alert(4)>",
-    "\"><img src=x onerror='alert(5)'>",
-    "' onmouseover='alert(6)",
-    "javascript:alert(7)",
-    "data:text/html,<script>alert(8)</script>",
-    "{{7*7}}",
-    "{{ cycler.__init__.__globals__.os.name }}",
-    "{{dict(a=1)|join}}",
-    '{{ "x" }}',
-    "{{",
-    "}}",
-    "{% for x in range(9) %}",
-    "{% raw %}",
-    "{# comment",
-    "`backtick`",
-    "${alert(9)}",
-    "line\u2028separator\u2029here",
-    "\u202ereversed\u202c",
-    "&lt;b&gt; &amp; &#60;",
-    "\\u003cscript\\u003e \\",
-    "__proto__",
-    "constructor",
-    "a\"b'c]d`e",
-    "<5 m & >2 m",
-    "tab\tand\nnew line",
-    "emoji 🗺️ እና العربية",
-)
-"""Texts that break pages which put them together as text (reliability cases A40 to A44)."""
+HOSTILE = (*HOSTILE_TEXTS, "tab\tand\nnew line")
 
 
 def make_site(**changes) -> Site:
@@ -80,6 +50,8 @@ def make_site(**changes) -> Site:
         "js/addressbox.js",
         "js/actions.js",
         "js/offline.js",
+        "js/choosing.js",
+        "js/finding.js",
     )
     libraries = ("leaflet.js", "leaflet.css", "protomaps-leaflet.js")
     assets = Assets(
