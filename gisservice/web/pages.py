@@ -101,7 +101,8 @@ def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
     views, missing = [], []
     for name in declaration.layers:
         try:
-            views.append(layer_view(request, service.catalog.collection(name)))
+            shown = layer_view(request, service.catalog.collection(name))
+            views.append(replace(shown, layer=declaration.styled(shown.layer)))
         except (CollectionNotFound, CatalogError):
             missing.append(name)
     framed = is_framed(request)

@@ -56,6 +56,7 @@ class AddressBox {
       option.setAttribute("role", "option");
       option.setAttribute("aria-selected", "false");
       option.lang = "en";
+      option.dir = "auto";
       option.textContent = text;
       return option;
     }));

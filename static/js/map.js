@@ -62,6 +62,8 @@ class City {
     joinTools(map, this.clicks, announce);
     this.joinPrints();
     map.on("moveend", () => this.trail.note(true));
+    const fit = () => this.trail.quietly(() => map.invalidateSize({ animate: false }));
+    new ResizeObserver(fit).observe(map.getContainer()); // opening a part of the page makes the map smaller
     if (asked.view || !window.location.hash) this.trail.note();
   }
 

@@ -149,7 +149,7 @@ export default class Reach {
     button.title = say("table_show", { record: button.textContent });
     button.addEventListener("click", () => this.show(layer, item.id));
     const time = document.createElement("span");
-    time.textContent = say("reach_minutes", { minutes: rounded(item.properties.minutes_from_origin) });
+    time.textContent = say("reach_minutes", { minutes: number(Math.round(item.properties.minutes_from_origin * 10) / 10) });
     line.append(button, " ", time);
     return line;
   }

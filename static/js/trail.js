@@ -8,19 +8,25 @@ export class Trail {
     this.address = address;
     this.last = -PAUSE;
     window.addEventListener("hashchange", () => {
-      this.isFollowing = true;
-      follow();
-      this.isFollowing = false;
+      this.quietly(follow);
       this.last = performance.now();
     });
+  }
+
+  /** Does something that is no step of the reader's. */
+  quietly(act) {
+    this.isQuiet = true;
+    act();
+    this.isQuiet = false;
   }
 
   /** Writes down what is shown now; `isMove` tells that only the map moved. */
   note(isMove = false) {
     const address = this.address();
-    if (this.isFollowing || address === window.location.hash) return;
+    if (this.isQuiet || address === window.location.hash) return;
     const now = performance.now();
-    const isStep = this.hasBegun && !(isMove && now - this.last < PAUSE);
+    const isOwn = window.self === window.top; // inside somebody else's page the history is theirs
+    const isStep = isOwn && this.hasBegun && !(isMove && now - this.last < PAUSE);
     history[isStep ? "pushState" : "replaceState"](null, "", address);
     this.hasBegun = true;
     this.last = now;
