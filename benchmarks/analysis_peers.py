@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 
-def timed(run, times: int = 2) -> float:
+def timed(run, times: int = 3) -> float:
     seconds = []
     for _ in range(times):
         begin = time.perf_counter()

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -38,13 +38,14 @@ def run(command: Sequence[str], **options: object) -> Cost:
 class Watch(threading.Thread):
     """Looks at a process tree twenty times a second and remembers the largest sum of its memory."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, kib: Callable[[int], int] | None = None) -> None:
         super().__init__(daemon=True)
         self.pid, self.peak_kib, self._ended = pid, 0, threading.Event()
+        self._kib = kib or proportional_kib
 
     def run(self) -> None:
         while not self._ended.wait(0.05):
-            self.peak_kib = max(self.peak_kib, sum(proportional_kib(pid) for pid in tree(self.pid)))
+            self.peak_kib = max(self.peak_kib, sum(self._kib(pid) for pid in tree(self.pid)))
 
     def stop(self) -> None:
         self._ended.set()

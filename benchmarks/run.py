@@ -18,6 +18,7 @@ SCRIPTS = (
     "scale.py",
     "tiles.py",
     "memory.py",
+    "analysis.py",
     "analysis_network.py",
 )
 

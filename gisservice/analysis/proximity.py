@@ -22,6 +22,12 @@ NEAREST_MAX = 100
 _FEW = 32
 """So many others are looked for one by one in the index of the features."""
 
+_SOME = 256
+"""Up to so many others are compared with each feature by their boxes, which is quicker than a search for each."""
+
+_BLOCK = 1_000_000
+"""Pairs of boxes that are compared at once: 8 MB an array."""
+
 PAIRS_MAX = 20_000_000
 """The most pairs of features that are held at once: 320 MB."""
 
@@ -184,7 +190,35 @@ def _neighbours(ours: Plane, theirs: Plane, k: int) -> tuple[npt.NDArray[Any], .
 
 def _first_neighbours(ours: Plane, theirs: Plane) -> tuple[npt.NDArray[Any], ...]:
     """Return the pairs of each of ours with the nearest of theirs; of several, the first in their frame."""
-    (row, other), apart = theirs.tree.query_nearest(ours.shapes[ours.there], return_distance=True)
-    order = np.lexsort([other, row])
+    if len(theirs.there) <= _SOME:
+        row, other = _maybe_nearest(ours.shapes[ours.there], theirs.shapes[theirs.there])
+        apart = shapely.distance(ours.shapes[ours.there[row]], theirs.shapes[theirs.there[other]])
+        order = np.lexsort([other, apart, row])
+    else:
+        (row, other), apart = theirs.tree.query_nearest(ours.shapes[ours.there], return_distance=True)
+        order = np.lexsort([other, row])
     first = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
     return ours.there[row[first]], theirs.there[other[first]], apart[first], np.ones(len(first), np.int64)
+
+
+def _maybe_nearest(
+    shapes: npt.NDArray[Any], others: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return pairs of places in both, the nearest of each shape among them: what its box cannot rule out.
+
+    One is ruled out by another whose box is, at its farthest, nearer than the one's at its nearest.
+    """
+    boxes, targets = shapely.bounds(shapes), shapely.bounds(others).T
+    step = max(1, _BLOCK // len(others))
+    rows, found = [], []
+    for begin in range(0, len(boxes), step):
+        west, south, east, north = boxes[begin : begin + step].T[:, :, None]
+        near_x = np.maximum(np.maximum(targets[0] - east, west - targets[2]), 0.0)
+        near_y = np.maximum(np.maximum(targets[1] - north, south - targets[3]), 0.0)
+        far_x = np.maximum(targets[2] - west, east - targets[0])
+        far_y = np.maximum(targets[3] - south, north - targets[1])
+        surely = (far_x * far_x + far_y * far_y).min(axis=1, keepdims=True) * (1 + 1e-9)
+        row, other = np.nonzero(near_x * near_x + near_y * near_y <= surely)
+        rows.append(row + begin)
+        found.append(other)
+    return np.concatenate(rows), np.concatenate(found)
