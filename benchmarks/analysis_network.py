@@ -88,9 +88,8 @@ def peer(python: Path | None, question: str, file: Path) -> dict[str, float]:
 
 def told(what: str, ours: float, peers: dict[str, float], first: float | None = None) -> None:
     begun = "" if first is None else f" (the first time {first * 1000:,.0f} ms)"
-    print(
-        f"{what}: {ours * 1000:,.0f} ms{begun}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB"
-    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"{what}: {ours * 1000:,.0f} ms{begun}; peak memory {peak} MiB")
     for name, seconds in peers.items():
         print(f"  {name}: {seconds * 1000:,.0f} ms, {seconds / ours:.1f} times as long")
 
