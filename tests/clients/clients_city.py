@@ -9,6 +9,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pyogrio
+import rasterio
 import shapely
 
 from gisservice import crs
@@ -87,6 +88,13 @@ zoom = [12, 16]
 columns.pid = {source = "PID", type = "string"}
 columns.name = {source = "NAME", type = "string"}
 style = {color = "#f0a202", radius = 8, opacity = 1.0, label = "name"}
+
+[layers.relief]
+title = "Relief"
+sources = [{path = "relief.tif"}]
+geometry = "raster"
+zoom = [12, 15]
+raster = {unit = "US survey foot"}
 """
 
 MAPS = """
@@ -153,6 +161,23 @@ def places() -> geopandas.GeoDataFrame:
     )
 
 
+def height_ft(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the height of the ground at positions in EPSG:2283: hills of 600 feet, half a mile apart."""
+    return 600.0 + 300.0 * np.sin((x - WEST) / 500.0) * np.cos((y - SOUTH) / 650.0)
+
+
+def write_relief(path: Path) -> None:
+    """Write the ground under the lots and around them, in cells of 20 feet."""
+    cell, margin = 20.0, 3000.0
+    side = int((SIDE * STEP + 2 * margin) / cell)
+    place = rasterio.Affine(cell, 0, WEST - margin, 0, -cell, SOUTH + SIDE * STEP + margin)
+    x = place.c + (np.arange(side) + 0.5) * cell
+    y = place.f - (np.arange(side) + 0.5) * cell
+    shape = {"width": side, "height": side, "count": 1, "dtype": "float32"}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:2283", transform=place, **shape) as file:
+        file.write(height_ft(*np.meshgrid(x, y)).astype("float32"), 1)
+
+
 def frame(columns: dict, shapes: list) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(columns, geometry=shapes, crs="EPSG:2283")
 
@@ -189,6 +214,7 @@ def build(folder: Path) -> Catalog:
     """Write sources, registry and maps into ``folder`` and publish every layer into ``folder/published``."""
     for make in (lots, districts, streets, places):
         pyogrio.write_dataframe(make(), folder / f"{make.__name__}.gpkg", driver="GPKG")
+    write_relief(folder / "relief.tif")
     (folder / "layers.toml").write_text(REGISTRY)
     (folder / "maps.toml").write_text(MAPS)
     catalog = Catalog(folder / "published")

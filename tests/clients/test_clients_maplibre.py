@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import clients_city
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -30,7 +31,8 @@ def draw(browser, page_address: str, city) -> Iterator[Draw]:
     page.on("response", lambda answer: answer.status >= 400 and faults.append(f"{answer.url}: {answer.status}"))
     page.on("request", lambda request: watch(request.url, (city.address, page_address), faults))
 
-    def show(style: Any, zoom: float) -> Any:
+    def show(style: Any, zoom: float, side: int = WINDOW["width"]) -> Any:
+        page.set_viewport_size({"width": side, "height": side})
         page.goto(page_address)
         page.wait_for_selector("body[data-ready]")
         page.evaluate("([style, center, zoom]) => draw(style, center, zoom)", [style, clients_city.centre(), zoom])
@@ -163,6 +165,23 @@ def test_an_archive_is_read_by_the_browser_itself(draw: Draw, city) -> None:
     page = draw(style(city, "lots", lots=archive), EVERYTHING)
     assert len(read_back(page, "lots")) == clients_city.SIDE**2
     assert colour(page, 9.5, 10.4) == RED
+
+
+@pytest.mark.parametrize("encoding", ["terrain-rgb", "terrarium"])
+def test_ground_from_colours_has_the_heights_of_the_raster(draw: Draw, city, encoding: str) -> None:
+    """The relief is measured in feet; MapLibre says how many metres high places are. A small window: it is costly."""
+    ground = {"type": "raster-dem", "url": f"{city.address}/tiles/relief.json?render={encoding}"}
+    plain = {"id": "plain", "type": "background", "paint": {"background-color": "#ffffff"}}
+    terrain = {"source": "ground", "exaggeration": 1}
+    page = draw({"version": 8, "sources": {"ground": ground}, "layers": [plain], "terrain": terrain}, 13, side=128)
+    places = [(column, row) for column in range(7, 14, 2) for row in range(7, 14, 2)]
+    asked = [list(clients_city.lonlat(*place)) for place in places]
+    found = np.array(page.evaluate("places => places.map(place => map.queryTerrainElevation(place))", asked))
+    columns, rows = np.array(places).T
+    x, y = clients_city.WEST + clients_city.STEP * columns, clients_city.SOUTH + clients_city.STEP * rows
+    truth = clients_city.height_ft(x, y) * 1200 / 3937
+    assert np.ptp(truth) > 100
+    assert np.abs(found - truth).max() < 2.0, "metres"
 
 
 def colour(page, column: float, row: float) -> str:
