@@ -52,8 +52,8 @@ _FEW = 64
 LARGE = 256
 """Positions from which on a geometry is prepared when it has to be looked at, and kept so."""
 
-_PREPARED_POSITIONS_MAX = 1 << 19
-"""Of all geometries that a process keeps prepared, about seventy bytes each."""
+_KEPT_POSITIONS_MAX, _KEPT_POSITIONS = 1 << 19, 20
+"""Of all geometries that a process keeps, some seventy bytes each where prepared; what one costs besides."""
 
 _NUMBERS = count()
 _ZERO = np.zeros(1, dtype=np.int64)
@@ -199,6 +199,10 @@ class Features:
         Exact: the geometry at full precision decides where its box does not. A box whose minx is greater than its
         maxx runs across the 180th meridian (RFC 7946, section 5.2).
         """
+        return merged(*self.intersecting_parts(bbox))
+
+    def intersecting_parts(self, bbox: BBox) -> tuple[Rows, Rows]:
+        """Return what :meth:`intersecting` returns in two parts: runs, and single rows, ascending."""
         minx, miny, maxx, maxy = bbox
         if minx <= maxx:
             whole, sure, maybe = search_parts(self.boxes, self._levels, bbox)
@@ -209,11 +213,10 @@ class Features:
             whole, sure = NO_RUNS, np.union1d(*(rows for rows, _ in found))
             maybe = np.setdiff1d(np.union1d(*(rows for _, rows in found)), sure)
             area = shapely.multipolygons([shapely.box(*half) for half in halves])
-        if not len(maybe):
-            return merged(whole, sure)
-        rows = np.concatenate([sure, maybe[self._meet(self.record_geometry[maybe], area)]])
-        rows.sort()
-        return merged(whole, rows)
+        if len(maybe):
+            sure = np.concatenate([sure, maybe[self.meeting(self.record_geometry[maybe], area)]])
+            sure.sort()
+        return whole, sure
 
     def shapes(self, rows: Rows) -> npt.NDArray[Any]:
         """Return the geometries of rows as shapely multi-geometries in CRS84, at full precision."""
@@ -223,19 +226,16 @@ class Features:
         """Return distinct geometries, by their positions in :attr:`geometries`, as :meth:`shapes` does."""
         return shapes_of(take(self.geometries, which.astype(np.int64)))
 
-    def _meet(self, which: npt.NDArray[np.uint32], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
+    def meeting(self, which: npt.NDArray[np.uint32], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
         """Return which of the distinct geometries, some perhaps more than once, intersect an area."""
-        large = self.position_counts(which) > LARGE
-        if large.any():
-            found = np.empty(len(which), dtype=np.bool_)
-            found[large] = [_LARGE.intersects(self, geometry, area) for geometry in which[large].tolist()]
-            found[~large] = self._meet(which[~large], area)
-        elif len(which) <= _FEW:
-            found = shapely.intersects(self._few_shapes(which.tolist()), area)
-        else:
-            distinct, uses = np.unique(which, return_inverse=True)  # a stack is tested once
-            found = shapely.intersects(self.distinct_shapes(distinct), area)[uses]
-        return found
+        if len(which) <= _FEW:
+            return _LOOKED_AT.intersect(self, which.tolist(), area)
+        distinct, uses = np.unique(which, return_inverse=True)  # a stack is tested once
+        large = self.position_counts(distinct) > LARGE
+        found = np.empty(len(distinct), dtype=np.bool_)
+        found[large] = _LOOKED_AT.intersect(self, distinct[large].tolist(), area)
+        found[~large] = shapely.intersects(self.distinct_shapes(distinct[~large]), area)
+        return found[uses]
 
     def position_counts(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
         """Return how many positions distinct geometries have."""
@@ -243,9 +243,10 @@ class Features:
         counts: npt.NDArray[np.int64] = rings[parts[starts[which + 1]]] - rings[parts[starts[which]]]
         return counts
 
-    def _few_shapes(self, which: list[int]) -> Any:
+    def few_shapes(self, which: list[int]) -> list[shapely.Geometry]:
         """Return distinct geometries as shapely ones; of few, written as WKB, several times faster than as arrays."""
-        return shapely.from_wkb([self._binary.write(geometry) for geometry in which])
+        shapes: npt.NDArray[Any] = shapely.from_wkb([self._binary.write(geometry) for geometry in which])
+        return list(shapes)
 
     @cached_property
     def _binary(self) -> _Binary:
@@ -274,43 +275,61 @@ def shapes_of(geometries: Geometries) -> npt.NDArray[Any]:
     return shapes
 
 
-class _Prepared:
-    """Large geometries, prepared when first looked at and kept within a bound for all versions of a process.
+class _LookedAt:
+    """Geometries that boxes lay over, kept for the next box: those used last, of all versions of a process together.
 
-    A test then costs some microseconds whatever the geometry's size. What GEOS prepares it completes while it is
-    used, so a geometry is used by one thread at a time.
+    A large one is prepared when it is first looked at; a test then costs some microseconds whatever its size. What
+    GEOS prepares it completes while it is used, so geometries are used by one thread at a time.
     """
 
     def __init__(self, positions_max: int) -> None:
         self._positions_max = positions_max
-        self._kept: OrderedDict[tuple[int, int], shapely.Geometry] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], tuple[shapely.Geometry, int]] = OrderedDict()
         self._positions = 0
         self._lock = threading.Lock()
 
-    def intersects(self, features: Features, which: int, area: shapely.Geometry) -> bool:
-        """Tell whether a distinct geometry intersects an area."""
-        key = (features.number, which)
+    def intersect(self, features: Features, which: list[int], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
+        """Return which of a version's distinct geometries, some perhaps more than once, intersect an area."""
+        distinct = list(dict.fromkeys(which))
         with self._lock:
-            geometry = self._kept.get(key)
-            if geometry is None:
-                geometry = self._prepared(key, features.distinct_shapes(np.array([which], dtype=np.uint32))[0])
+            found: npt.NDArray[np.bool_] = shapely.intersects(self._shapes(features, distinct), area)
+        if len(distinct) == len(which):
+            return found
+        answers = dict(zip(distinct, found.tolist(), strict=True))
+        return np.array([answers[geometry] for geometry in which], dtype=np.bool_)
+
+    def _shapes(self, features: Features, distinct: list[int]) -> npt.NDArray[Any]:
+        shapes = np.empty(len(distinct), dtype=object)
+        missing = []
+        for place, geometry in enumerate(distinct):
+            key = (features.number, geometry)
+            kept = self._kept.get(key)
+            if kept is None:
+                missing.append(place)
             else:
                 self._kept.move_to_end(key)
-            return bool(shapely.intersects(geometry, area))
+                shapes[place] = kept[0]
+        if missing:
+            made = features.few_shapes([distinct[place] for place in missing])
+            for place, shape in zip(missing, made, strict=True):
+                shapes[place] = shape
+                self._keep((features.number, distinct[place]), shape)
+        return shapes
 
-    def _prepared(self, key: tuple[int, int], geometry: shapely.Geometry) -> shapely.Geometry:
-        positions = int(shapely.get_num_coordinates(geometry))
-        if positions <= self._positions_max:
-            shapely.prepare(geometry)
-            self._kept[key] = geometry
-            self._positions += positions
+    def _keep(self, key: tuple[int, int], shape: shapely.Geometry) -> None:
+        positions = int(shapely.get_num_coordinates(shape))
+        cost = positions + _KEPT_POSITIONS
+        if cost > self._positions_max:
+            return
+        if positions > LARGE:
+            shapely.prepare(shape)
+        self._kept[key] = shape, cost
+        self._positions += cost
         while self._positions > self._positions_max:
-            _, gone = self._kept.popitem(last=False)
-            self._positions -= int(shapely.get_num_coordinates(gone))
-        return geometry
+            self._positions -= self._kept.popitem(last=False)[1][1]
 
 
-_LARGE = _Prepared(_PREPARED_POSITIONS_MAX)
+_LOOKED_AT = _LookedAt(_KEPT_POSITIONS_MAX)
 
 
 class _Binary:

@@ -27,6 +27,7 @@ _WHOLE_MIN = 2_048
 
 _CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)
 NO_RUNS: Rows = np.empty((0, 2), dtype=np.int64)
+NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
 
 def hilbert_keys(world: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:

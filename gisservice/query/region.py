@@ -15,7 +15,7 @@ import shapely
 
 from gisservice import crs
 from gisservice.catalog import Features
-from gisservice.catalog.index import Rows, as_rows, as_runs
+from gisservice.catalog.index import NO_RUNS, Rows, as_rows
 from gisservice.errors import ReprojectionError
 from gisservice.model import BBox, Box
 from gisservice.query.systems import CRS84_CODE, system, way_to
@@ -27,14 +27,14 @@ _PIECES_MAX = 2048
 """Of one edge; a box over half a continent needs some hundred."""
 
 
-def rows_in(features: Features, box: Box, area: BBox | None) -> Rows:
-    """Return the rows whose geometry meets a box, as runs of shape (k, 2) in row order; a shared edge counts.
+def parts_in(features: Features, box: Box, area: BBox | None) -> tuple[Rows, Rows]:
+    """Return the rows whose geometry meets a box, a shared edge counts: runs of shape (k, 2) and single rows.
 
     ``area`` (CRS84) is where the layer lies; it chooses the operation between the systems. Raises
     :class:`ReprojectionError` for a box with no place in CRS84.
     """
     if box.crs == CRS84_CODE or (system(box.crs).geographic and way_to(box.crs, area).is_identity):
-        return features.intersecting(box.bbox)
+        return features.intersecting_parts(box.bbox)
     edges = bent_edges(box.bbox, way_to(box.crs, area))
     outline = shapely.polygons(np.concatenate(edges))
     within = _inscribed(edges)
@@ -47,7 +47,7 @@ def rows_in(features: Features, box: Box, area: BBox | None) -> Rows:
     shapely.prepare(outline)
     if len(rest):
         sure[rest[shapely.intersects(outline, features.distinct_shapes(which))[uses]]] = True
-    return as_runs(np.flatnonzero(sure))
+    return NO_RUNS, np.flatnonzero(sure)
 
 
 def bent_edges(bbox: BBox, operation: crs.Reprojection) -> tuple[npt.NDArray[np.float64], ...]:

@@ -22,6 +22,7 @@ QUERY_BYTES_MAX = 8_192
 
 _WHOLE = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:/=&-]*", re.ASCII)
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
@@ -75,6 +76,9 @@ def pairs(query_string: str) -> list[tuple[str, str]]:
     if len(query_string) > QUERY_BYTES_MAX:
         raise LimitExceeded("A query string", len(query_string), QUERY_BYTES_MAX, "bytes")
     try:
+        if _PLAIN.fullmatch(query_string):  # as most are; several times faster
+            parts = (part.partition("=") for part in query_string.split("&") if part)
+            return [(name, value) for name, _, value in parts]
         # WSGI hands bytes over as latin-1 (PEP 3333); percent-escapes are decoded after that.
         text = query_string.encode("latin-1").decode("utf-8")
         return parse_qsl(text, keep_blank_values=True, errors="strict")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import shapely
 
 from gisservice.catalog import Features
 from gisservice.catalog.index import build_levels
@@ -70,6 +71,11 @@ class RecordTable(Features):
         values = [_values(entry) for entry in self.entries]
         arrays = [_array(column, [row[column.name] for row in values]) for column in COLUMNS]
         return pa.table(arrays, names=[column.name for column in COLUMNS])
+
+    def meeting(self, which: npt.NDArray[np.uint32], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
+        """Return which boxes intersect an area; nothing of them is kept, a table lives for one request."""
+        found: npt.NDArray[np.bool_] = shapely.intersects(self.distinct_shapes(which), area)
+        return found
 
     def row(self, item_id: str) -> int | None:
         """Return the row of the record with this id, or None."""

@@ -45,13 +45,13 @@ def test_boxes_find_it_where_there_is_water_and_it_is_put_together_once(
     ocean: Features, sea: shapely.Geometry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-    build = Features.distinct_shapes
+    build = Features.few_shapes
 
-    def counted(features: Features, which: np.ndarray) -> np.ndarray:
-        made.extend(which.tolist())
+    def counted(features: Features, which: list[int]) -> list[shapely.Geometry]:
+        made.extend(which)
         return build(features, which)
 
-    monkeypatch.setattr(Features, "distinct_shapes", counted)
+    monkeypatch.setattr(Features, "few_shapes", counted)
     chance = np.random.default_rng(4)
     corners = chance.uniform((-170, -80), (170, 80), (300, 2))
     boxes = np.concatenate([corners, corners + chance.uniform(0.01, 2.0, (300, 2))], axis=1)

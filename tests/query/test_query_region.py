@@ -9,11 +9,11 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gisservice.catalog.index import as_rows
+from gisservice.catalog.index import as_rows, merged
 from gisservice.errors import InvalidParameter, ReprojectionError
 from gisservice.model import Box, Query
 from gisservice.query import matching, page_of
-from gisservice.query.region import bent_edges, rows_in
+from gisservice.query.region import bent_edges, parts_in
 from gisservice.query.systems import check_systems, offered, system, way_to
 
 AREA = (-77.1, 38.7, -77.0, 38.9)
@@ -27,7 +27,7 @@ def test_rows_in_a_box_are_those_a_scan_finds(triangles, code, shares):
     x = sorted(minx + share * (maxx - minx) for share in shares[:2])
     y = sorted(miny + share * (maxy - miny) for share in shares[2:])
     box = (x[0], y[0], x[1], y[1])
-    found = set(as_rows(rows_in(triangles, Box(box, code), AREA)).tolist())
+    found = set(as_rows(merged(*parts_in(triangles, Box(box, code), AREA))).tolist())
     shapes = shapely.segmentize(triangles.shapes(np.arange(triangles.count)), 1e-4)
     moved = shapely.transform(shapes, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1])))
     unit = 1e-8 if code == "EPSG:4326" else 1e-3
@@ -52,7 +52,7 @@ def test_edges_follow_the_box_to_a_tenth_of_a_millimetre():
 
 def test_a_box_without_a_place_on_earth_is_an_error(triangles):
     with pytest.raises(ReprojectionError):
-        rows_in(triangles, Box((-1e12, -1e12, 1e12, 1e12), "EPSG:26918"), AREA)
+        parts_in(triangles, Box((-1e12, -1e12, 1e12, 1e12), "EPSG:26918"), AREA)
 
 
 def test_a_row_that_does_not_match_is_no_place_to_go_on_from(triangles):
