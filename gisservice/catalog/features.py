@@ -160,16 +160,22 @@ class Features:
         return [self._view[first:last] for first, last in cuts.tolist()]
 
     def item_pieces(self, rows: Rows, bytes_max: int) -> Iterator[bytes]:
-        """Yield what :meth:`items` returns in pieces of whole items, of so many bytes or of one larger item.
+        """Yield what :meth:`items` returns in pieces of whole items, to be joined by the separator.
 
-        The pieces are to be joined by the separator. Nothing is read before it is asked for.
+        A piece has at most so many bytes and those of one item. Nothing is read before it is asked for.
         """
-        first, ends = 0, self.item_sizes(rows).cumsum()
-        while first < len(rows):
-            before = int(ends[first - 1]) if first else 0
-            last = max(first + 1, int(np.searchsorted(ends, before + bytes_max, side="right")))
-            yield self.items(rows[first:last])
-            first = last
+        if not len(rows):
+            return
+        numbers = (self.item_sizes(rows).cumsum() - 1) // bytes_max
+        begins = np.ones(len(rows), dtype=np.bool_)
+        begins[1:] = (rows[1:] - rows[:-1] != 1) | (numbers[1:] != numbers[:-1])
+        firsts = begins.nonzero()[0]
+        lasts = np.append(firsts[1:], len(rows)) - 1
+        cuts = pairs(self._item_starts[rows[firsts]], self._item_starts[rows[lasts] + 1]) + self._items_at
+        cuts[:, 1] -= len(ITEM_SEPARATOR)
+        spans, ends = cuts.tolist(), (numbers[firsts][1:] != numbers[firsts][:-1]).nonzero()[0] + 1
+        for first, last in pairwise([0, *ends.tolist(), len(spans)]):
+            yield ITEM_SEPARATOR.join([self._map[start:stop] for start, stop in spans[first:last]])
 
     def item_sizes(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return how many bytes each of these items takes in what :meth:`items` returns, its separator counted."""
