@@ -74,7 +74,7 @@ export class FilterForm {
     const focused = this.part("conditions").contains(document.activeElement);
     this.part("conditions").replaceChildren(...items);
     this.part("clear").hidden = conditions.length < 2;
-    this.part("count").textContent = conditions.length ? ` (${number(conditions.length)})` : "";
+    this.part("active").textContent = conditions.length ? ` (${number(conditions.length)})` : "";
     if (conditions.length) this.element.open = true;
     if (focused) (this.part("conditions").querySelector("button") ?? this.part("layer")).focus();
     this.waiting?.abort();

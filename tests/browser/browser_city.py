@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -14,7 +15,7 @@ from hostile_texts import HOSTILE_TEXTS
 from gisservice import crs
 from gisservice.catalog import Catalog, Features, Manifest, Records, write_features
 from gisservice.crs import CRS84
-from gisservice.model import Column, ColumnType, Extent, GeometryKind, Layer, Quality, Style, StyleClass
+from gisservice.model import Column, ColumnType, Extent, GeometryKind, Layer, Quality, Streets, Style, StyleClass
 from gisservice.tiles import TileSource, build_pyramid
 
 WEST, SOUTH, STEP, SIDE = -77.06, 38.80, 0.001, 20
@@ -40,6 +41,7 @@ geometry = "{kind}"
 id_column = "pid"
 sources = [{{path = "{name}.geojson"}}]
 columns.pid = {{type = "string"}}
+{'network = {crossings = "ends"}' if name == "streets" else ""}
 """
     for name, kind in (
         ("boundary", "polygon"),
@@ -63,6 +65,7 @@ description = "Lots, streets and places."
 layers = ["boundary", "lots", "streets", "places"]
 center = {list(CENTRE)}
 zoom = {ZOOM}
+reach = "streets"
 
 [maps.numbers]
 title = "Large numbers"
@@ -150,7 +153,7 @@ LOT_STYLE = Style(
 )
 
 
-def layer(layer_id: str, kind: GeometryKind, columns: tuple[Column, ...], style: Style, **words: str) -> Layer:
+def layer(layer_id: str, kind: GeometryKind, columns: tuple[Column, ...], style: Style, **words: Any) -> Layer:
     words = {"title": layer_id.title(), "attribution": "City of Testville", **words}
     return Layer(
         layer_id, geometry=kind, id_column="pid", columns=columns, minzoom=11, maxzoom=15, style=style, **words
@@ -167,8 +170,11 @@ def build(folder: Path) -> None:
     polygon, line, point = GeometryKind.POLYGON, GeometryKind.LINE, GeometryKind.POINT
     publish(catalog, outline, layer("boundary", polygon, only_id, Style(opacity=0.0, width=2)))
     publish(catalog, lots(), layer("lots", polygon, LOT_COLUMNS, LOT_STYLE))
-    publish(catalog, streets(), layer("streets", line, NAMED, Style(opacity=1.0, width=2, label="name")))
-    publish(catalog, places(), layer("places", point, NAMED, Style(opacity=1.0, radius=5, label="name")))
+    travelled = layer("streets", line, NAMED, Style(opacity=1.0, width=2, label="name"), network=Streets())
+    publish(catalog, streets(), travelled)
+    shown = layer("places", point, NAMED, Style(opacity=1.0, radius=5, label="name"))
+    for records in (places().iloc[:4], places()):  # so that the last update added one
+        publish(catalog, records, shown)
     number = (Column("pid", ColumnType.INTEGER, "Number"),)
     publish(catalog, numbers(), layer("numbers", polygon, number, Style()), tile_ids=HUGE_IDS, tile_columns=[])
     text = " ".join(ATTACKS)

@@ -96,6 +96,45 @@ def test_a_whole_registry(write):
     assert (shown.layers, shown.center, shown.zoom) == (("relief", "parcels"), (-77.05, 38.81), 13)
 
 
+COUNTED = """\
+[maps.property.styles.parcels]
+by = "pid"
+width = 2
+classes = [{least = 0, label = "Few", color = "#ffffff"}, {least = 12.5, color = "#000000"}]
+"""
+
+
+def test_a_map_draws_a_layer_by_ranges_of_a_number(write):
+    registry = load_registry(write(maps=MAPS + COUNTED))
+    (shown,), parcels = registry.maps, registry.layer("parcels")
+    drawn = shown.styled(parcels)
+    assert (drawn.style.by, drawn.style.width, drawn.style.label, drawn.style.color) == ("pid", 2, "pid", "#aabbcc")
+    assert drawn.style.classes == (StyleClass("", "Few", "#ffffff", 0), StyleClass("", "", "#000000", 12.5))
+    assert parcels.style.by == "zoning" and shown.styled(registry.layer("relief")) == registry.layer("relief")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('by = "pid"', 'by = "zoning"', "ranges divide numbers only"),
+        ("least = 12.5", "least = 0", "expected classes by rising numbers"),
+        ("least = 12.5", 'least = "many"', "a number from"),
+        ("least = 12.5, ", "", "the smallest number of the class"),
+        ("least = 12.5", 'least = 12.5, value = "1"', "unknown key"),
+    ],
+)
+def test_ranges_that_are_none_are_refused(write, old, new, words):
+    with pytest.raises(RegistryError) as caught:
+        load_registry(write(maps=MAPS + COUNTED.replace(old, new, 1)))
+    assert words in caught.value.problem
+
+
+def test_a_layer_itself_has_no_ranges(write):
+    text = GOOD.replace('by = "zoning"', 'by = "pid"').replace('{value = "RB"', '{least = 1, value = "RB"')
+    with pytest.raises(RegistryError, match="unknown key"):
+        load_registry(write(text))
+
+
 def test_urls_and_automatic_ids(write):
     text = GOOD.replace('{path = "parcels.gdb.zip", layer = "Parcels", crs = "EPSG:2283"}',
                         '{url = "https://gis.example.org/arcgis/rest/services/A/FeatureServer/0"}')  # fmt: skip
@@ -236,6 +275,9 @@ MAP_MISTAKES = [
     ("zoom = 13", "zoom = 13.5", 5, "maps.property.zoom", "a whole number"),
     ("zoom = 13", "zom = 13", 5, "maps.property.zom", "did you mean 'zoom'?"),
     ("[maps.property]", "[maps.'A/B']", 1, "maps.A/B", "cannot be a map id"),
+    ("zoom = 13", 'reach = "parcels"', 5, "maps.property.reach", "a layer with a table 'network': there is none"),
+    ("zoom = 13", "styles.parcel.width = 2", 5, "maps.property.styles.parcel", "did you mean 'parcels'?"),
+    ("zoom = 13", "styles.parcels.widht = 2", 5, "maps.property.styles.parcels.widht", "did you mean 'width'?"),
 ]
 
 
