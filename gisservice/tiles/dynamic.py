@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -250,9 +251,15 @@ class _Scene:
             classes = levels.codes[self.found.rows[first[keep]], column].astype(np.int64)
         ranks = levels.ranks[which[keep]]
         chosen = selection.select_with_merged(
-            shapes.take(keep), ranks, levels.limit(z), classes, centres.take(keep, axis=0)
+            shapes.take(keep), ranks, levels.limit(z), classes, centres.take(keep, axis=0), partial(self._groups, keep)
         )
         return keep, chosen
+
+    def _groups(self, keep: Ints, shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
+        """Return the shapes of groups: those with all members that they have in the pyramid are as they are there."""
+        levels, z = self.levels, self.z
+        place = selection.same_groups(self.found.which[keep[members]], cuts, *levels.group_members(z))
+        return selection.dissolved(shapes, members, cuts, place, partial(levels.group_shapes, z))
 
     def _with_dust(self, shapes: Shapes, seen: Flags, small: Flags) -> tuple[Ints, selection.Selection]:
         """Choose among polygons that share no borders; return which were looked at, and what is drawn of them."""

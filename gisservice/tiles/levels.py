@@ -149,11 +149,17 @@ class Levels:
 
     def groups(self, z: int) -> Groups:
         """Return the merged groups of a coverage at a zoom above the deepest."""
+        members, cuts = self.group_members(z)
+        return Groups(self.group_shapes(z, np.arange(len(cuts) - 1)), members, cuts)
+
+    def group_members(self, z: int) -> tuple[Ints, Ints]:
+        """Return the geometries of the merged groups of a zoom end to end, and where those of each begin."""
         self._row(z)
-        xy, rings, starts, outer, members, cuts = (
-            self._part(f"group_{name}_{z}") for name in ("xy", "rings", "starts", "outer", "members", "cuts")
-        )
-        return Groups(Shapes(self.kind, xy.astype(np.int64), rings, starts, outer), members, cuts)
+        return self._part(f"group_members_{z}"), self._part(f"group_cuts_{z}")
+
+    def group_shapes(self, z: int, which: Ints) -> Shapes:
+        """Return the shapes of some merged groups of a zoom, in this order; only what is asked for is copied."""
+        return self._shapes(z, "group_", which)
 
     def _marked(self, name: str) -> Flags:
         flags = np.zeros(self.count, dtype=bool)
@@ -185,8 +191,11 @@ class Levels:
 
         ``which`` are numbers of geometries; one may come more than once. Only what is asked for is copied.
         """
+        return self._shapes(z, "", which)
+
+    def _shapes(self, z: int, kind: str, which: Ints) -> Shapes:
         self._row(z)
-        xy, rings, starts, outer = (self._part(f"{name}_{z}") for name in ("xy", "rings", "starts", "outer"))
+        xy, rings, starts, outer = (self._part(f"{kind}{name}_{z}") for name in ("xy", "rings", "starts", "outer"))
         first = starts[which]
         counts = starts[which + 1] - first
         picked = ranges(first, counts)

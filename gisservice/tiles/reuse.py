@@ -7,6 +7,8 @@ is the same to the byte.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from gisservice.model import GeometryKind
@@ -14,12 +16,11 @@ from gisservice.tiles import selection
 from gisservice.tiles.account import Tally, touched_tiles
 from gisservice.tiles.archive import Archive
 from gisservice.tiles.budget import Thresholds
-from gisservice.tiles.dissolving import dissolve
 from gisservice.tiles.noding import edges_apart
 from gisservice.tiles.past import Past
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.selection import CELL_BITS
-from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate
+from gisservice.tiles.shapes import Flags, Ints, Shapes
 
 Tiles = list[tuple[int, bytes]]
 """Places (ascending) and contents."""
@@ -141,22 +142,14 @@ class Reuse:
 
     def merged(self, shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
         """Return the shapes of groups, as :func:`dissolve`: most are as they were."""
-        if not len(members):
-            return dissolve(shapes, members, cuts)
-        groups = self._past.levels.groups(self._z)
-        first = members[cuts[:-1]]
-        anew = np.flatnonzero(self._merged_anew[first])
+        levels, first = self._past.levels, members[cuts[:-1]]
+        theirs, their_cuts = levels.group_members(self._z)
         known = np.flatnonzero(~self._merged_anew[first])
-        lead = groups.members[groups.cuts[:-1]]
+        lead = theirs[their_cuts[:-1]]
         order = np.argsort(lead)
-        place = order[np.searchsorted(lead, self._past.changes.origin[first[known]], sorter=order)]
-        counts = np.diff(cuts)
-        picked, new_cuts = selection.part_of_groups(members, cuts, anew)
-        made = dissolve(shapes, picked, new_cuts)
-        both = concatenate([groups.shapes.take(place), made])
-        back = np.empty(len(counts), dtype=np.int64)
-        back[known], back[anew] = np.arange(len(known)), len(known) + np.arange(len(anew))
-        return both.take(back)
+        place = np.full(len(first), -1, dtype=np.int64)
+        place[known] = order[np.searchsorted(lead, self._past.changes.origin[first[known]], sorter=order)]
+        return selection.dissolved(shapes, members, cuts, place, partial(levels.group_shapes, self._z))
 
     def clean(self, archive: Archive) -> Tiles:
         """Return the tiles of an archive of the version before that are still right."""

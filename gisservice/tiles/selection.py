@@ -186,6 +186,34 @@ def select_with_merged(
     )
 
 
+def same_groups(members: Ints, cuts: Ints, others: Ints, other_cuts: Ints) -> Ints:
+    """Return for each group the place of the one with the same members among other groups, or -1.
+
+    No geometry is in two of the others. Members come in the same order in both.
+    """
+    place = np.full(len(cuts) - 1, -1, dtype=np.int64)
+    if len(other_cuts) < 2 or len(cuts) < 2:
+        return place
+    lead = others[other_cuts[:-1]]
+    order = np.argsort(lead)
+    near = order[np.minimum(np.searchsorted(lead, members[cuts[:-1]], sorter=order), len(order) - 1)]
+    alike = np.flatnonzero(np.diff(other_cuts)[near] == np.diff(cuts))
+    one, _ = part_of_groups(members, cuts, alike)
+    other, their_cuts = part_of_groups(others, other_cuts, near[alike])
+    same = alike[sums((one != other).astype(np.int64), their_cuts) == 0]
+    place[same] = near[same]
+    return place
+
+
+def dissolved(shapes: Shapes, members: Ints, cuts: Ints, place: Ints, known: Callable[[Ints], Shapes]) -> Shapes:
+    """Return the shapes of groups, as :func:`dissolve`: those with a ``place`` (not -1) as they are ``known`` there."""
+    there, anew = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
+    made = dissolve(shapes, *part_of_groups(members, cuts, anew))
+    back = np.empty(len(place), dtype=np.int64)
+    back[there], back[anew] = np.arange(len(there)), len(there) + np.arange(len(anew))
+    return concatenate([known(place[there]), made]).take(back)
+
+
 def groups(rest: Ints, cells: Ints, classes: Ints) -> tuple[Ints, Ints]:
     """Return geometries (ascending) group by group, and where groups begin: those alike in cell and class.
 

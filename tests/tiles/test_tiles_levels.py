@@ -13,7 +13,7 @@ from tile_factories import make_source
 from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind
 from gisservice.pack import PackWriter
-from gisservice.tiles import EXTENT, LEVELS_FILE, Levels
+from gisservice.tiles import EXTENT, LEVELS_FILE, Levels, selection
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.shapes import to_polygons
 
@@ -119,3 +119,15 @@ def test_damage_is_told(build: Any, tmp_path: Any) -> None:
         pass
     with pytest.raises(CatalogError, match="is of another format; publish the layer again"):
         Levels(tmp_path / "other.levels")
+
+
+def test_groups_with_the_same_members_are_found_and_no_others() -> None:
+    known = [[2, 5, 9], [1], [3, 4], [6, 7]]
+    asked = [[1], [2, 5], [3, 4], [6, 8], [2, 5, 9], [10], [7]]
+    members, cuts = np.array([n for group in known for n in group]), np.cumsum([0, *map(len, known)])
+    some, some_cuts = [n for group in asked for n in group], np.cumsum([0, *map(len, asked)])
+    place = selection.same_groups(np.array(some), some_cuts, members, cuts)
+    assert [known[at] if at >= 0 else None for at in place] == [g if g in known else None for g in asked]
+    none = np.zeros(0, dtype=np.int64)
+    assert selection.same_groups(none, np.zeros(1, dtype=np.int64), members, cuts).tolist() == []
+    assert selection.same_groups(np.array(some), some_cuts, none, np.zeros(1, dtype=np.int64)).max() == -1
