@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,9 +21,12 @@ from hypothesis import strategies as st
 from werkzeug.test import Client
 
 from gisservice.catalog import Catalog
+from gisservice.errors import Overloaded
 from gisservice.model import STORED, Form, GeometryKind
 from gisservice.query.geojson import Bounds, write_items
 from gisservice.web import features, pagetext, wsgi_app
+from gisservice.web.gates import Gate, Turnstile
+from gisservice.web.service import LARGE_PAGES_AT_ONCE
 
 FEET = "http://www.opengis.net/def/crs/EPSG/0/2283"
 NAMES = [column.name for column in COLUMNS]
@@ -208,7 +212,7 @@ def test_large_pages_are_sent_in_pieces_and_not_many_at_a_time(changing: Feature
     client = Client(app)
     url = "/api/collections/permits/items?limit=2500"
     expected = client.get(url).data
-    held = [client.get(url, buffered=False) for _ in range(2)]
+    held = [client.get(url, buffered=False) for _ in range(LARGE_PAGES_AT_ONCE)]
     full = client.get(url)
     assert (full.status_code, full.headers["Retry-After"]) == (503, "1")
     assert client.get("/api/collections/permits/items?limit=1000").status_code == 200
@@ -233,12 +237,13 @@ def test_a_table_of_many_items_is_written_in_turn(
     publish(changing.catalog, permits_frame(2500), "permits", GeometryKind.POINT, COLUMNS, "number")
     app = wsgi_app(changing.settings)
     service = app._service
-    gates = {"large_pages": service.large_pages._places, "selections": service.selections._places}
+    gates = {"large_pages": service.large_pages, "selections": service.selections}
+    places = {name: gate.free for name, gate in gates.items()}
     seen: list[set[str]] = []
     write = pagetext.table_rows
 
     def written(*args: Any) -> Any:
-        seen.append({name for name, places in gates.items() if places._value == 1})
+        seen.append({name for name, gate in gates.items() if gate.free == places[name] - 1})
         return write(*args)
 
     monkeypatch.setitem(pagetext._ENVIRONMENT.filters, "table_rows", written)
@@ -246,7 +251,7 @@ def test_a_table_of_many_items_is_written_in_turn(
     for _ in range(3):
         assert Client(app).get(url).status_code == 200
     assert seen == [{gate} - {""}] * 3
-    assert [places._value for places in gates.values()] == [2, 2]
+    assert {name: gate.free for name, gate in gates.items()} == places
 
 
 def test_who_waits_for_a_place_gets_it(changing: FeatureCity) -> None:
@@ -257,3 +262,35 @@ def test_who_waits_for_a_place_gets_it(changing: FeatureCity) -> None:
         bodies = list(pool.map(lambda _: Client(app).get(url, buffered=True).data, range(24)))
     assert len(set(bodies)) == 1
     assert json.loads(bodies[0])["numberReturned"] == 2500
+
+
+def test_a_place_is_handed_to_who_has_waited_longest() -> None:
+    door = Gate("everything", 5)
+    turnstile = Turnstile("work", 1, door, 20.0)
+    turnstile.enter()
+    came: list[int] = []
+
+    def work(number: int) -> None:
+        with turnstile.passed():
+            came.append(number)
+
+    workers = []
+    for number in range(4):
+        workers.append(threading.Thread(target=work, args=(number,)))
+        workers[-1].start()
+        while len(turnstile._waiting) <= number:
+            pass
+    with pytest.raises(Overloaded):
+        turnstile.enter()  # the door is full
+    turnstile.leave()
+    for worker in workers:
+        worker.join(20)
+    assert (came, turnstile.free) == ([0, 1, 2, 3], 1)
+    turnstile.enter()
+    impatient = Turnstile("work", 0, door, 0.0)
+    with pytest.raises(Overloaded):
+        impatient.enter()
+    assert not impatient._waiting
+    turnstile.leave()
+    for _ in range(5):
+        door.enter()  # all places at the door are free again
