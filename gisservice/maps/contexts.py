@@ -88,7 +88,7 @@ class Site:
 
     def modules(self) -> dict[str, str]:
         """Return an import map: each of our modules under its plain address, to the one that holds its digest."""
-        return {f"{self.base}/static/{name}": self.static(name) for name in self.assets.files if name[:3] == "js/"}
+        return {f"{self.base}/static/{name}": self.static(name) for name in self.assets.shell() if name[:3] == "js/"}
 
     def absolute(self, path: str) -> str:
         """Return a path from the host's root (prefix included) with scheme and host, to be copied out of the page."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
+from werkzeug.routing import PathConverter
 
 from gisservice.settings import Settings
 from gisservice.web.exchange import Answer, Request
@@ -14,6 +15,13 @@ from gisservice.web.fastpath import FastPath, StartResponse, WSGIApplication, se
 from gisservice.web.responses import respond
 from gisservice.web.routes import ROUTES, Route, methods
 from gisservice.web.service import Service
+
+
+class _RestOfPath(PathConverter):
+    """All that is left of an address: the id of an item may begin with a slash, too."""
+
+    regex = ".+?"
+    part_isolating = False
 
 
 def create_app(settings: Settings | None = None, tally_file: Path | None = None) -> Flask:
@@ -32,6 +40,7 @@ def create_app(settings: Settings | None = None, tally_file: Path | None = None)
     # One address, one resource: no redirects between spellings. Hosts are checked by Service.admit on every path,
     # so Flask's own list (which knows no IPv6 address) stays empty.
     app.url_map.merge_slashes = False
+    app.url_map.converters["path"] = _RestOfPath
     for route in ROUTES:
         app.add_url_rule(
             route.rule,

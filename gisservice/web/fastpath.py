@@ -38,7 +38,7 @@ _OGC = re.compile(
     re.ASCII,
 )
 _ITEMS = re.compile(r"/api/collections/(?P<collection_id>[a-z0-9_-]{1,64})/items", re.ASCII)
-_ITEM = re.compile(r"/api/collections/(?P<collection_id>[a-z0-9_-]{1,64})/items/(?P<item_id>[^/].*)", re.ASCII)
+_ITEM = re.compile(r"/api/collections/(?P<collection_id>[a-z0-9_-]{1,64})/items/(?P<item_id>.+)", re.ASCII)
 
 
 class FastPath:

@@ -62,9 +62,10 @@ def worker(service: Service, request: Request) -> Answer:
     program = _find(service.settings.static, "worker.js")[0].read_bytes()
     assets = [f"{request.base}/static/{asset.path}" for asset in service.assets.shell().values()]
     offline = {code: f"{request.base}/offline?lang={code}" for code in LANGUAGES}
-    edition = hashlib.sha256(b"".join([program, *(path.encode() for path in assets), service.edition.encode()]))
-    shell = {"edition": edition.hexdigest()[:12], "assets": assets, "offline": offline}
-    offer = Offer.make(request, "text/javascript; charset=utf-8", ("worker", shell["edition"]), PER_VISIT)
+    content = b"".join([program, *(path.encode() for path in assets), service.edition.encode()])
+    edition = hashlib.sha256(content).hexdigest()[:12]
+    shell = {"edition": edition, "assets": assets, "offline": offline}
+    offer = Offer.make(request, "text/javascript; charset=utf-8", ("worker", edition), PER_VISIT)
     offer = offer.under(_WORKER_POLICY)
     return offer.unchanged() or offer.send(b"const SHELL = " + to_json(shell) + b";\n" + program)
 

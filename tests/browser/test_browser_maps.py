@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from browser_city import ATTACKS, CENTRE, GREEN, HUGE_IDS, NUMBERS_CENTRE, RED, SOUTH, STEP, WEST, ZOOM
+from browser_city import ATTACKS, CENTRE, GREEN, HUGE_IDS, NUMBERS_CENTRE, RED, SOUTH, STEP, WEST, ZOOM, place_of_attack
 
 pytestmark = pytest.mark.slow
 
@@ -202,14 +202,19 @@ def test_hostile_records_are_shown_as_they_are(visits) -> None:
     text = " ".join(ATTACKS)
     assert page.locator("h1").text_content() == text
     assert page.title().startswith(" ".join(text.split())[:10])
-    for column, attack in enumerate(ATTACKS):
-        x, y = on_screen(page, position(column, 10), NUMBERS_CENTRE)
-        page.mouse.click(x, y)
-        page.wait_for_function("(attack) => document.querySelector('#picked dd')?.textContent === attack", arg=attack)
-        assert page.locator("#picked h2").text_content() == text
-        page.keyboard.press("Escape")
+    page.locator("#map_city").scroll_into_view_if_needed()
+    page.mouse.click(*on_screen(page, position(*place_of_attack(31)), NUMBERS_CENTRE))
+    shown = "(attack) => document.querySelector('#picked dd')?.textContent === attack"
+    page.wait_for_function(shown, arg=ATTACKS[31])
+    for attack in ATTACKS:  # by the link to a record, which holds its id
+        page.evaluate("(id) => { location.hash = `15/38.81/-77.05&item=hostile/${encodeURIComponent(id)}`; }", attack)
+        page.wait_for_function(shown, arg=attack)
+    assert page.locator("#picked h2").text_content() == text
     legend = page.locator(".legend li").all_text_contents()
     assert [entry.strip() for entry in legend[: len(ATTACKS)]] == [attack.strip() for attack in ATTACKS]
+    page.evaluate("document.getElementById('twin').open = true")
+    page.wait_for_selector("#twin tbody tr")
+    assert set(page.locator("#twin tbody th button").all_text_contents()) <= set(ATTACKS)
     assert page.evaluate("Object.prototype.polluted") is None
 
 
