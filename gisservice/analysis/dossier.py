@@ -67,6 +67,14 @@ class Dossier:
         self._catalog, self._registry = catalog, registry
         self._walking = Walking(catalog, registry)
 
+    def prepare(self) -> None:
+        """Make what is made once for each version, by a report of some address, so that no one waits for it later."""
+        gazetteer = Gazetteer.open(self._catalog)
+        if len(gazetteer.rows):
+            suggestions(gazetteer, gazetteer.label(0))
+            matches(gazetteer, gazetteer.label(0), limit=1)
+            self.report(Place(gazetteer.position(0), gazetteer.label(0), None, None))
+
     def answer(
         self,
         *,
@@ -76,7 +84,9 @@ class Dossier:
         on: date | None = None,
     ) -> Answer:
         """Return the report of an address or of a point (CRS84), one row a line; see :func:`lookup`."""
-        return self.report(self.place(address=address, lon=lon, lat=lat), on=on)
+        place = self.place(address=address, lon=lon, lat=lat)
+        self._check_inside(place)
+        return self.report(place, on=on)
 
     def report(self, place: Place, *, on: date | None = None) -> Answer:
         """Return the report of a place that :meth:`place` found, as :meth:`answer` does."""
@@ -113,6 +123,7 @@ class Dossier:
 
     def calendar(self, place: Place, *, on: date, weeks: int = 26) -> bytes:
         """Return the collection days of a place from a day on as an iCalendar file; the same data, the same bytes."""
+        self._check_inside(place)
         if not 1 <= weeks <= 104:
             raise InvalidParameter("weeks", str(weeks), "a whole number from 1 to 104")
         events: list[Event] = []
@@ -182,6 +193,20 @@ class Dossier:
             return bool(rows_at(self._catalog.collection(boundary), position))
         except CollectionNotFound:
             return True
+
+    def _check_inside(self, place: Place) -> None:
+        """Refuse a point outside the city, naming the city's box; an address is in it whatever its boundary says."""
+        if place.match is not None or self._is_inside(place.position):
+            return
+        features = self._catalog.collection(self._registry.city.boundary or "").features
+        assert features is not None
+        west, south, east, north = (*features.boxes[:, :2].min(axis=0), *features.boxes[:, 2:].max(axis=0))
+        raise InvalidParameter(
+            "lon, lat",
+            f"{place.position[0]:g}, {place.position[1]:g}",
+            f"a point inside the boundary of {self._registry.city.name}, which lies between {west:.4f} and {east:.4f} "
+            f"east, {south:.4f} and {north:.4f} north (negative is west)",
+        )
 
     # Line by line
 
@@ -265,7 +290,8 @@ def lookup(
     city``), ``sentence`` (plain English), ``values`` (of the columns it was made from), ``distance_m`` and
     ``minutes`` (of the nearest), ``dates`` (the next eight of a schedule, from ``on``, today in UTC by default), and
     ``collection``, ``item``, ``version`` and ``published`` of the record. Points in CRS84: of the place, or of the
-    nearest where that is a point. Raises :class:`AddressNotFound` with the nearest addresses.
+    nearest where that is a point. Raises :class:`AddressNotFound` with the nearest addresses, and
+    :class:`InvalidParameter` for a point outside the city.
 
     >>> registry = gisservice.load_registry(Path("data/layers.toml"))                       # doctest: +SKIP
     >>> report = lookup(Dossier(catalog, registry), address="301 King St")                  # doctest: +SKIP

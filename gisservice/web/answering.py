@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gisservice.analysis.inputs import Given, Question, Stored
 from gisservice.analysis.operations import Role
 from gisservice.catalog import Catalog, Collection
-from gisservice.errors import CatalogError, CollectionNotFound, InvalidParameter, LimitExceeded
+from gisservice.errors import CatalogError, CollectionNotFound, GISServiceError, InvalidParameter, LimitExceeded
 from gisservice.model import GeometryKind, Registry
 from gisservice.web.cache import ByteCache
 from gisservice.web.computing import Computer
@@ -108,6 +109,12 @@ class Answering:
             found = self._made(asked, key)
             if self.key(asked) == key:  # else a version changed while it was read: the key promised another
                 return found
+
+    def prepare(self) -> None:
+        """Make what the first questions would wait for: tables of addresses, ways on foot and the backroom."""
+        with suppress(GISServiceError):  # whoever asks is told
+            self._dossier().prepare()
+        self.computer.prepare()
 
     def _made(self, asked: Question, key: tuple[str, ...]) -> bytes:
         if asked.operation.held is not None:

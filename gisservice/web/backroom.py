@@ -1,4 +1,4 @@
-"""The process in which analysis runs: ``python -m gisservice.web.backroom HOME``, started by :mod:`.computing`.
+"""The process in which analysis runs: ``python -m gisservice.web.backroom HOME SCRATCH``, started by :mod:`.computing`.
 
 It loads the libraries once and forks a child for each question, so that a child begins within milliseconds and ends
 with all that it took. The kernel holds each child to its limits: of time (a timer whose signal ends it, whatever C
@@ -6,7 +6,7 @@ code it is in), of memory and of the size of its answer. A question that is too 
 
 It reads lines of JSON: ``{"number": 3, "folder": "…"}`` begins what ``question.json`` in the folder says,
 ``{"end": 3}`` ends it. It writes a line ``{"number": 3, "status": …}`` when a child has ended, with the status of
-``os.waitpid``. When its input ends, so do all children and it.
+``os.waitpid``. When its input ends, so do all children and it, and the folder SCRATCH is removed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import resource
 import select
+import shutil
 import signal
 import sys
 import traceback
@@ -65,6 +66,7 @@ def main() -> None:
                 _obey(orjson.loads(line), home, children)
     for child in children:
         os.kill(child, signal.SIGKILL)
+    shutil.rmtree(sys.argv[2], ignore_errors=True)  # who started it may have been killed
 
 
 def _obey(line: dict[str, Any], home: Path, children: dict[int, int]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import logging
 import os
+import shutil
 import signal
 import sys
 import weakref
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, Popen
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir, mkdtemp
 from threading import Event, Lock, Thread
 from typing import Any, BinaryIO
 
@@ -55,6 +57,47 @@ AS_JOB = Limits(300.0, 3_000_000_000, 64_000_000)
 """Of a job."""
 
 
+class Scratch:
+    """A folder for what is under way, that nothing is left of.
+
+    It is removed with this object, or by the backroom when the process is killed; were both killed, by the next
+    process that makes one: what holds it is a lock, which the kernel lets go.
+    """
+
+    def __init__(self) -> None:
+        home = Path(gettempdir())
+        for left in home.glob(f"{_SCRATCH}*"):
+            _remove_unheld(left)
+        draft = Path(mkdtemp(prefix=f".{_SCRATCH}"))  # under another name until it is held
+        held = os.open(draft / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        self.path = draft.rename(home / draft.name.removeprefix("."))
+        weakref.finalize(self, _let_go, self.path, held)
+
+
+_SCRATCH, _HELD = "gisservice-", "held"
+
+
+def _let_go(path: Path, held: int) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    os.close(held)
+
+
+def _remove_unheld(path: Path) -> None:
+    """Remove a folder of a process that was killed; another user's, or what is none of ours, stays."""
+    try:
+        file = os.open(path / _HELD, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(file)
+
+
 class _Flight:
     """One question under way; ``status`` is that of its process, None when the backroom itself ended."""
 
@@ -69,7 +112,8 @@ class _Backroom:
     def __init__(self, home: Path) -> None:
         # One thread each: a child is a fork of a process that must not have others.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        command = [sys.executable, "-m", "gisservice.web.backroom", str(home)]
+        self.scratch = Scratch()
+        command = [sys.executable, "-m", "gisservice.web.backroom", str(home), str(self.scratch.path)]
         self.process = Popen(
             ["/usr/bin/env", *(f"{name}={value}" for name, value in single.items()), *command],
             stdin=PIPE, stdout=PIPE, start_new_session=True,
@@ -130,9 +174,14 @@ class Computer:
         self._numbers = itertools.count(1)
         self._room: _Backroom | None = None
 
+    def prepare(self) -> None:
+        """Start the backroom before the first question."""
+        self._open()
+
     def answer(self, asked: Question) -> bytes:
         """Return the answer to a question whose asker waits."""
-        with TemporaryDirectory(prefix="gisservice-") as name:
+        room = self._open()
+        with TemporaryDirectory(dir=room.scratch.path, ignore_cleanup_errors=True) as name:
             return self.run(asked, Path(name), self.at_once).read_bytes()
 
     def run(self, asked: Question, folder: Path, limits: Limits, called_off: Callable[[], bool] | None = None) -> Path:

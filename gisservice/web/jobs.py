@@ -21,9 +21,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 from threading import Semaphore, Thread
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 
@@ -79,6 +80,12 @@ class Job:
     bytes: int = 0
 
     @property
+    def listed_id(self) -> str:
+        """The id by which everybody may see how it stands, and nobody can tell :attr:`id`, which only its asker has."""
+        digest = blake2b(self.id.encode(), digest_size=16, person=b"job in the list").digest()
+        return str(UUID(bytes=digest, version=4))
+
+    @property
     def is_under_way(self) -> bool:
         """Whether it is neither finished nor dismissed."""
         return self.status in UNFINISHED
@@ -125,6 +132,16 @@ class Jobs:
         if found.is_under_way and not self._is_held(job_id):
             found = self._change(job_id, _abandoned)
         return found
+
+    def seen(self, job_id: str) -> tuple[Job, bool]:
+        """Return a job by its id, or by its id in the list, and whether it was its own. Raises :class:`JobNotFound`."""
+        try:
+            return self.job(job_id), True
+        except JobNotFound:
+            for job in self.jobs():
+                if job.listed_id == job_id:
+                    return job, False
+            raise
 
     def jobs(self) -> list[Job]:
         """Return all jobs that are kept, the latest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -13,6 +14,7 @@ from gisservice.analysis.operations import LIST_MAX, Input, Operation, Role, ope
 from gisservice.errors import (
     ContentTooLarge,
     InvalidParameter,
+    JobNotFound,
     RequestError,
     UnknownParameter,
     UnsupportedMediaType,
@@ -141,9 +143,9 @@ def jobs(service: Service, request: Request) -> Answer:
     first, last = _window(values)
     passes = _passing(values)
     kept = [job for job in service.answering.jobs.jobs() if passes(job)]
-    filters = "&".join(f"{name}={values[name]}" for name in names[2:] if name in values)
+    filters = urlencode({name: values[name] for name in names[2:] if name in values}, safe=",/:", quote_via=quote)
     found = {
-        "jobs": [_status(request, job) for job in kept[first:last]],
+        "jobs": [_status(request, job, own=False) for job in kept[first:last]],
         "links": [
             link(request, JOBS_PATH, "self", JSON, "This document"),
             link(request, f"{JOBS_PATH}?f=html", "alternate", HTML, "This document as a page"),
@@ -154,22 +156,34 @@ def jobs(service: Service, request: Request) -> Answer:
 
 
 def job(service: Service, request: Request, *, job_id: str) -> Answer:
-    """Answer how a job stands."""
+    """Answer how a job stands; of one that is named as the list does, no more than the list."""
     params.parse_format(params.read(request.query, ("f",)))
-    return _now(request, _status(request, service.answering.jobs.job(job_id)))
+    found, own = service.answering.jobs.seen(job_id)
+    return _now(request, _status(request, found, own=own))
 
 
 def results(service: Service, request: Request, *, job_id: str) -> Answer:
     """Answer the result of a job."""
     params.read(request.query, ())
-    found = service.answering.jobs.job(job_id)
+    found = _own(service, job_id)
     return _result(request, service.answering.jobs.result(job_id), found.response)
 
 
 def dismissal(service: Service, request: Request, *, job_id: str) -> Answer:
     """Stop a job, or let its result go."""
     params.read(request.query, ())
-    return _now(request, _status(request, service.answering.jobs.dismiss(job_id)))
+    return _now(request, _status(request, service.answering.jobs.dismiss(_own(service, job_id).id)))
+
+
+def _own(service: Service, job_id: str) -> Job:
+    """Return a job by the id that its asker was given. Raises :class:`JobNotFound`, also for its id in the list."""
+    found, own = service.answering.jobs.seen(job_id)
+    if not own:
+        raise JobNotFound(
+            f"{job_id!r} is what the list calls a job. Its result is had, and it is dismissed, by the id that was "
+            "answered to who started it, and that only they have."
+        )
+    return found
 
 
 # What is asked
@@ -271,20 +285,22 @@ def _result(request: Request, content: bytes, response: str) -> Answer:
     return Offer.make(request, request.media_type(JSON), ()).unrepeatable().send(wrapped)
 
 
-def _status(request: Request, job: Job) -> dict[str, Any]:
-    path = f"{JOBS_PATH}/{job.id}"
+def _status(request: Request, job: Job, *, own: bool = True) -> dict[str, Any]:
+    """Return how a job stands; where it is not the asker's own, under its id in the list and without its result."""
+    shown_id = job.id if own else job.listed_id
+    path = f"{JOBS_PATH}/{shown_id}"
     links = [
         link(request, path, "self", JSON, "This job"),
         link(request, f"{path}?f=html", "alternate", HTML, "This job as a page"),
         link(request, f"{PROCESSES_PATH}/{job.process}", "up", JSON, "What it works out"),
     ]
-    if job.status is Status.SUCCESSFUL:
+    if own and job.status is Status.SUCCESSFUL:
         media = GEOJSON if job.response == "raw" else JSON
         links.append(link(request, f"{path}/results", RESULTS, media, "Its result"))
     found = {
         "processID": job.process,
         "type": "process",
-        "jobID": job.id,
+        "jobID": shown_id,
         "status": str(job.status),
         "message": job.message,
         "created": job.created,

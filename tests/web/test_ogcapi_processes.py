@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from asked_city import AskedCity, lonlat
@@ -14,7 +17,7 @@ from test_web_parity import points, waited_for
 
 from gisservice.analysis.operations import operations
 from gisservice.web import jobs as jobs_module
-from gisservice.web.computing import Computer
+from gisservice.web.computing import Computer, Scratch
 from gisservice.web.jobs import RESTARTED, Job, Jobs, Status
 
 NEAR = {"features": "addresses", "others": "parks", "distance_ft": 250}
@@ -230,13 +233,44 @@ def test_job_list(asked_city: AskedCity) -> None:
     for place in places:
         waited_for(asked_city, place)
     listed = asked_city.get("/api/jobs").get_json()["jobs"]
-    assert [f"/api/jobs/{entry['jobID']}" for entry in listed[:3]] == places[::-1]
+    assert [entry["jobID"] for entry in listed[:3]] == [named_in_list(asked_city, place) for place in places[::-1]]
     assert listed == sorted(listed, key=lambda entry: entry["created"], reverse=True)
     assert all("inputs" not in entry for entry in listed)
     page = asked_city.get("/api/jobs", limit=1, processID="within,zonal").get_json()
     assert len(page["jobs"]) == 1
     following = asked_city.client.get(links(page)["next"]).get_json()
     assert following["jobs"][0]["jobID"] == listed[1]["jobID"]
+
+
+def named_in_list(city: AskedCity, place: str) -> str:
+    return answering(city).jobs.job(place.rpartition("/")[2]).listed_id
+
+
+def test_who_sees_a_job_in_the_list_cannot_end_it_or_have_its_result(asked_city: AskedCity) -> None:
+    """The id of a job is random and told to its asker only; the list calls it by another, which says how it stands."""
+    place = accepted(asked_city)
+    own = waited_for(asked_city, place)
+    assert own["jobID"] not in asked_city.get("/api/jobs", limit=1000).text
+    listed = asked_city.get("/api/jobs", limit=1).get_json()["jobs"][0]
+    url = f"/api/jobs/{listed['jobID']}"
+    assert [link["rel"] for link in listed["links"]] == ["self", "alternate", "up"]
+    assert asked_city.get(url).get_json() == listed
+    assert {**listed, "jobID": 0, "links": 0} == {**own, "jobID": 0, "links": 0}
+    for answer in (asked_city.client.delete(url), asked_city.get(f"{url}/results")):
+        assert answer.status_code == 404
+        assert answer.get_json()["type"] == f"{EXCEPTIONS}/no-such-job"
+        assert "only they have" in answer.get_json()["detail"]
+    assert asked_city.get(f"{place}/results").status_code == 200
+
+
+def test_links_to_the_next_jobs_keep_what_was_asked(asked_city: AskedCity) -> None:
+    for _ in range(2):
+        waited_for(asked_city, accepted(asked_city))
+    page = asked_city.get("/api/jobs", limit=1, datetime="2020-01-01T00:00:00+01:00/..", processID="within,a&b=c")
+    following = links(page.get_json())["next"]
+    assert dict(parse_qsl(urlsplit(following).query))["datetime"] == "2020-01-01T00:00:00+01:00/.."
+    assert dict(parse_qsl(urlsplit(following).query))["processID"] == "within,a&b=c"
+    assert asked_city.client.get(following).status_code == 200
 
 
 def test_job_list_filters(asked_city: AskedCity) -> None:
@@ -246,7 +280,7 @@ def test_job_list_filters(asked_city: AskedCity) -> None:
     def ids(**query: Any) -> list[str]:
         return [entry["jobID"] for entry in asked_city.get("/api/jobs", **query).get_json()["jobs"]]
 
-    job_id = status["jobID"]
+    job_id = named_in_list(asked_city, place)
     assert job_id in ids(type="process", status="failed,successful", processID="within")
     assert job_id not in ids(processID="zonal")
     assert job_id not in ids(status="running")
@@ -356,3 +390,35 @@ def test_oas30_describes_execution(asked_city: AskedCity) -> None:
     known = definition["components"]["parameters"]
     assert {known[name]["name"] for name in names if known[name]["required"]} == {"features", "others"}
     assert {known[name]["name"] for name in names} >= {"features.filter", "others.bbox", "distance_ft", "distance_m"}
+
+
+def test_nothing_is_left_of_what_was_under_way(
+    own_asked_city: AskedCity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder goes with its process, with its backroom when it is killed, and else when the next one is made."""
+    scratch = tmp_path / "scratch"
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    other = scratch / "gisservice-of-someone"
+    other.mkdir(parents=True)
+    computer = Computer(own_asked_city.settings.home)
+    room = computer._open()
+    killed = scratch / "gisservice-killed"
+    killed.mkdir()
+    (killed / "held").touch()  # held by nobody any more
+    Scratch()
+    assert not killed.exists() and other.exists() and room.scratch.path.exists()
+    assert room.process.stdin is not None
+    room.process.stdin.close()  # as when this process is killed
+    room.process.wait()
+    assert [path.name for path in scratch.iterdir()] == [other.name]
+
+
+def test_what_is_made_once_is_there_before_the_first_question(own_asked_city: AskedCity) -> None:
+    asked = answering(own_asked_city)
+    asked.prepare()
+    dossier = own_asked_city.client.application._service.dossier
+    made, room = dict(dossier._walking._spreads), asked.computer._room
+    assert made and room is not None
+    assert own_asked_city.get("/api/lookup", q="104 Alder St").status_code == 200
+    assert own_asked_city.execute("within", **NEAR).status_code == 200
+    assert dossier._walking._spreads == made and asked.computer._room is room

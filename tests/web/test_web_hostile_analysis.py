@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asked_city import AskedCity, lonlat
 
+from gisservice.errors import InvalidParameter
 from gisservice.web.computing import Limits
 
 WEST, SOUTH = lonlat(0, 0)
@@ -65,9 +66,20 @@ def test_an_unknown_address_comes_with_the_nearest(asked_city: AskedCity) -> Non
     assert asked_city.get("/api/geocode", q="zzzz").get_json(force=True)["features"] == []
 
 
-def test_a_point_outside_the_city_is_told_apart(asked_city: AskedCity) -> None:
-    lines = asked_city.get("/api/lookup", lon=-70, lat=30).get_json(force=True)["features"]
-    assert {line["properties"]["status"] for line in lines} == {"no data", "outside the city"}
+def test_a_point_outside_the_city_is_refused_where_only_the_city_is_known(asked_city: AskedCity) -> None:
+    said = "a point inside the boundary of Gridville, which lies between -77."
+    problem(asked_city.get("/api/lookup", lon=-70, lat=30), 400, "-70, 30", said)
+    problem(asked_city.get("/api/lookup", lon=-70, lat=30, f="ics"), 400, said)
+    problem(asked_city.execute("lookup", lon=-70, lat=30), 400, said)
+    with pytest.raises(InvalidParameter, match="inside the boundary of Gridville"):
+        asked_city.client.application._service.dossier.answer(lon=-70, lat=30)
+    answers_still(asked_city)
+
+
+def test_other_questions_say_what_there_is_not_outside_the_city(asked_city: AskedCity) -> None:
+    assert asked_city.get("/api/reverse", lon=-70, lat=30).get_json(force=True)["features"] == []
+    reached = asked_city.get("/api/reach", origins="-70,30", minutes=5).get_json(force=True)["features"]
+    assert reached[0]["geometry"] is None and reached[0]["properties"]["area_acres"] == 0
     found = asked_city.get("/api/route", origins="-70,30", destinations="-70.1,30").get_json(force=True)["features"]
     assert found[0]["properties"]["reason"] == "no street"
     found = asked_city.get("/api/elevation", points="-70,30").get_json(force=True)["features"]
@@ -182,6 +194,33 @@ def test_features_that_are_none(asked_city: AskedCity, geometry: Any) -> None:
     answer = asked_city.execute("within", features="lots", others=geometry, distance_ft=5)
     assert answer.status_code in (400, 404), answer.text
     assert answer.get_json()["detail"]
+
+
+def nested(depth: int) -> bytes:
+    """A body whose geometry is a collection of a collection of a collection …"""
+    inner = b'{"type":"GeometryCollection","geometries":['
+    return b'{"inputs":{"features":"lots","others":' + inner * depth + b"]}" * depth + b',"distance_ft":5}}'
+
+
+@pytest.mark.parametrize("depth", [3, 500, 20_000])
+def test_a18_collections_in_collections(asked_city: AskedCity, depth: int) -> None:
+    answer = asked_city.client.post(
+        "/api/processes/within/execution", data=nested(depth), content_type="application/json"
+    )
+    problem(answer, 400)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(" * 100_000, "(" * 50_000 + "zone = 'RB'" + ")" * 50_000, " OR ".join(["zone='RB'"] * 50_000), "NOT " * 100_000],
+    ids=["open", "brackets", "or", "not"],
+)
+def test_a12_deep_and_long_filters_in_a_body(asked_city: AskedCity, text: str) -> None:
+    answer = asked_city.execute(
+        "within", features={"collection": "lots", "filter": text}, others="parks", distance_ft=5
+    )
+    problem(answer, 400)
+    assert len(answer.data) < 1_500
 
 
 def test_unknown_columns_and_parameters_have_the_nearest(asked_city: AskedCity) -> None:
