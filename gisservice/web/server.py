@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 from functools import partial
+from pathlib import Path
+from threading import Thread
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -14,7 +16,8 @@ from granian.log import LogLevels
 
 from gisservice.errors import SettingsError
 from gisservice.settings import Settings
-from gisservice.web.app import wsgi_app
+from gisservice.web.app import create_app
+from gisservice.web.fastpath import FastPath, WSGIApplication
 from gisservice.web.service import THREADS, Service
 from gisservice.web.tally import shared_file
 
@@ -51,7 +54,15 @@ def serve(settings: Settings) -> None:
     os.register_at_fork(after_in_child=_stop_on_signals)
     with shared_file() as tally_file:
         # The workers get these very settings; the target above is what the server is called in the process list.
-        server.serve(target_loader=partial(wsgi_app, settings, tally_file), wrap_loader=False)
+        server.serve(target_loader=partial(_worker, settings, tally_file), wrap_loader=False)
+
+
+def _worker(settings: Settings, tally_file: Path | None) -> WSGIApplication:
+    """Return a worker's application, which answers at once, and meanwhile have tables made for questions to come."""
+    app = create_app(settings, tally_file)
+    service: Service = app.extensions["gisservice"]
+    Thread(target=service.answering.prepare, daemon=True).start()
+    return FastPath(service, app)
 
 
 def _stop_on_signals() -> None:
