@@ -16,7 +16,8 @@ import { Years } from "./years.js";
 const CLICK_TOLERANCE = 6; // CSS pixels around a point or a line that still count as a hit
 const TOUCH_TOLERANCE = 10;
 const RECORD_ZOOM = 17; // a record that is picked in the table is shown at least so close
-const PHONE_WIDTH = 600; // CSS pixels; a narrower map starts one zoom further out
+const PHONE_WIDTH = 600; // CSS pixels; a narrower map starts one zoom further out, unless it shows single lots
+const LOTS_ZOOM = 16;
 const TOLD_APART = 6; // CSS pixels between neighbours from which they are more than a smear
 
 export function drawLayers(map, count) {
@@ -187,7 +188,7 @@ function setView(map, view, layers, asked) {
     map.fitBounds([[south, west], [north, east]], { animate: false, padding: [8, 8] });
     const least = Math.min(RECORD_ZOOM, Math.max(0, ...layers.map(zoomOf)));
     if (map.getZoom() < least) map.setZoom(least, { animate: false });
-  } else if (map.getSize().x < PHONE_WIDTH) {
+  } else if (map.getSize().x < PHONE_WIDTH && map.getZoom() < LOTS_ZOOM) {
     map.setZoom(map.getZoom() - 1, { animate: false });
   }
 }

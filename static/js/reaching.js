@@ -128,7 +128,7 @@ export default class Reach {
   list(layer, features) {
     const near = [...features].sort((a, b) => a.properties.minutes_from_origin - b.properties.minutes_from_origin);
     const section = document.createElement("section");
-    const title = document.createElement("h3");
+    const title = document.createElement("h2");
     title.textContent = say("reach_count", { layer: layer.title, count: number(features.length) });
     const list = document.createElement("ul");
     list.append(...near.slice(0, LISTED).map((item) => this.line(layer, item)));

@@ -11,6 +11,8 @@ import pytest
 from browser_city import CENTRE, GREEN, RED, STEP
 from pyproj import Geod
 from test_browser_maps import COUNT_PIXELS, on_screen, pixels, position
+from test_browser_site import violations
+from visits import DESKTOP, PHONE
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +132,7 @@ def test_what_is_reached_is_told_drawn_and_shared(visits) -> None:
     said = page.locator("#reach [data-part=answer]").inner_text()
     walked = 0.25 - STEP / 2 * 111_000 / 1609.344
     assert float(re.search(r"along ([\d.]+) miles", said)[1]) == pytest.approx(2 * walked, rel=0.05)
-    says(page, "#reach h3", "Places: 0 reached")
+    says(page, "#reach h2", "Places: 0 reached")
     latitude, longitude = page.url.partition("reach=walk/5/")[2].split("/")
     assert (float(longitude), float(latitude)) == pytest.approx(CENTRE, abs=1e-4)
     again = visits.open(page.url.removeprefix(visits.address))
@@ -168,3 +170,36 @@ def test_the_readers_own_place_is_shown(visits) -> None:
     page.get_by_role("button", name="Show my place").press("Enter")
     says(page, "#map-status", "known to 98 feet (30 metres)")
     assert "#17/" in page.url
+
+
+@pytest.mark.parametrize(("language", "window"), [("en", DESKTOP), ("ar", PHONE)])
+def test_axe_finds_nothing_in_the_tools_and_each_control_is_reached(visits, language: str, window: dict) -> None:
+    where = "#15/38.8105/-77.0495&where=lots.zoning.is.RED&reach=walk/5/38.8105/-77.0495&changes=places"
+    page = visits.open(f"/maps/city?lang={language}{where}", window)
+    page.wait_for_selector("#reach h2")
+    page.wait_for_selector("#changes li")
+    page.evaluate("document.querySelectorAll('.map-beside details').forEach((one) => (one.open = true))")
+    page.locator("#twin-layer").select_option("lots")
+    page.wait_for_selector("#twin tbody tr")
+    page.locator(".map-tools button").last.click()
+    page.wait_for_selector("#measure:focus")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    wanted = page.evaluate("""() => {
+      const kinds = "a[href], button, input, select, summary, textarea, [tabindex='0']";
+      const controls = document.querySelectorAll(`main :is(${kinds})`);
+      const shown = [...controls].filter((one) => one.checkVisibility() && !one.disabled);
+      shown.forEach((one, index) => (one.dataset.walked = index));
+      window.shown = shown;
+      const targets = shown.filter((one) => one.matches("button, select, summary"));
+      const small = targets.filter((one) => one.getBoundingClientRect().height < 24);
+      return [shown.length, small.map((one) => one.outerHTML)];
+    }""")
+    assert wanted[0] > 40 and wanted[1] == []
+    page.evaluate("document.querySelector('main [data-walked]').focus()")
+    reached = {page.evaluate("document.activeElement.dataset.walked")}
+    for _ in range(wanted[0] + 5):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.dataset.walked"))
+    missed = [number for number in range(wanted[0]) if str(number) not in reached]
+    assert [page.evaluate("(number) => window.shown[number].outerHTML", number) for number in missed] == []
