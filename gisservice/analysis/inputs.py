@@ -345,7 +345,7 @@ def _given(name: str, members: list[Any]) -> Given:
 
 def _feature(name: str, member: Any) -> Mapping[str, Any]:
     if isinstance(member, dict) and member.get("type") in _GEOMETRIES:
-        return {"type": "Feature", "geometry": member, "properties": {}}
+        return {"type": "Feature", "geometry": _flat(name, member), "properties": {}}
     if not isinstance(member, dict) or member.get("type") != "Feature":
         raise InvalidParameter(name, _shown(member), "GeoJSON features or geometries (RFC 7946)")
     geometry, properties = member.get("geometry"), member.get("properties") or {}
@@ -354,14 +354,23 @@ def _feature(name: str, member: Any) -> Mapping[str, Any]:
     if not isinstance(properties, dict) or len(properties) > LIST_MAX:
         raise InvalidParameter(name, _shown(properties), f"up to {LIST_MAX} properties of a feature")
     plain = {key: value for key, value in properties.items() if isinstance(value, str | int | float | bool | None)}
-    return {"type": "Feature", "geometry": geometry, "properties": plain}
+    return {"type": "Feature", "geometry": _flat(name, geometry), "properties": plain}
+
+
+def _flat(name: str, geometry: dict[str, Any]) -> dict[str, Any]:
+    """Return a geometry. Raises :class:`InvalidParameter` for a collection in a collection: that may have no end."""
+    if geometry["type"] == "GeometryCollection":
+        members = geometry.get("geometries")
+        listed = members if isinstance(members, list) else [None]
+        if not all(isinstance(one, dict) and one.get("type") in _GEOMETRIES[:-1] for one in listed):
+            raise InvalidParameter(name, _shown(geometry), "geometries in a GeometryCollection, none of them another")
+    return geometry
 
 
 def _vertices(geometry: Any) -> int:
     """Return how many positions a geometry has, whatever its arrays hold."""
     if geometry.get("type") == "GeometryCollection":
-        members = geometry.get("geometries")
-        return sum(_vertices(one) for one in members if isinstance(one, dict)) if isinstance(members, list) else 0
+        return sum(_vertices(one) for one in geometry["geometries"])
     count, waiting = 0, [geometry.get("coordinates")]
     while waiting:
         found = waiting.pop()

@@ -120,3 +120,14 @@ def test_a_body_is_never_read(client: Client) -> None:
         for method in ("GET", "POST"):
             answer = client.open(url, method=method, data=b"x" * 2_000_000)
             assert answer.status_code == (200 if method == "GET" else 405)
+
+
+@pytest.mark.parametrize("text", ["(b1-b2)/(b1+b2)", "__import__('os')", "{{7*7}}", "where(b1>0,1,0)", "b1*1e999"])
+@pytest.mark.parametrize("name", ["expression", "bandmath", "style", "algorithm", "color_formula", "evalscript"])
+def test_a17_expressions_are_not_in_the_api(client: Client, name: str, text: str) -> None:
+    for path in ("/tiles/relief/14/4685/6272.png", "/tiles/lots/14/4685/6272.mvt", "/maps/city.png"):
+        answer = client.get(path, query_string={name: text})
+        assert (answer.status_code, answer.mimetype) == (400, "application/problem+json"), (path, answer.text)
+    for known in ("render", "bands", "rescale", "colormap", "unit"):
+        answer = client.get("/tiles/relief/14/4685/6272.png", query_string={known: text})
+        assert answer.status_code == 400 and f"'{known}'" in answer.get_json()["detail"]

@@ -81,7 +81,9 @@ NEEDED = {
     "/api/collections/{collection_id}/changes": {"since": "2999-01-01T00:00:00Z"},
 }
 """What an address cannot be asked without."""
-PREFIXES = ("tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-", "map-", "changes-")
+PREFIXES = (
+    "tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-", "map-", "changes-",
+)  # fmt: skip
 """What parameters are called that differ from others of the same name."""
 CQL2_CLASSES = (
     "cql2-text",
