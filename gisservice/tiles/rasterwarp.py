@@ -328,7 +328,8 @@ def _between(nodes: Reals, rect: Rect, step: int) -> tuple[Reals, Reals]:
     for axis in (0, 1):
         part = np.ascontiguousarray(nodes[..., axis])
         rows = part[:, j] * (1.0 - s) + part[:, j + 1] * s
-        whole = rows[:-1, None] * (1.0 - t) + rows[1:, None] * t
+        whole = np.diff(rows, axis=0)[:, None] * t
+        whole += rows[:-1, None]
         found.append(whole.reshape(-1, rect.width)[skipped : skipped + rect.height])
     return found[0], found[1]
 
@@ -386,6 +387,8 @@ class _Kernel:
     width: int
     across: list[Singles]
     down: list[Singles]
+    share: Singles | None
+    """One over the sum of the weights; None where they sum to 1."""
 
     @classmethod
     def at(cls, x: Reals, y: Reals, width: int, scale: _Scale, how: Resampling) -> _Kernel:
@@ -394,7 +397,11 @@ class _Kernel:
         row, down = _taps(y, scale.down, how)
         row *= np.int32(width)
         row += column
-        return cls(row, width, across, down)
+        if max(scale.across, scale.down) <= _PLAIN:
+            return cls(row, width, across, down, None)
+        share = _total(across)
+        share *= _total(down)
+        return cls(row, width, across, down, np.reciprocal(share, out=share))
 
     def mean(self, cells: npt.NDArray[Any]) -> Singles:
         """Return the weighted mean of valid cells, shape (rows, columns), under each kernel."""
@@ -411,6 +418,8 @@ class _Kernel:
                     part *= weight_across
             part *= weight_down
             total += part
+        if self.share is not None:
+            total *= self.share
         return total
 
     def touches(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -427,7 +436,8 @@ class _Kernel:
     def among(self, chosen: npt.NDArray[np.bool_]) -> _Kernel:
         """Return the kernels of some pixels, as one row."""
         across, down = ([weight[chosen] for weight in weights] for weights in (self.across, self.down))
-        return _Kernel(self.first[chosen], self.width, across, down)
+        share = None if self.share is None else self.share[chosen]
+        return _Kernel(self.first[chosen], self.width, across, down, share)
 
 
 def _among_valid(
@@ -471,19 +481,29 @@ def _veiled(values: npt.NDArray[Any], shown: npt.NDArray[Any] | None) -> Pixels:
 
 
 def _taps(at: Reals, ratio: float, how: Resampling) -> tuple[npt.NDArray[np.int32], list[Singles]]:
-    """Return the first cell of the kernels along one axis, and the weight of each cell from there on; they sum to 1."""
+    """Return the first cell of the kernels along one axis, and the weight of each cell from there on."""
     at = at - 0.5
     if ratio <= _PLAIN:
         return _plain_taps(at, how)
     reach = ratio if how is Resampling.BILINEAR else 2 * ratio
     weigh = _triangle if how is Resampling.BILINEAR else _catmull_rom
     first = np.ceil(at - reach).astype(np.int32)
-    offset = np.subtract(first, at, dtype=np.float64).astype(np.float32)
+    offset = np.subtract(first, at, out=at).astype(np.float32)
     narrow = np.float32(1.0 / ratio)
-    # No more cells than these can have their middles under the kernel.
-    weights = [weigh(np.abs(offset + np.float32(step)) * narrow) for step in range(math.floor(2 * reach) + 1)]
-    total = np.float32(1) / np.sum(weights, axis=0, dtype=np.float32)
-    return first, [weight * total for weight in weights]
+    weights = []
+    for step in range(math.floor(2 * reach) + 1):  # no more cells can have their middles under the kernel
+        distance = offset + np.float32(step)
+        np.abs(distance, out=distance)
+        distance *= narrow
+        weights.append(weigh(distance))
+    return first, weights
+
+
+def _total(weights: list[Singles]) -> Singles:
+    total = weights[0].copy()
+    for weight in weights[1:]:
+        total += weight
+    return total
 
 
 def _plain_taps(at: Reals, how: Resampling) -> tuple[npt.NDArray[np.int32], list[Singles]]:
@@ -495,7 +515,9 @@ def _plain_taps(at: Reals, how: Resampling) -> tuple[npt.NDArray[np.int32], list
 
 
 def _triangle(distance: Singles) -> Singles:
-    return np.asarray(np.maximum(np.float32(1) - distance, np.float32(0)))
+    """Return weights in place of distances."""
+    np.subtract(np.float32(1), distance, out=distance)
+    return np.maximum(distance, np.float32(0), out=distance)
 
 
 def _catmull_rom(d: Singles) -> Singles:
