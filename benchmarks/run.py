@@ -17,6 +17,7 @@ SCRIPTS = (
     "republish.py",
     "scale.py",
     "tiles.py",
+    "features.py",
     "memory.py",
     "analysis.py",
     "analysis_network.py",
