@@ -11,7 +11,8 @@ Contestants, all with two workers, asked the same by the same client, which shar
 
 Questions: items in a box (100, 1,000 and 10,000 of them at most), one item by its id, items by an attribute, items in a
 polygon by a CQL2 filter, a page asked for again with its entity tag (by who sends one), and the whole layer as one page
-of GeoJSON: how long it takes, when its first byte comes, and how much memory the server takes for it.
+of GeoJSON: how long it takes, when its first byte comes, how much memory the server takes for it, and how long it takes
+in process to say that it is still the same.
 
 Servers take turns within a round, and each ratio is one round's; medians are printed. A turn is a time, or where a
 server answers less often, a few answers to each connection. What a server does not offer is left out, what it cannot
@@ -43,8 +44,11 @@ from alexandria import LAYER, publish
 from features_servers import BBox, FeatureServer, box_text
 from tiles_load import Load, WrkMissing
 from tiles_servers import PeerMissing
+from werkzeug.test import Client
 
 import gisservice
+from gisservice.settings import Settings
+from gisservice.web import wsgi_app
 
 CONNECTIONS = (16, 32)
 SLOWEST_SECONDS = 60
@@ -107,6 +111,7 @@ def main() -> None:
                     compare(case, servers, options, connections)
         if options.only in "whole layer":
             whole_layer(servers, options.rounds)
+            again_in_process(home)
 
 
 def read_options() -> argparse.Namespace:
@@ -288,6 +293,22 @@ def fetch_whole(server: FeatureServer) -> Whole:
         first, seconds, size = features_servers.first_byte(server.base, server.layer)
     peak = sum(watch.peak_kib for watch in watches) / 1024
     return Whole(first, seconds, size / 1e6, max(0.0, peak - before))
+
+
+def again_in_process(home: Path) -> None:
+    """Print how long our server takes, without a network, to say that the whole layer is still the same."""
+    settings = Settings.load({}, home=home, items_limit_max=features_servers.LAYER_MAX, items_bytes_max=500_000_000)
+    client = Client(wsgi_app(settings))
+    path = f"/api/collections/{LAYER}/items?limit={features_servers.LAYER_MAX}"
+    tag = client.head(path).headers["ETag"]
+    seconds = []
+    for _ in range(1_000):
+        started = time.perf_counter()
+        status = client.get(path, headers={"If-None-Match": tag}).status_code
+        seconds.append(time.perf_counter() - started)
+        if status != 304:
+            raise RuntimeError(f"{path} with its own tag: {status}")
+    print(f"\nWhole layer again with its tag, in process: {1000 * median(seconds):.2f} ms (median of {len(seconds)})")
 
 
 @contextmanager
