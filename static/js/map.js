@@ -63,8 +63,7 @@ class City {
     joinTools(map, this.clicks, announce);
     this.joinPrints();
     map.on("moveend", () => this.trail.note(true));
-    const fit = () => this.trail.quietly(() => map.invalidateSize({ animate: false }));
-    new ResizeObserver(fit).observe(map.getContainer()); // opening a part of the page makes the map smaller
+    new ResizeObserver(() => this.trail.quietly(() => fit(map))).observe(map.getContainer());
     if (asked.view || !window.location.hash) this.trail.note();
   }
 
@@ -178,6 +177,15 @@ function prepare(map) {
     button.title = say(`map_zoom_${name}`);
     button.setAttribute("aria-label", button.title);
   }
+}
+
+/** Tells the map that its place on the page is another, as when a part beside it opens; its centre stays. */
+function fit(map) {
+  const { clientWidth, clientHeight } = map.getContainer();
+  const centre = map.getCenter();
+  if (map.getSize().equals([clientWidth, clientHeight])) return;
+  map.invalidateSize({ pan: false });
+  map.setView(centre, map.getZoom(), { animate: false, reset: true });
 }
 
 function setView(map, view, layers, asked) {

@@ -46,7 +46,6 @@ function wholeScreen(map, announce) {
   document.addEventListener("fullscreenchange", () => {
     const isWhole = document.fullscreenElement === frame;
     button.setAttribute("aria-pressed", String(isWhole));
-    map.invalidateSize({ animate: false });
     announce(say(isWhole ? "screen_whole" : "screen_left"));
   });
   return button;

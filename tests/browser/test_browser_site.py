@@ -202,7 +202,7 @@ def test_the_table_says_what_the_map_shows(visits) -> None:
         page.get_by_role("button", name="Zoom in").click()
         page.wait_for_selector("#map_city:not(.leaflet-zoom-anim)")
     page.wait_for_function("() => document.getElementById('twin-status').textContent.includes('no record')")
-    page.get_by_label("Layer", exact=True).select_option("zones")
+    page.locator("#twin-layer").select_option("zones")
     page.wait_for_selector("#twin tbody tr")
     page.locator("#twin tbody button").first.click()
     page.wait_for_selector("#picked dd")

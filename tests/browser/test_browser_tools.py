@@ -33,7 +33,7 @@ def narrow(page, layer: str, column: str, operator: str, value: str) -> None:
     """Give the filter a condition, with the keyboard."""
     if not page.locator("#filter").get_attribute("open") == "":
         page.locator("#filter summary").press("Enter")
-    page.get_by_label("Layer", exact=True).first.select_option(layer)
+    page.locator("#filter-layer").select_option(layer)
     page.get_by_label("Column").select_option(column)
     page.get_by_label("Condition", exact=True).select_option(operator)
     field = page.get_by_label("Value")
@@ -143,7 +143,7 @@ def test_what_the_last_update_changed_is_listed(visits) -> None:
     page = visits.open("/maps/city#15/38.8105/-77.0495&changes=places")
     says(page, "#changes [data-part=answer]", "Places: 1 added (full lines), 0 changed (dashes), 0 removed (dots).")
     assert page.locator("#changes li").all_inner_texts() == ["Added: Place 4"]
-    page.get_by_label("Layer", exact=True).nth(1).select_option("lots")
+    page.locator("#changes-layer").select_option("lots")
     page.get_by_role("button", name="Show what the last update changed").press("Enter")
     says(page, "#changes [data-part=answer]", "Lots: there is only one version as yet, so nothing has changed.")
 
