@@ -121,7 +121,7 @@ def ingest_layer(
         raise SourceError(f"Layer {layer.id!r} declares no source.", source=layer.id)
     before = _count_published(catalog, layer.id)
     if layer.geometry is GeometryKind.RASTER:
-        summary = _ingest_raster(layer, folder, catalog, progress)
+        summary = _ingest_raster(layer, folder, catalog, build_workers, progress)
     else:
         summary = _ingest_features(layer, folder, catalog, build_workers, progress)
     return replace(summary, noted=(*summary.noted, *_change(before, summary.published)))
@@ -147,7 +147,7 @@ def _ingest_features(layer: Layer, folder: Path, catalog: Catalog, build_workers
     return _summary(layer.id, version.id, standard.quality, projection.operations, clock.seconds)
 
 
-def _ingest_raster(layer: Layer, folder: Path, catalog: Catalog, progress: Progress) -> Summary:
+def _ingest_raster(layer: Layer, folder: Path, catalog: Catalog, build_workers: int, progress: Progress) -> Summary:
     if len(layer.sources) != 1:
         raise SourceError(
             f"Layer {layer.id!r} is a raster of {len(layer.sources)} sources; expected one.", source=layer.id
@@ -162,7 +162,13 @@ def _ingest_raster(layer: Layer, folder: Path, catalog: Catalog, progress: Progr
             provenance = file_provenance(path, dataset)
         with clock("publish"):
             version, manifest = publish_raster(
-                dataset, provenance, layer, catalog, declared_crs=source.crs, progress=progress
+                dataset,
+                provenance,
+                layer,
+                catalog,
+                declared_crs=source.crs,
+                build_workers=build_workers,
+                progress=progress,
             )
     return _summary(layer.id, version.id, manifest.quality, manifest.operations, clock.seconds)
 

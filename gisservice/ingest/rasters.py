@@ -69,9 +69,12 @@ def publish_raster(
     catalog: Catalog,
     *,
     declared_crs: str | None = None,
+    build_workers: int = 2,
     progress: Progress = quiet,
 ) -> tuple[Version, Manifest]:
     """Check a GeoTIFF and publish it as a new version of a raster collection.
+
+    ``build_workers`` processes draw the tiles that are stored.
 
     Raises :class:`SourceError` for a file that cannot be read or is too large by its header,
     :class:`MissingCRSError`, :class:`ValidationError` when it is not where its CRS is used, and
@@ -91,7 +94,7 @@ def publish_raster(
             _optimise(source, target)
             progress("publish", 1, 3)
             described = _describe(target, system)
-            described["tiles"] = _tiles(target, layer, described, system, extent.bbox, progress)
+            described["tiles"] = _tiles(target, layer, described, system, extent.bbox, build_workers, progress)
             progress("publish", 2, 3)
             manifest = Manifest(
                 collection=layer.id,
@@ -238,7 +241,7 @@ def _describe(path: Path, system: CRS) -> dict[str, Any]:
 
 
 def _tiles(
-    path: Path, layer: Layer, described: dict[str, Any], system: CRS, bounds: BBox, progress: Progress
+    path: Path, layer: Layer, described: dict[str, Any], system: CRS, bounds: BBox, workers: int, progress: Progress
 ) -> dict[str, Any] | None:
     """Draw the tiles of the declared zooms; return what the manifest says of them, None where there are none."""
     raster = Raster(path, layer.id, described, system.to_wkt())
@@ -251,8 +254,9 @@ def _tiles(
         extension = layer.raster.format
         archive = path.parent / TILES_FILE
         metadata = {"name": layer.title, "description": layer.description, "attribution": layer.attribution}
+        close_raster(path)  # processes that shared an open file would move each other's place in it
         count = build_raster_pyramid(
-            warp, rendering, archive, zooms, extension, bounds, metadata,
+            warp, rendering, archive, zooms, extension, bounds, metadata, workers,
             lambda done, total: progress("tiles", done, total),
         )  # fmt: skip
     finally:

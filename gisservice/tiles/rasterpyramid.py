@@ -12,9 +12,13 @@ from gisservice.tiles.grid import TileCoord, tile_id
 from gisservice.tiles.rasterdraw import Rendering, draw
 from gisservice.tiles.rasterimage import FORMATS, encode
 from gisservice.tiles.rasterwarp import Rect, Warp
+from gisservice.tiles.workers import shared
 
 PIXELS = 256
 """Pixels a side of a stored tile."""
+
+_BATCH = 50
+"""Tiles that a process draws at a time."""
 
 TILES_MAX = 20_000
 """Most tiles that are stored of a raster; the zooms for which there would be more are drawn when asked for."""
@@ -39,11 +43,21 @@ def build_raster_pyramid(
     extension: str,
     bounds: BBox,
     metadata: dict[str, Any],
+    workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Draw the tiles of some zooms of WebMercatorQuad into an archive; return how many show something."""
+    """Draw the tiles of some zooms of WebMercatorQuad into an archive; return how many show something.
+
+    Several ``workers`` are processes that inherit the source: no file of it may be open here then. The archive is the
+    same whatever their number.
+    """
     written, done = 0, 0
-    total = sum(len(columns) * len(rows) for columns, rows in (_tiles(warp, z) for z in zooms))
+    asked = list(_addresses(warp, zooms))
+    batches = [asked[first : first + _BATCH] for first in range(0, len(asked), _BATCH)]
+
+    def drawn(batch: list[TileCoord]) -> list[bytes]:
+        return [draw_tile(warp, rendering, tile, FORMATS[extension]) for tile in batch]
+
     with ArchiveWriter(
         path,
         metadata=metadata,
@@ -53,14 +67,13 @@ def build_raster_pyramid(
         encoding="",
         kind=extension,
     ) as archive:
-        for tile in _addresses(warp, zooms):
-            content = draw_tile(warp, rendering, tile, FORMATS[extension])
-            if content:
-                archive.add(tile_id(tile), content)
-                written += 1
-            done += 1
-            if not done % 50 or done == total:
-                progress(done, total)
+        for batch, contents in zip(batches, shared(drawn, batches, workers, metadata["name"]), strict=True):
+            for tile, content in zip(batch, contents, strict=True):
+                if content:
+                    archive.add(tile_id(tile), content)
+                    written += 1
+            done += len(batch)
+            progress(done, len(asked))
     return written
 
 

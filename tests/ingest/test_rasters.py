@@ -234,6 +234,15 @@ def test_the_tiles_of_the_declared_zooms_are_stored_as_they_would_be_drawn(tif, 
         assert Image.open(io.BytesIO(reader.get(*tile))).size == (256, 256)
 
 
+def test_several_processes_store_the_same_tiles(tif, catalog, tmp_path):
+    layer = Layer("dem", "Relief", GeometryKind.RASTER, sources=(Source(str(tif())),), minzoom=11, maxzoom=17)
+    versions = {
+        ingest_layer(layer, folder=tmp_path, catalog=catalog, build_workers=workers).version for workers in (1, 3)
+    }
+    assert len(versions) == 1, "a version is named by what it holds"
+    assert catalog.collection("dem").manifest.raster["tiles"]["tiles"] > 100, "more than one process has work"
+
+
 def test_a_raster_of_the_world_has_no_more_tiles_than_the_bound(tif, catalog):
     cells = np.ones((180, 360), dtype="uint8")
     world = rasterio.Affine(1.0, 0.0, -180.0, 0.0, -1.0, 90.0)
