@@ -217,9 +217,48 @@ def test_each_shape_is_of_the_class_of_its_record(city: City):
     assert len(set(numbers)) == 3 and sorted(found.classes.tolist()) == sorted(numbers)
 
 
+RANGES = """
+[maps.sizes]
+title = "Sizes"
+layers = ["lots"]
+styles.lots = {by = "area", color = "#808080", opacity = 1, width = 0, classes = [
+  {least = 20, color = "#ff0000"}, {least = 100, color = "#00ff00"},
+  {least = 250.5, label = "Large", color = "#0000ff"}]}
+"""
+
+
+def test_a_map_draws_ranges_of_a_number_everywhere_alike(own_city: City):
+    registry = own_city.settings.registry
+    registry.with_name("maps.toml").write_text(RANGES)
+    registry.write_text(
+        registry.read_text().replace('id_column = "pid"', 'id_column = "pid"\ncolumns.area = {type = "number"}', 1)
+    )
+    client = Client(wsgi_app(own_city.settings))
+    seen = Seen(
+        client.get(f"/maps/sizes.png?center={(WEST + EAST) / 2},{(SOUTH + NORTH) / 2}&zoom=14&width=600&height=700")
+    )
+    areas = lots_frame()["area"].to_numpy()[: 20 * 20].reshape(20, 20)
+    colors = np.array([rgb(color) for color in ("#808080", "#ff0000", "#00ff00", "#0000ff")])
+    wanted = colors[np.digitize(areas, [20, 100, 250.5])]
+    for row in range(4, 20):  # the words are below
+        for column in range(20):
+            place = WEST + (column + 0.5) * STEP, SOUTH + (row + 0.5) * STEP
+            assert np.abs(seen.at(*place) - wanted[row, column]).max() <= 2, (column, row)
+    (fill, _) = client.get("/maps/sizes/style.json").get_json()["layers"]
+    assert fill["paint"]["fill-color"][2:] == ["#808080", 20, "#ff0000", 100, "#00ff00", 250.5, "#0000ff"]
+    page = re.sub(r"\s+", " ", client.get("/maps/sizes").get_data(as_text=True))
+    legend = re.findall(r"</svg> ?<span>(.*?)</span>", page)
+    assert [text.strip() for text in legend] == [
+        "20 to less than 100",
+        "100 to less than 250.5",
+        "Large",
+        "Other or not recorded",
+    ]
+
+
 def test_the_page_of_a_map_links_its_print_and_names_its_picture(client: Client):
     page = client.get("/maps/city").get_data(as_text=True)
     (picture,) = re.findall(r'<meta property="og:image" content="http://localhost([^"]+)">', page)
     assert client.get(html.unescape(picture)).content_type == "image/png"
-    (link,) = re.findall(r'<a href="([^"]+\.pdf)">', page)
+    (link,) = re.findall(r'<a href="([^"]+\.pdf)"', page)
     assert client.get(link).content_type == "application/pdf"
