@@ -64,7 +64,7 @@ def test_the_city_texts_of_the_sample_are_translated(language, root: Path) -> No
     maps = tomllib.loads((root / "data/maps.toml").read_text())["maps"]
     wanted = [line[key] for line in registry["report"] for key in ("title", "sentence", "absent") if key in line]
     wanted += [one[key] for one in maps.values() for key in ("title", "description")]
-    wanted += [layer["title"] for layer in registry["layers"].values()]
+    wanted += [layer[key] for layer in registry["layers"].values() for key in ("title", "description", "cadence")]
     wanted += [holiday["name"] for holiday in registry["holidays"]]
     wanted += [registry["city"]["name"], registry["city"]["notice"]]
     found = read_catalogue(root / "data/locale" / f"{language.code}.po")._catalog
