@@ -116,6 +116,7 @@ class City {
       if (visible === this.drawing.hidden.has(String(layer.number))) this.drawing.show(layer, visible);
     }
     this.filters.set(where);
+    this.tellOfPrints();
     this.use("reach", reach);
     this.use("changes", changes);
     const { picked } = this.panel;
@@ -142,6 +143,7 @@ class City {
   switch(layer, visible) {
     this.drawing.show(layer, visible);
     this.panel.close();
+    this.tellOfPrints();
     this.trail.note();
     announce(say(visible ? "shown" : "hidden", { layer: layer.title }));
   }
@@ -152,7 +154,14 @@ class City {
     this.form?.show(changed);
     this.years?.follow();
     this.twin?.refresh();
+    this.tellOfPrints();
     this.trail.note();
+  }
+
+  /** Says that a print shows more than the map where it does. */
+  tellOfPrints() {
+    const note = document.getElementById("print-note");
+    if (note) note.hidden = this.filters.conditions.length === 0 && this.drawing.hidden.size === 0;
   }
 
   /** Lets the links to the map for print and as a picture lead to what the window shows. */

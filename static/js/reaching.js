@@ -35,8 +35,12 @@ export default class Reach {
   /** Lets the next click on the map, or Enter at its centre, be the place. */
   pick(isOn) {
     this.part("pick").setAttribute("aria-pressed", String(isOn));
-    this.clicks.take = isOn ? (latlng) => this.take(latlng) : undefined;
-    if (!isOn) return;
+    if (!isOn) {
+      this.clicks.take = this.before;
+      return;
+    }
+    this.before = this.clicks.take; // the ruler's, perhaps
+    this.clicks.take = (latlng) => this.take(latlng);
     this.tell(say("reach_pick"));
     this.map.getContainer().focus();
   }

@@ -157,7 +157,7 @@ def test_a_tap_on_a_phone_leaves_the_place_in_view(visits, phone) -> None:
 
 def test_the_map_answers_to_the_keyboard_alone(visits) -> None:
     page = visits.open("/maps/city")
-    for _ in range(20):
+    for _ in range(30):
         page.keyboard.press("Tab")
         if focused(page) == "map_city":
             break

@@ -155,6 +155,9 @@ def test_prints_follow_the_view_and_the_screen_is_filled(visits) -> None:
     links = [link.get_attribute("href") for link in page.locator("a[data-picture]").all()]
     assert links == [f"/maps/city.pdf?{wanted}", f"/maps/city.png?{wanted}"]
     assert page.request.get(visits.address + links[1]).status == 200
+    assert page.locator("#print-note").is_hidden()
+    page.get_by_label("Streets", exact=True).uncheck()
+    assert page.locator("#print-note").is_visible()
     page.get_by_role("button", name="Map on the whole screen").click()
     page.wait_for_function("() => document.fullscreenElement?.contains(document.getElementById('map-status'))")
     page.evaluate("document.exitFullscreen()")
