@@ -34,6 +34,8 @@ MEMBERS_MAX = 1_000
 _GEOMETRIES = (
     "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection",
 )  # fmt: skip
+_EXACT_MAX = 2**53
+"""The largest whole number that every program reads exactly as it stands in JSON (RFC 8259, 6)."""
 _COLLECTION_KEYS = ("collection", "bbox", "filter", "filter-lang", "asof")
 _QUALIFIERS = ("mediaType", "encoding", "schema")
 _EXPECTED = (
@@ -257,12 +259,14 @@ def _text(name: str, value: Any, schema: Mapping[str, Any] | None = None) -> Any
 def _number(name: str, value: Any, schema: Mapping[str, Any]) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidParameter(name, _shown(value), "a finite number")
-    return value
+    return value if abs(value) <= _EXACT_MAX else float(value)
 
 
 def _integer(name: str, value: Any, schema: Mapping[str, Any]) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(_number(name, value, schema)):
         raise InvalidParameter(name, _shown(value), "a whole number")
+    if abs(value) > _EXACT_MAX:
+        raise InvalidParameter(name, _shown(value), "a whole number of at most 2^53")
     return int(value)
 
 

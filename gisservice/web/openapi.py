@@ -61,6 +61,7 @@ _STATUS_TEXTS = {
     400: "The request cannot be understood; the problem names the parameter.",
     404: "There is no such resource.",
     406: "None of the media types asked for is offered.",
+    414: "The address is longer than is read at all.",
     416: "The part asked for lies behind the end of the file.",
     413: "The body is longer than is read.",
     415: "The body is in a form that is not read.",
@@ -148,9 +149,8 @@ def _operation(template: str, operation: Operation, offering: Offering, method: 
         answer["content"][media] = answer["content"][operation.media] if same else {"schema": {"type": kind}}
     if operation.readable:
         answer["content"]["text/html"] = {"schema": {"type": "string"}}
-    responses = {
-        str(code): {"$ref": f"#/components/responses/Status{code}"} for code in operation.statuses if code != 200
-    }
+    statuses = sorted({*operation.statuses, 414} - {200})
+    responses = {str(code): {"$ref": f"#/components/responses/Status{code}"} for code in statuses}
     described: Schema = {
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -232,7 +232,7 @@ def _query_parameter(parameter: Parameter) -> Schema:
 
 
 def _response(code: int, text: str) -> Schema:
-    if code < 400:
+    if code < 400 or code == 414:  # said by the server of HTTP, before anything of ours is asked
         return {"description": text}
     problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {"description": text, "content": {"application/problem+json": problem}}
@@ -472,7 +472,7 @@ SCHEMAS: Schema = {
         },
         ("type", "collection", "version", "numberReturned", "features"),
     ),
-    "File": {"type": "string", "format": "binary"},
+    "File": {"oneOf": [{"type": "string", "format": "binary"}, {"type": "object"}]},
     "Downloads": _object(
         {
             "collection": _TEXT,

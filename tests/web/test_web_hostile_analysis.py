@@ -289,3 +289,11 @@ def test_a_question_in_a_long_query_is_refused(asked_city: AskedCity) -> None:
     places = ";".join(["-77.05,38.8"] * 1_000)
     problem(asked_city.get("/api/reach", origins=places, minutes=5), 400, "limit of 8192 bytes")
     assert json.loads(asked_city.get("/api/reach", origins="-77.05,38.8;-77.05,38.8", minutes=5).data)["features"]
+
+
+def test_numbers_beyond_what_json_carries_exactly(asked_city: AskedCity) -> None:
+    for limit in ("20706469245094092800", "9007199254740993", "-9007199254740993", "9" * 300):
+        answer = asked_city.get("/api/reverse", lon="-77.05", lat="38.8", limit=limit)
+        problem(answer, 400, "'limit'")
+        answer = asked_city.execute("within", features="lots", others="parks", distance_ft=int(limit))
+        assert answer.status_code in (200, 400), answer.text[:300]
