@@ -70,7 +70,9 @@ SOURCES = {
     "rgb_rmnp_4326": "EPSG:4326",
     "shade_3857": "EPSG:3857",
     "dem_swiss_2m5_epsg2056": "EPSG:2056",
+    "dem_rmnp_4326": "EPSG:4326",
 }
+"""Colours with alpha and without, bytes with nodata, 32-bit reals and 16-bit numbers with nodata."""
 
 
 @pytest.mark.parametrize("how", ["nearest", "bilinear", "cubic"])
@@ -84,7 +86,7 @@ def test_pixels_are_those_of_gdals_warp_within_one_level(tmp_path, shared_data, 
         rect = inside(warp, zoom)
         found = warp.pixels(zoom, SIZE, rect, raster.bands, Resampling(how))
         truth = warped_by_gdal(tmp_path, raster.path, grid, zoom, rect, how)
-        alpha, shown = truth[-1].astype(int), alpha_of(found)
+        alpha, shown = truth[-1].astype(int) // (257 if truth.dtype == np.uint16 else 1), alpha_of(found)
         assert (np.abs(alpha - shown) > 1).sum() <= 2
         both = (alpha > 0) & (shown > 0)
         assert both.sum() > 1000
@@ -93,6 +95,45 @@ def test_pixels_are_those_of_gdals_warp_within_one_level(tmp_path, shared_data, 
         # Where a pixel's middle lies on the line between two cells, nearest may take the other: one row of them.
         allowed = 0 if how != "nearest" else rect.width * len(raster.bands)
         assert (off > 1).sum() <= allowed
+
+
+def test_codes_of_a_palette_are_those_of_gdals_warp(tmp_path, shared_data):
+    """Of its overviews, too: a pixel has the code of one cell, never a mean of codes."""
+    raster = shared(shared_data, "landcover_1m_palette_cog", "EPSG:3857")
+    warp = Warp(raster, WEB_MERCATOR_QUAD)
+    z = nearest_zoom(warp)
+    for zoom in (z - 4, z - 2):
+        rect = inside(warp, zoom)
+        found = warp.pixels(zoom, SIZE, rect, [1], Resampling.NEAREST)
+        truth = warped_by_gdal(tmp_path, raster.path, WEB_MERCATOR_QUAD, zoom, rect, "near")
+        assert found.values.dtype == np.uint8 and len(np.unique(truth[0])) > 3
+        # A pixel's middle can lie on the line between two cells: either is right.
+        assert (found.values[0] != truth[0]).mean() < 0.005
+
+
+@pytest.mark.parametrize("how", ["nearest", "bilinear"])
+def test_what_a_mask_hides_is_hidden_as_gdal_does(tmp_path, how):
+    y, x = np.mgrid[0:200, 0:200]
+    path = tmp_path / "masked.tif"
+    shape = {"width": 200, "height": 200, "count": 3, "dtype": "uint8"}
+    place = Affine(10.0, 0.0, 11_890_000.0, 0.0, -10.0, 6_980_000.0)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"),
+        rasterio.open(path, "w", driver="GTiff", crs="EPSG:2283", transform=place, **shape) as file,
+    ):
+        file.write(np.stack([x, y, (x + y) // 2]).astype("uint8"))
+        file.write_mask((x - 100) ** 2 + (y - 100) ** 2 < 80**2)
+    raster = Raster(path, "masked", {}, "EPSG:2283")
+    warp = Warp(raster, WEB_MERCATOR_QUAD)
+    z = nearest_zoom(warp) + 1
+    rect = warp.reach(z, SIZE)
+    found = warp.pixels(z, SIZE, rect, raster.bands, Resampling(how))
+    truth = warped_by_gdal(tmp_path, path, WEB_MERCATOR_QUAD, z, rect, how)
+    shown, expected = alpha_of(found) > 0, truth[-1] > 0
+    assert 0.2 < expected.mean() < 0.8 and (shown != expected).mean() < 0.002
+    both = shown & expected
+    off = np.abs(np.round(found.values) - truth[:-1].astype(float))[:, both]
+    assert (off > 1).sum() <= (0 if how == "bilinear" else rect.width * 3)
 
 
 @pytest.mark.parametrize(
