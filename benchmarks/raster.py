@@ -1,10 +1,15 @@
 """Raster tiles of ours and of TiTiler, from the same GeoTIFF: 10,000 x 10,000 cells of 16 bits in EPSG:2283.
 
-    python benchmarks/raster.py [--tiles 600] [--repeated-seconds 5] [--walk 10000] [--work FOLDER]
+    python benchmarks/raster.py [--rounds 3] [--seconds 5] [--tiles 300] [--walk 10000] [--work FOLDER]
 
 Both servers have two workers and read the file that ``gisservice ingest`` published, so neither has the better copy.
-Three questions: tiles that are each asked for once (drawn), the same tiles again and again, and how much memory a
-server holds after a long walk. A tile counts when it comes with 200, and both draw the same zooms and places.
+They take turns within a round; each ratio is one round's, and medians are printed with least and most of the ratios.
+
+- drawn: tiles that are each asked for once, other ones in each round;
+- repeated: a hundred tiles again and again for some seconds;
+- memory: what our processes hold while they draw the tiles of a long walk, none twice.
+
+A tile counts when it comes with 200, and both draw the same zooms and places.
 """
 
 from __future__ import annotations
@@ -16,7 +21,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version as release
 from pathlib import Path
+from statistics import median
 from urllib.parse import quote
 
 import measure
@@ -76,25 +83,91 @@ class Server:
 
 def main() -> None:
     """Run all of it and print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiles", type=int, default=600, help="tiles that are drawn")
-    parser.add_argument("--repeated-seconds", type=int, default=5)
-    parser.add_argument("--walk", type=int, default=10_000, help="tiles of the walk that memory is measured over")
-    parser.add_argument("--work", type=Path, help="a folder to keep the generated raster in")
-    options = parser.parse_args()
+    options = read_options()
     with tempfile.TemporaryDirectory() as temporary:
         home = published(options.work or Path(temporary))
         (version,) = home.glob(f"collections/{LAYER}/versions/v-*")
         manifest = json.loads((version / "manifest.json").read_bytes())
         (band,) = manifest["raster"]["bands"]
-        tiles = places(manifest["extent"]["bbox"], options.tiles)
-        walk = places(manifest["extent"]["bbox"], options.walk, seed=2)
-        print(f"{measure.machine()}; {WORKERS} workers each; TiTiler {peer_versions()['titiler-core']}")
-        print(f"{len(tiles)} tiles of 256 pixels, PNG, zooms {ZOOMS[0]} to {ZOOMS[-1]}, {CONNECTIONS} connections\n")
-        with gisservice(home) as server:
-            show(server, tiles, walk, options.repeated_seconds)
-        with titiler(version / "raster.tif", band["min"], band["max"], Path(temporary)) as server:
-            show(server, tiles, walk[: len(walk) // 10], options.repeated_seconds)
+        extent = manifest["extent"]["bbox"]
+        print(f"{measure.machine()}; {WORKERS} workers each; gisservice {release('gisservice')}, {peer_names()}")
+        zooms = f"zooms {ZOOMS[0]} to {ZOOMS[-1]}"
+        print(f"256 pixels, PNG, {zooms}, {CONNECTIONS} connections, {options.rounds} rounds\n", flush=True)
+        with gisservice(home) as ours:
+            with titiler(version / "raster.tif", band["min"], band["max"], Path(temporary)) as theirs:
+                for server in (ours, theirs):
+                    load_whole(server.base, paths(server, extent, 40, 0), encoding="identity", connections=2)  # warm
+                show("drawn", [drawn(ours, theirs, extent, options.tiles, n) for n in range(1, options.rounds + 1)])
+                show("repeated", [repeated(ours, theirs, extent, options.seconds) for _ in range(options.rounds)])
+            show_walk(ours, extent, options.walk)
+
+
+def read_options() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(description="Serving raster tiles, beside TiTiler.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5, help="of each server's turn with repeated tiles")
+    parser.add_argument("--tiles", type=int, default=300, help="of each server's turn with drawn ones")
+    parser.add_argument("--walk", type=int, default=10_000, help="tiles of the walk that memory is measured over")
+    parser.add_argument("--work", type=Path, help="a folder to keep the generated raster in")
+    return parser.parse_args()
+
+
+def peer_names() -> str:
+    """Return the release of the peer and of what it reads with."""
+    code = "import rasterio, rio_tiler; print(f'rio-tiler {rio_tiler.__version__}, GDAL {rasterio.__gdal_version__}')"
+    found = subprocess.run([str(peers()), "-c", code], capture_output=True, text=True, check=True)
+    return f"GDAL {rasterio.__gdal_version__}; TiTiler {peer_versions()['titiler-core']}, {found.stdout.strip()}"
+
+
+def paths(server: Server, extent: Sequence[float], count: int, seed: int) -> list[str]:
+    """Return the addresses of so many tiles at a server; the same places for every server."""
+    return [server.path(tile) for tile in places(extent, count, seed)]
+
+
+Turns = tuple[Load, Load]
+"""One round: ours, and theirs."""
+
+
+def drawn(ours: Server, theirs: Server, extent: Sequence[float], count: int, seed: int) -> Turns:
+    """Ask both for tiles that they have not been asked for before."""
+    one, other = (
+        load_whole(server.base, paths(server, extent, count, seed), encoding="identity", connections=CONNECTIONS)
+        for server in (ours, theirs)
+    )
+    return one, other
+
+
+def repeated(ours: Server, theirs: Server, extent: Sequence[float], seconds: int) -> Turns:
+    """Ask both for the same hundred tiles, again and again."""
+    one, other = (
+        load(server.base, paths(server, extent, 100, 1), encoding="identity", connections=CONNECTIONS, seconds=seconds)
+        for server in (ours, theirs)
+    )
+    return one, other
+
+
+def show(title: str, rounds: list[Turns]) -> None:
+    """Print the medians of both, and how our rate compares."""
+    ratios = [ours.rate / theirs.rate for ours, theirs in rounds]
+    for name, turns in (("gisservice", [ours for ours, _ in rounds]), ("TiTiler", [theirs for _, theirs in rounds])):
+        rate, p50, p99 = (median(getattr(turn, key) for turn in turns) for key in ("rate", "p50_ms", "p99_ms"))
+        size = median(turn.mean_bytes for turn in turns) / 1000
+        print(f"{title:<9} {name:<11} {rate:9.1f} tiles/s   p50 {p50:7.1f} ms   p99 {p99:7.1f} ms   {size:.1f} kB each")
+    times = f"{median(ratios):.1f} times ({min(ratios):.1f} to {max(ratios):.1f})"
+    print(f"{title:<9} our rate is {times} theirs\n", flush=True)
+
+
+def show_walk(server: Server, extent: Sequence[float], count: int) -> None:
+    """Print what our processes hold while they draw tiles, none twice."""
+    asked = paths(server, extent, count, seed=1_000)
+    held = [server.memory_mib()]
+    for part in range(4):
+        quarter = asked[part * len(asked) // 4 : (part + 1) * len(asked) // 4]
+        load_whole(server.base, quarter, encoding="identity", connections=CONNECTIONS)
+        held.append(server.memory_mib())
+    steps = ", ".join(f"{mib:.0f}" for mib in held)
+    print(f"memory of all our processes, MiB, before and after each quarter of {len(asked)} tiles: {steps}")
 
 
 def published(work: Path) -> Path:
@@ -142,31 +215,6 @@ def places(bbox: Sequence[float], count: int, seed: int = 1) -> list[tuple[int, 
         if len(found) == count:
             break
     return list(found)
-
-
-def show(server: Server, tiles: list[tuple[int, int, int]], walk: list[tuple[int, int, int]], seconds: int) -> None:
-    """Print what one server does."""
-    load_whole(server.base, [server.path(tile) for tile in walk[:20]], encoding="identity", connections=2)  # warm
-    drawn = load_whole(server.base, [server.path(t) for t in tiles], encoding="identity", connections=CONNECTIONS)
-    few = [server.path(tile) for tile in tiles[:100]]
-    repeated = load(server.base, few, encoding="identity", connections=CONNECTIONS, seconds=seconds)
-    before = server.memory_mib()
-    half = len(walk) // 2
-    memory = []
-    for part in (walk[:half], walk[half:]):
-        load_whole(server.base, [server.path(tile) for tile in part], encoding="identity", connections=CONNECTIONS)
-        memory.append(server.memory_mib())
-    print(server.name)
-    print(f"  drawn once      {_row(drawn)}")
-    print(f"  again and again {_row(repeated)}")
-    print(f"  memory          {before:.0f} MiB; after {half} tiles {memory[0]:.0f}, after {len(walk)} {memory[1]:.0f}")
-
-
-def _row(found: Load) -> str:
-    return (
-        f"{found.rate:9.1f} tiles/s   p50 {found.p50_ms:7.1f} ms   p99 {found.p99_ms:7.1f} ms   "
-        f"{found.mean_bytes / 1000:.1f} kB each"
-    )
 
 
 @contextmanager

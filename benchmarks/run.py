@@ -18,6 +18,7 @@ SCRIPTS = (
     "scale.py",
     "tiles.py",
     "features.py",
+    "raster.py",
     "memory.py",
     "analysis.py",
     "analysis_network.py",
