@@ -164,6 +164,10 @@ def test_the_answer_is_reached_by_keyboard_alone(visits, language: str) -> None:
 
 def test_a_typing_mistake_leads_to_the_refuse_day_and_the_link_is_shared(visits) -> None:
     page = visits.open("/", PHONE)
+    page.fill("#address", "10 mai")
+    page.wait_for_selector('[role="option"]')
+    listed, button = (page.locator(part).bounding_box() for part in ('[role="listbox"]', ".address-row .primary"))
+    assert listed["y"] + listed["height"] <= button["y"]
     page.fill("#address", "10 Mian Street")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Refuse is collected on Mondays")

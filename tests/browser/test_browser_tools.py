@@ -52,6 +52,9 @@ def test_a_filter_holds_for_map_table_link_and_way_back(visits) -> None:
     page.locator("#twin-layer").select_option("lots")
     says(page, "#twin-status", "Lots: 20 of")
     assert set(page.locator("#twin tbody td:first-of-type").all_inner_texts()) == {"Red zone (RED)"}
+    page.locator("#twin thead button").nth(1).press("Enter")
+    page.wait_for_selector('[aria-sort="ascending"]')
+    assert page.evaluate("document.activeElement.textContent") == "Zone"  # though the table was filled anew
     assert "filter=" in page.locator('[data-part="csv"]').get_attribute("href")
     page.mouse.click(*on_screen(page, position(11, 10)))  # a green lot: the boundary alone is there
     says(page, "#picked dd", "b")
