@@ -21,6 +21,8 @@ export class FilterForm {
       filters.set([]);
       this.part("layer").focus();
     });
+    const [largest] = [...this.layers].sort((a, b) => b.count - a.count); // the outline of the city is seldom meant
+    if (largest) this.part("layer").value = largest.id;
     this.chooseLayer();
     element.hidden = this.layers.length === 0;
   }

@@ -210,9 +210,10 @@ function setView(map, view, layers, asked) {
   }
 }
 
-/** The zoom from which the features of a layer can be told apart: a whole city of parcels is a smear, and heavy. */
+/** The zoom from which the features of a layer are there and can be told apart: a city of parcels is a smear, and heavy. */
 function zoomOf(layer) {
-  return layer.tiles ? Math.ceil(Math.log2(TOLD_APART / spacing(layer, 0))) : 0;
+  if (!layer.tiles) return 0;
+  return Math.max(layer.tiles.minzoom + 1, Math.ceil(Math.log2(TOLD_APART / spacing(layer, 0)))); // as Drawing draws them
 }
 
 function joinLayerList(layers, apply) {
