@@ -16,6 +16,7 @@ from granian.log import LogLevels
 
 from gisservice.errors import SettingsError
 from gisservice.settings import Settings
+from gisservice.web.allocating import keep_freed_memory
 from gisservice.web.app import create_app
 from gisservice.web.fastpath import FastPath, WSGIApplication
 from gisservice.web.service import THREADS, Service
@@ -59,6 +60,7 @@ def serve(settings: Settings) -> None:
 
 def _worker(settings: Settings, tally_file: Path | None) -> WSGIApplication:
     """Return a worker's application, which answers at once, and meanwhile have tables made for questions to come."""
+    keep_freed_memory()
     app = create_app(settings, tally_file)
     service: Service = app.extensions["gisservice"]
     Thread(target=service.answering.prepare, daemon=True).start()
