@@ -40,10 +40,12 @@ import geopandas
 import measure
 import tiles_load
 import tiles_servers
-from alexandria import LAYER, publish
+import turns
+from alexandria import LAYER
 from features_servers import BBox, FeatureServer, box_text
-from tiles_load import Load, WrkMissing
+from tiles_load import WrkMissing
 from tiles_servers import PeerMissing
+from turns import Turn
 from werkzeug.test import Client
 
 import gisservice
@@ -72,14 +74,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What a server did in one round: as the client saw it, and its processor time for a request."""
-
-    load: Load
-    cpu_seconds: float
-
-
-@dataclass(frozen=True)
 class Whole:
     """One download of the whole layer: seconds to its first and its last byte, its length, the server's growth."""
 
@@ -97,9 +91,7 @@ def main() -> None:
         sys.exit(f"benchmarks/features.py: {exc}")
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        home = options.home or work / "home"
-        if options.home is None:
-            publish(home)
+        home = turns.home_of(options, work)
         catalog = gisservice.open_catalog(home)
         key = catalog.collection(LAYER).manifest.id_column
         parcels = catalog.read(LAYER).to_crs("EPSG:4326")
@@ -115,10 +107,7 @@ def main() -> None:
 
 
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Serving features, beside pygeoapi and tipg.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10, help="of each server's turn")
-    parser.add_argument("--home", type=Path, help="published parcels, instead of publishing them")
+    parser = turns.parser("Serving features, beside pygeoapi and tipg.")
     parser.add_argument("--only", default="", help="only the cases that have this in their name")
     return parser.parse_args()
 
@@ -186,20 +175,19 @@ def hexagon(box: BBox) -> str:
 def compare(case: Case, servers: dict[str, FeatureServer], options: argparse.Namespace, connections: int) -> None:
     """Run a case and print its rows; ratios are of our rate to the others'."""
     lines = {name: list(paths) for name, paths in case.asked.items()}
-    turns: dict[str, list[Turn]] = {name: [] for name in lines}
+    taken: dict[str, list[Turn]] = {name: [] for name in lines}
     for _ in range(options.rounds):
-        for name in list(turns):
+        for name in list(taken):
             try:
-                if "tag" in case.title and not turns[name]:
+                if "tag" in case.title and not taken[name]:
                     lines[name] = tagged(servers[name], lines[name][:200])
-                turns[name].append(take_turn(servers[name], lines[name], options.seconds, connections))
+                taken[name].append(take_turn(servers[name], lines[name], options.seconds, connections))
             except CANNOT as exc:
                 not_measured(f"{case.title} | {connections} | {name}", exc)
-                del turns[name]
-    first = turns.get(next(iter(lines)), [])
-    for name, taken in turns.items():
-        ratios = [ours.load.rate / other.load.rate for ours, other in zip(first, taken, strict=False)]
-        show(case, name, taken, ratios, connections)
+                del taken[name]
+    first = taken.get(next(iter(lines)), [])
+    for name, seen in taken.items():
+        turns.show(f"{case.title} | {connections} | {name}", seen, turns.ratios(first, seen))
 
 
 def not_measured(row: str, exc: Exception) -> None:
@@ -223,14 +211,12 @@ def take_turn(server: FeatureServer, lines: Sequence[str], seconds: int, connect
     """
     alone = seconds_of(server, lines)
     expected = tiles_servers.WORKERS * seconds / alone
-    before = server.cpu_seconds()
-    if expected < 3 * connections:
-        each = 3 if 3 * connections * alone < SLOWEST_SECONDS else 1
-        paths = [line.split("\t")[0] for line in lines[: each * connections]]
-        seen = tiles_load.load_whole(server.base, paths, encoding="identity", connections=connections)
-    else:
-        seen = tiles_load.load(server.base, lines, encoding="identity", connections=connections, seconds=seconds)
-    return Turn(seen, (server.cpu_seconds() - before) / seen.requests)
+    ask = {"encoding": "identity", "connections": connections}
+    if expected >= 3 * connections:
+        return turns.take(server, lambda: tiles_load.load(server.base, lines, seconds=seconds, **ask))
+    each = 3 if 3 * connections * alone < SLOWEST_SECONDS else 1
+    paths = [line.split("\t")[0] for line in lines[: each * connections]]
+    return turns.take(server, lambda: tiles_load.load_whole(server.base, paths, **ask))
 
 
 def tagged(server: FeatureServer, paths: Sequence[str]) -> list[str]:
@@ -239,23 +225,6 @@ def tagged(server: FeatureServer, paths: Sequence[str]) -> list[str]:
         return list(paths)
     answers = tiles_load.ask_each(server.base, paths, encoding="identity")
     return [f"{path}\t{answers[path].etag}" if answers[path].etag else path for path in paths]
-
-
-def show(case: Case, name: str, turns: Sequence[Turn], ratios: Sequence[float], connections: int) -> None:
-    """Print the medians of a server's turns as a row of the table."""
-
-    def middle(value: Callable[[Turn], float]) -> float:
-        return median(value(turn) for turn in turns)
-
-    compared = ratios and set(ratios) != {1.0}
-    ratio = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if compared else ""
-    print(
-        f"| {case.title} | {connections} | {name} | {middle(lambda t: t.load.rate):,.1f} "
-        f"| {middle(lambda t: t.load.p50_ms):,.2f} | {middle(lambda t: t.load.p99_ms):,.2f} "
-        f"| {middle(lambda t: t.load.mean_bytes) / 1000:,.1f} | {middle(lambda t: t.cpu_seconds) * 1000:,.2f} "
-        f"| {ratio} |",
-        flush=True,
-    )
 
 
 def whole_layer(servers: dict[str, FeatureServer], rounds: int) -> None:

@@ -23,22 +23,24 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 import geopandas
 import measure
 import tiles_browse
 import tiles_load
 import tiles_servers
-from alexandria import LAYER, ZOOMS, publish
+import turns
+from alexandria import LAYER, ZOOMS
 from tiles_browse import Tile
 from tiles_load import Load, WrkMissing
 from tiles_servers import PeerMissing, Server
+from turns import Turn
 
 import gisservice
 
@@ -65,14 +67,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What a server did in one round: as the client saw it, and its processor time for a request."""
-
-    load: Load
-    cpu_seconds: float
-
-
-@dataclass(frozen=True)
 class Case:
     """One comparison; the first of ``entries`` is ours."""
 
@@ -93,9 +87,7 @@ def main() -> None:
         sys.exit(f"benchmarks/tiles.py: {exc}")
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        home = options.home or work / "home"
-        if options.home is None:
-            publish(home)
+        home = turns.home_of(options, work)
         parcels = gisservice.open_catalog(home).read(LAYER).to_crs("EPSG:3857")
         table = work / "parcels.gpkg"
         parcels.to_file(table, layer=LAYER)
@@ -111,11 +103,8 @@ def main() -> None:
 
 
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Serving tiles, beside Martin.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10, help="of each server's turn")
+    parser = turns.parser("Serving tiles, beside Martin.")
     parser.add_argument("--martin", help="the program, if it is not on the path")
-    parser.add_argument("--home", type=Path, help="published parcels with zooms 10 to 16, instead of publishing them")
     return parser.parse_args()
 
 
@@ -187,17 +176,14 @@ def tagged(entry: Entry) -> Entry:
 
 def compare(case: Case, rounds: int, seconds: int) -> None:
     """Run a case and print its rows; the first contestant is ours, and the ratios are its rate to the others'."""
-    turns: list[list[Turn]] = [[] for _ in case.entries]
+    seen: list[list[Turn]] = [[] for _ in case.entries]
     for entry in case.entries:
         prepare(case, entry)
     for _ in range(rounds):
-        for entry, taken in zip(case.entries, turns, strict=True):
-            before = entry.server.cpu_seconds()
-            seen = ask(case, entry, seconds)
-            taken.append(Turn(seen, (entry.server.cpu_seconds() - before) / seen.requests))
-    for entry, taken in zip(case.entries, turns, strict=True):
-        ratios = [ours.load.rate / other.load.rate for ours, other in zip(turns[0], taken, strict=True)]
-        show(case, entry.server.name, taken, ratios)
+        for entry, taken in zip(case.entries, seen, strict=True):
+            taken.append(turns.take(entry.server, partial(ask, case, entry, seconds)))
+    for entry, taken in zip(case.entries, seen, strict=True):
+        turns.show(f"{case.title} | {entry.server.name}", taken, turns.ratios(seen[0], taken))
 
 
 def ask(case: Case, entry: Entry, seconds: int) -> Load:
@@ -216,22 +202,6 @@ def prepare(case: Case, entry: Entry) -> None:
     full = [answer for answer in answers.values() if answer.status == 200]
     if not full or not {answer.encoding for answer in full} <= set(case.encoding.split(", ")):
         raise RuntimeError(f"{entry.server.name} does not compress its tiles with any of {case.encoding}")
-
-
-def show(case: Case, name: str, turns: Sequence[Turn], ratios: Sequence[float]) -> None:
-    """Print the medians of a server's turns as a row of the table."""
-
-    def middle(value: Callable[[Turn], float]) -> float:
-        return median(value(turn) for turn in turns)
-
-    ratio = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if set(ratios) != {1.0} else ""
-    print(
-        f"| {case.title} | {name} | {middle(lambda t: t.load.rate):,.0f} "
-        f"| {middle(lambda t: t.load.p50_ms):.2f} | {middle(lambda t: t.load.p99_ms):.2f} "
-        f"| {middle(lambda t: t.load.mean_bytes) / 1000:.1f} | {middle(lambda t: t.cpu_seconds) * 1000:.2f} "
-        f"| {ratio} |",
-        flush=True,
-    )
 
 
 def show_conditions(options: argparse.Namespace, servers: dict[str, Server], asked: Sequence[Tile]) -> None:
