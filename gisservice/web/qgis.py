@@ -1,9 +1,14 @@
-"""The vector tile connections of all layers, as the file that QGIS's connection manager loads."""
+"""What QGIS opens: the vector tile connections of all layers, and the definition of one layer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from urllib.parse import quote
 from xml.etree import ElementTree
 
+from gisservice.catalog import Collection
+from gisservice.model import GeometryKind
+from gisservice.query.formats.desktop import qlr
 from gisservice.web.exchange import Answer, Offer, Request
 from gisservice.web.links import style_path, tiles_path
 from gisservice.web.params import read
@@ -11,6 +16,7 @@ from gisservice.web.service import Service
 from gisservice.web.tilesets import Tileset
 
 XML = "application/xml"
+QLR = "application/x-qgis-layer-definition"
 
 
 def connections(service: Service, request: Request) -> Answer:
@@ -21,6 +27,37 @@ def connections(service: Service, request: Request) -> Answer:
     offer = Offer.make(request, request.media_type(XML), key)
     name = ("Content-Disposition", 'attachment; filename="qgis-vector-tiles.xml"')
     return offer.unchanged() or offer.send(_listed(service, request, tilesets), (name,))
+
+
+def definition(service: Service, request: Request, *, collection_id: str) -> Answer:
+    """Answer the definition of a layer: records by OGC API Features, or picture tiles; drawn as on the maps."""
+    read(request.query, ())
+    collection = service.catalog.collection(collection_id)
+    key = ("qlr", service.edition, collection.id, collection.version)
+    offer = Offer.make(request, request.media_type(QLR, XML), key)
+    name = ("Content-Disposition", f'attachment; filename="{collection.id}.qlr"')
+    if unchanged := offer.unchanged():
+        return unchanged
+    provider, source = _source(request, collection)
+    layer = replace(collection.layer, columns=collection.manifest.columns)
+    return offer.send(qlr(layer, collection.manifest.kind, provider, source).encode(), (name,))
+
+
+def _source(request: Request, collection: Collection) -> tuple[str, str]:
+    """Return QGIS's provider for a layer, and the address in that provider's spelling."""
+    layer = collection.layer
+    if collection.manifest.kind is GeometryKind.RASTER:
+        tiles = f"{request.address}/tiles/{collection.id}/{{z}}/{{x}}/{{y}}.png"
+        return "wms", f"type=xyz&url={quote(tiles, safe='')}&zmin={layer.minzoom}&zmax={layer.maxzoom}"
+    parts = {
+        "pagingEnabled": "default",
+        "restrictToRequestBBOX": "1",
+        "srsname": "OGC:CRS84",
+        "typename": collection.id,
+        "url": f"{request.address}/api",
+        "version": "OGC_API_FEATURES",
+    }
+    return "OAPIF", " ".join(f"{name}='{value}'" for name, value in parts.items())
 
 
 def _listed(service: Service, request: Request, tilesets: list[Tileset]) -> bytes:

@@ -18,6 +18,7 @@ from gisservice.web import (
     changes,
     choosing,
     contours,
+    coverages,
     dcat,
     dictionary,
     downloads,
@@ -97,6 +98,7 @@ def definition(service: Service, request: Request) -> Answer:
         known |= {tileparams.component(entry.name): entry for entry in tileparams.PARAMETERS}
         known |= {rasterparams.component(entry.name): entry for entry in rasterparams.PARAMETERS}
         known |= {mapimages.component(entry.name): entry for entry in mapimages.PARAMETERS}
+        known |= {coverages.component(entry.name): entry for entry in coverages.PARAMETERS}
         known |= {positions.component(entry.name): entry for entry in positions.PARAMETERS}
         known[contours.COMPONENT] = contours.INTERVAL
         known |= changes.parameters(*limits)
@@ -166,6 +168,7 @@ _DECLARED: tuple[Route, ...] = (
     Route("/offline", address.offline),
     Route("/worker.js", files.worker),
     Route("/layers/<collection_id>", pages.layer),
+    Route("/layers/<collection_id>.qlr", qgis.definition),
     Route("/api", api.landing, Operation(CAPABILITIES, "Landing page", JSON, "Landing", ("f",), EVERY, _LISTED)),
     # What clients make of the address by which they were told of the API.
     Route("/api/", htmlapi.Readable(api.landing, (JSON,), "Landing page")),
@@ -610,6 +613,18 @@ _DECLARED: tuple[Route, ...] = (
             GEOJSON,
             "Positions",
             tuple(positions.component(name) for name in positions.NAMES),
+            RASTERS,
+        ),
+    ),
+    Route(
+        f"{_COLLECTION}/coverage",
+        coverages.coverage,
+        Operation(
+            DATA,
+            "The cells of a raster in a box",
+            coverages.GEOTIFF,
+            "File",
+            tuple(coverages.component(name) for name in coverages.NAMES),
             RASTERS,
         ),
     ),

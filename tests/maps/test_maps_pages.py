@@ -170,7 +170,10 @@ def test_a_home_page_with_nothing_published_says_how_to_publish() -> None:
 def test_a_raster_has_a_page_without_map_and_without_records() -> None:
     view = replace(make_view("dem"), kind=GeometryKind.RASTER, tiles_url=None, tilejson_url=None, columns=())
     parsed = Parsed(render_layer(make_layer_page(view=view)))
-    assert [script["src"].partition("?")[0] for script in parsed.all("script")] == ["/static/js/offline.js"]
+    assert [script["src"].partition("?")[0] for script in parsed.all("script")] == [
+        "/static/js/offline.js",
+        "/static/js/actions.js",
+    ]
     assert "Python" not in "".join(parsed.visible)
 
 

@@ -203,6 +203,23 @@ def test_classes_are_coloured_by_their_column() -> None:
 # QGIS
 
 
+def test_the_definition_of_a_layer_is_what_qgis_opens(client: Client) -> None:
+    answer = client.get("/layers/lots.qlr")
+    assert 'filename="lots.qlr"' in answer.headers["Content-Disposition"]
+    root = ElementTree.fromstring(answer.data)
+    layer = root.find("maplayers/maplayer")
+    assert layer is not None and layer.get("geometry") == "Polygon" and layer.find("renderer-v2") is not None
+    assert layer.findtext("provider") == "OAPIF"
+    source = layer.findtext("datasource") or ""
+    assert "typename='lots' url='http://localhost/api' version='OGC_API_FEATURES'" in source
+    listed = root.find("layer-tree-group/layer-tree-layer")
+    assert listed is not None and (listed.get("source"), listed.get("id")) == (source, layer.findtext("id"))
+    picture = ElementTree.fromstring(client.get("/layers/relief.qlr").data).findtext("maplayers/maplayer/datasource")
+    assert "url=http%3A%2F%2Flocalhost%2Ftiles%2Frelief%2F%7Bz%7D" in (picture or "")
+    assert client.get("/layers/nope.qlr").status_code == 404
+    assert client.get("/layers/lots.qlr", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
 def test_the_layer_list_is_what_qgis_loads(client: Client) -> None:
     answer = client.get("/api/qgis.xml")
     assert (answer.status_code, answer.content_type) == (200, "application/xml")

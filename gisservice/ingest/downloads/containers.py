@@ -18,11 +18,11 @@ import pyogrio
 import shapely
 
 from gisservice.ingest.downloads.content import Content
-from gisservice.ingest.downloads.desktop import qmd, qml, sld
-from gisservice.ingest.downloads.markup import plain
 from gisservice.model import GeometryKind
 from gisservice.query.downloads import DOWNLOADS, TEXT_BYTES_MAX, short_names
 from gisservice.query.formats.delimited import value_texts
+from gisservice.query.formats.desktop import qmd, qml, sld
+from gisservice.query.formats.markup import plain
 
 _MOMENT = "2000-01-01T00:00:00.000Z"
 """What files say they were written at, where their format wants a time; the version's id says what they hold."""

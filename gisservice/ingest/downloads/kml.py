@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gisservice.ingest.downloads.content import Content
-from gisservice.ingest.downloads.markup import attribute, channels, text
 from gisservice.model import ColumnType, GeometryKind, Style
 from gisservice.query.formats.delimited import value_texts
+from gisservice.query.formats.markup import attribute, channels, text
 
 _TYPES = {ColumnType.INTEGER: "int", ColumnType.NUMBER: "double", ColumnType.BOOLEAN: "bool"}
 _TEXT = pa.large_string()

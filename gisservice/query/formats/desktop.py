@@ -1,10 +1,10 @@
-"""A layer's style and description as desktop programs read them: QGIS's QML and QMD, and SLD 1.1 (OGC 05-078r4)."""
+"""A layer's style and description as desktop programs read them: QML, QLR and QMD of QGIS, SLD 1.1 (OGC 05-078r4)."""
 
 from __future__ import annotations
 
 from gisservice.catalog import Manifest
-from gisservice.ingest.downloads.markup import attribute, channels, text
-from gisservice.model import GeometryKind, Style
+from gisservice.model import GeometryKind, Layer, Style
+from gisservice.query.formats.markup import attribute, channels, text
 
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _QGIS = "3.28.0"
@@ -12,11 +12,43 @@ _QGIS = "3.28.0"
 
 _SYMBOLS = {GeometryKind.POINT: "marker", GeometryKind.LINE: "line", GeometryKind.POLYGON: "fill"}
 _LAYERS = {GeometryKind.POINT: "SimpleMarker", GeometryKind.LINE: "SimpleLine", GeometryKind.POLYGON: "SimpleFill"}
+_GEOMETRIES = {GeometryKind.POINT: "Point", GeometryKind.LINE: "Line", GeometryKind.POLYGON: "Polygon"}
 _GEOMETRY_NUMBERS = {GeometryKind.POINT: 0, GeometryKind.LINE: 1, GeometryKind.POLYGON: 2}
 
 
 def qml(style: Style, kind: GeometryKind, fields: dict[str, str]) -> str:
     """Return the style as QML. ``fields`` leads from the layer's columns to the names they have in the file."""
+    labelled = int(style.label in fields)
+    return (
+        f'{_DOCTYPE}<qgis version="{_QGIS}" styleCategories="Symbology|Labeling" labelsEnabled="{labelled}">\n'
+        f"{_drawn(style, kind, fields)}<layerGeometryType>{_GEOMETRY_NUMBERS[kind]}</layerGeometryType>\n</qgis>\n"
+    )
+
+
+def qlr(layer: Layer, kind: GeometryKind, provider: str, source: str) -> str:
+    """Return a layer definition that QGIS opens: where the layer is read from, by which provider, and how it is drawn.
+
+    A picture (a raster) is drawn as it comes. Columns have their own names in the source.
+    """
+    name, title = attribute(layer.id), attribute(layer.title)
+    fields = {one.name: one.name for one in layer.columns or ()}
+    picture = kind is GeometryKind.RASTER
+    kinds = 'type="raster"' if picture else f'type="vector" geometry="{_GEOMETRIES[kind]}"'
+    drawn = "" if picture else _drawn(layer.style, kind, fields)
+    return (
+        "<!DOCTYPE qgis-layer-definition>\n<qlr>\n"
+        '<layer-tree-group name="" checked="Qt::Checked" expanded="1"><customproperties/>'
+        f'<layer-tree-layer id={name} name={title} checked="Qt::Checked" expanded="1" '
+        f"providerKey={attribute(provider)} source={attribute(source)}><customproperties/></layer-tree-layer>"
+        "</layer-tree-group>\n"
+        f'<maplayers><maplayer {kinds} version="{_QGIS}" labelsEnabled="{int(layer.style.label in fields)}">'
+        f"<id>{text(layer.id)}</id><datasource>{text(source)}</datasource><layername>{text(layer.title)}</layername>"
+        f'<provider encoding="UTF-8">{text(provider)}</provider>\n{drawn}</maplayer></maplayers>\n</qlr>\n'
+    )
+
+
+def _drawn(style: Style, kind: GeometryKind, fields: dict[str, str]) -> str:
+    """Return how the layer is drawn and labelled, for the element that stands for it."""
     by = fields.get(style.by or "")
     colors = [entry.color for entry in style.classes] if by else []
     symbols = "".join(_symbol(number, color, style, kind) for number, color in enumerate([*colors, style.color]))
@@ -33,9 +65,7 @@ def qml(style: Style, kind: GeometryKind, fields: dict[str, str]) -> str:
         renderer, symbols = 'type="singleSymbol"', f"<symbols>{symbols}</symbols>"
     labels = _labels(fields[style.label]) if style.label in fields else ""
     return (
-        f'{_DOCTYPE}<qgis version="{_QGIS}" styleCategories="Symbology|Labeling" labelsEnabled="{int(bool(labels))}">\n'
-        f'<renderer-v2 {renderer} enableorderby="0" forceraster="0" symbollevels="0">{symbols}</renderer-v2>\n'
-        f"{labels}<layerGeometryType>{_GEOMETRY_NUMBERS[kind]}</layerGeometryType>\n</qgis>\n"
+        f'<renderer-v2 {renderer} enableorderby="0" forceraster="0" symbollevels="0">{symbols}</renderer-v2>\n{labels}'
     )
 
 
