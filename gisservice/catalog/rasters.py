@@ -158,6 +158,17 @@ class Raster:
         with _opened(self.path, found.overview) as file:
             return self._read(file, bands, window, None)
 
+    def cut(self, window: Window) -> bytes:
+        """Return a window of the finest level as a GeoTIFF of its own: every band, value, colour and mask as they are.
+
+        Raises as :meth:`read` does.
+        """
+        cells = window.width * window.height * self.count
+        if cells > CELLS_MAX:
+            raise LimitExceeded("A window", cells, CELLS_MAX, "cells")
+        with _opened(self.path, -1) as file:
+            return self._copied(file, window)
+
     def sample(self, xy: Reals, bands: Sequence[int] | None = None) -> Reals:
         """Return the values of the cells that positions lie in, shape (positions, bands); NaN where there is none.
 
@@ -213,6 +224,38 @@ class Raster:
         if self.alpha is not None:
             return Cells(values[:-1], _alpha(values[-1]))
         return Cells(values, _or_none(_valid(values, [self.nodata[band - 1] for band in bands])))
+
+    def _copied(self, file: Any, window: Window) -> bytes:
+        import rasterio
+        from rasterio.errors import RasterioError
+        from rasterio.io import MemoryFile
+        from rasterio.windows import Window as Part
+
+        part = Part(window.column, window.row, window.width, window.height)
+        a, b, c, d, e, f = self.transform
+        place = rasterio.Affine(
+            a, b, c + a * window.column + b * window.row, d, e, f + d * window.column + e * window.row
+        )
+        profile = {
+            "driver": "GTiff", "width": window.width, "height": window.height, "count": file.count,
+            "dtype": file.dtypes[0], "crs": file.crs, "transform": place, "nodata": file.nodata,
+            "compress": "deflate", "tiled": True, "blockxsize": 256, "blockysize": 256,
+        }  # fmt: skip
+        try:
+            values = file.read(window=part)
+            mask = file.read_masks(1, window=part) if self._masked else None
+        except RasterioError as exc:
+            raise LayerUnavailable(f"{self.name} is damaged: some of its cells cannot be read.") from exc
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
+            with memory.open(**profile) as out:
+                out.colorinterp, out.descriptions, out.units = file.colorinterp, file.descriptions, file.units
+                if self.palette is not None:
+                    out.write_colormap(1, self.palette)
+                out.write(values)
+                if mask is not None:
+                    out.write_mask(mask)
+            content: bytes = memory.read()
+        return content
 
 
 class Rasters:
