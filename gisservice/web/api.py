@@ -13,6 +13,7 @@ from gisservice.model import RESERVED_ID, GeometryKind
 from gisservice.query.downloads import all_files, forms_of
 from gisservice.query.formats import GEOJSON as GEOJSON_FORMAT
 from gisservice.web import catalogue, params, processes, records
+from gisservice.web.coverages import GEOTIFF
 from gisservice.web.exchange import INERT, NOT_KEPT, Answer, Request, document, to_json
 from gisservice.web.feeds import RSS
 from gisservice.web.itemformats import PAGE_FORMATS
@@ -249,6 +250,7 @@ def _collection_links(request: Request, entry: Collection) -> list[Link]:
         links += [
             link(request, map_tiles_path(entry.id), f"{REL}/tilesets-map", JSON, "Its map tiles"),
             link(request, tilejson_path(entry.id), "describedby", JSON, "Its map tiles, as TileJSON"),
+            link(request, f"{path}/coverage", f"{REL}/coverage", GEOTIFF, "Its cells, or those of a part of it"),
         ]
     if entry.layer.licence.startswith(("https://", "http://")):
         links.append({"href": entry.layer.licence, "rel": "license", "title": "The licence of the data"})

@@ -59,6 +59,8 @@ VALUES = {
     "raster-unit": ("foot", "yard"),
     "raster-f": ("webp", "gif"),
     "contour-interval": ("20", "0"),
+    "coverage-bbox": ("-77.055,38.805,-77.05,38.81", "1,2,3"),
+    "coverage-f": ("tiff", "png"),
     "position-crs": (FEET, "EPSG:x"),
     "position-coords": ("MULTIPOINT((-77.05 38.81),(-77.04 38.81))", "LINESTRING(0 0,1 1)"),
     "position-parameter-name": ("1", "2"),
@@ -82,9 +84,11 @@ NEEDED = {
 }
 """What an address cannot be asked without."""
 PREFIXES = (
-    "tile-", "contour-", "raster-", "position-", "download-", "record-", "item", "dictionary-", "map-", "changes-",
+    "tile-", "contour-", "raster-", "position-", "coverage-", "download-", "record-", "item", "dictionary-", "map-",
+    "changes-",
 )  # fmt: skip
 """What parameters are called that differ from others of the same name."""
+_PICTURES = (".png", ".webp", ".jpg", "/position", "/coverage")
 CQL2_CLASSES = (
     "cql2-text",
     "cql2-json",
@@ -136,7 +140,7 @@ def definition(flask_client: Client) -> dict:
 
 
 def filled(path: str, city: City) -> str:
-    of_raster = "/map/" in path or "/contours" in path or path.endswith((".png", ".webp", ".jpg", "/position"))
+    of_raster = "/map/" in path or "/contours" in path or path.endswith(_PICTURES)
     layer = "relief" if of_raster else "lots"
     version = city.catalog.collection(layer).version
     values = {**PATHS, "collection_id": layer, "collection_ids": layer, "version": version, "versions": version}
