@@ -30,9 +30,9 @@ export default class Changes {
 
   /** Shows what changed in a layer, unless that is shown already. */
   async ask(layer) {
-    if (layer === this.layer) return;
+    if (layer === this.asked || !this.layers.includes(layer)) return;
     this.clear();
-    this.layer = layer;
+    this.asked = layer;
     this.part("layer").value = layer.id;
     this.element.open = true;
     this.tell(say("loading"));
@@ -85,7 +85,7 @@ export default class Changes {
 
   clear() {
     this.waiting?.abort();
-    this.layer = undefined;
+    this.asked = undefined;
     this.drawn.clearLayers();
     for (const name of ["answer", "more", "list"]) this.part(name).replaceChildren();
     this.part("clear").hidden = true;

@@ -52,6 +52,7 @@ class City {
     this.twin = part("twin", (element) => new Twin(element, map, layers, (layer, id) => this.show(layer, id)));
     this.form = part("filter", (element) => new FilterForm(element, this.filters, announce));
     this.years = part("years", (element) => new Years(element, this.filters));
+    this.wanted = {};
     this.tools = { reach: "./reaching.js", changes: "./changes.js" };
     for (const name of Object.keys(this.tools)) this.joinTool(name);
     const asked = readAddress(window.location.hash, layers);
@@ -72,9 +73,14 @@ class City {
       hidden: this.layers.filter(({ number }) => this.drawing.hidden.has(String(number))),
       where: this.filters.conditions,
       picked: this.panel.picked,
-      reach: this.reach?.asked,
-      changes: this.changes?.layer,
+      reach: this.askedOf("reach"),
+      changes: this.askedOf("changes"),
     });
+  }
+
+  /** What a tool is asked, also while its script is still to come. */
+  askedOf(name) {
+    return this[name] ? this[name].asked : this.wanted[name];
   }
 
   /** Lets a part of the page load its script when it is first opened. */
@@ -97,6 +103,7 @@ class City {
 
   /** Has a tool answer the question of an address; without one its answer goes. */
   async use(name, question) {
+    this.wanted[name] = question;
     if (!question) this[name]?.clear();
     else (await this.tool(name))?.ask(question);
   }

@@ -140,6 +140,7 @@ def test_what_is_reached_is_told_drawn_and_shared(visits) -> None:
     assert (float(longitude), float(latitude)) == pytest.approx(CENTRE, abs=1e-4)
     again = visits.open(page.url.removeprefix(visits.address))
     says(again, "#reach [data-part=answer]", said)
+    assert again.evaluate("history.length") == 2  # an empty page, and this one: nothing was done here as yet
 
 
 def test_what_the_last_update_changed_is_listed(visits) -> None:
