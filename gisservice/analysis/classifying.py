@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,9 @@ def _upper(
     if method == "natural breaks":
         return natural_breaks(values, classes)
     kind: Any = mapclassify.Quantiles if method == "quantiles" else mapclassify.EqualInterval
-    bins = np.asarray(kind(values, k=classes).bins, dtype=float)
+    with warnings.catch_warnings():  # where one value is that of most, there are fewer classes, as is promised
+        warnings.filterwarnings("ignore", message="Not enough unique values", category=UserWarning)
+        bins = np.asarray(kind(values, k=classes).bins, dtype=float)
     bins[-1] = distinct[-1]
     return bins
 

@@ -200,7 +200,7 @@ class Dossier:
             return
         features = self._catalog.collection(self._registry.city.boundary or "").features
         assert features is not None
-        west, south, east, north = (*features.boxes[:, :2].min(axis=0), *features.boxes[:, 2:].max(axis=0))
+        (west, south), (east, north) = (features.boxes[:, :2].min(axis=0), features.boxes[:, 2:].max(axis=0))
         raise InvalidParameter(
             "lon, lat",
             f"{place.position[0]:g}, {place.position[1]:g}",

@@ -242,6 +242,8 @@ def test_quantiles_and_equal_intervals_hold_every_value_once() -> None:
 def test_fewer_values_than_classes_make_fewer_classes() -> None:
     found = analysis.classify(pandas.DataFrame({"v": [3.0, 3.0, 7.0]}), column="v", method="quantiles", classes=5)
     assert found["class"].nunique() == 2
+    mostly = pandas.DataFrame({"v": [0.0] * 90 + [float(n) for n in range(10)]})  # 91 in 100 are 0
+    assert analysis.classify(mostly, column="v", classes=5)["class"].nunique() == 2
     assert analysis.classify(pandas.DataFrame({"v": [3.0, 3.0]}), column="v")["class"].tolist() == [0, 0]
     none = analysis.classify(pandas.DataFrame({"v": np.array([], float)}), column="v")
     assert none.empty and none.attrs["breaks"] == []
