@@ -72,7 +72,7 @@ _PATHS = (
     (re.compile(r"/download/.*", re.DOTALL), "download"),
     (re.compile(r"/static/.*", re.DOTALL), "static"),
     (re.compile(r"/healthz|/metrics"), "operation"),
-    (re.compile(r"/(?:(?:maps|layers)/.*|address.*|accessibility|offline|worker\.js)?", re.DOTALL), "page"),
+    (re.compile(r"/(?:(?:maps|layers)(?:/.*)?|address.*|accessibility|offline|worker\.js)?", re.DOTALL), "page"),
 )
 
 
