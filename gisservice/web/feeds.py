@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from email.utils import format_datetime
 from xml.etree import ElementTree
 
 from gisservice.model import Version
+from gisservice.query.formats.markup import plain
 from gisservice.web import params
 from gisservice.web.catalogue import Entry, published
 from gisservice.web.exchange import Answer, Offer, Request
@@ -20,9 +20,6 @@ ITEMS_MAX = 100
 """Publications in the feed; a nightly run of thirty layers is three days of them."""
 
 _ATOM = "http://www.w3.org/2005/Atom"
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold."""
-
 ElementTree.register_namespace("atom", _ATOM)
 
 
@@ -70,5 +67,5 @@ def _item(channel: ElementTree.Element, request: Request, version: Version, entr
 
 def _text(parent: ElementTree.Element, name: str, text: str) -> ElementTree.Element:
     element = ElementTree.SubElement(parent, name)
-    element.text = _FORBIDDEN.sub("", text)
+    element.text = plain(text)
     return element

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
 
 from gisservice.errors import CatalogError, InvalidParameter, UnknownParameter
 from gisservice.model import BBox, GeometryKind
+from gisservice.query.formats import markup
 from gisservice.tiles import MATRIX_SETS, TileMatrixSet
 from gisservice.tiles.matrix import TILE_CELLS, VIRGINIA_NORTH_FEET, WEB_MERCATOR_QUAD, WORLD_CRS84_QUAD
 from gisservice.tiles.rasterimage import FORMATS, PNG
@@ -156,7 +156,10 @@ def _maps(service: Service) -> Iterator[_Layer]:
 
 def _document(service: Service, request: Request, layers: list[_Layer]) -> str:
     city = service.registry.city
-    rest, door = quoteattr(request.address + CAPABILITIES_PATH), quoteattr(f"{request.address}{KVP_PATH}?")
+    rest, door = (
+        markup.attribute(request.address + CAPABILITIES_PATH),
+        markup.attribute(f"{request.address}{KVP_PATH}?"),
+    )
     operations = "".join(
         f'<ows:Operation name="{name}"><ows:DCP><ows:HTTP>'
         + (_get(rest, "RESTful") if name == "GetCapabilities" else "")
@@ -193,7 +196,7 @@ def _described(request: Request, layer: _Layer) -> str:
     links = "".join(_link(layer, grid) for grid in MATRIX_SETS.values())
     resources = "".join(
         f'<ResourceURL format="{media}" resourceType="tile" template='
-        + quoteattr(
+        + markup.attribute(
             f"{request.address}/wmts/1.0.0/{layer.id}/{STYLE}/{{TileMatrixSet}}/{{TileMatrix}}/{{TileRow}}/"
             f"{{TileCol}}.{extension}"
         )
@@ -251,5 +254,5 @@ def _grid(grid: TileMatrixSet) -> str:
 
 def _text(name: str, text: str) -> str:
     """Return an element with a text, rid of the characters that XML cannot hold; nothing for no text."""
-    clean = "".join(c for c in text if c >= " " or c in "\n\t").replace("\ufffe", "").replace("\uffff", "")
-    return f"<{name}>{escape(clean)}</{name}>" if clean else ""
+    clean = markup.text(text)
+    return f"<{name}>{clean}</{name}>" if clean else ""
