@@ -22,6 +22,7 @@ SCRIPTS = (
     "memory.py",
     "analysis.py",
     "analysis_network.py",
+    "browser.py",
 )
 
 stopped = []
