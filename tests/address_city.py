@@ -55,6 +55,18 @@ geometry = "polygon"
 {HEAD.format("refuse")}
 columns = {{ key = {{ type = "string" }}, day = {{ type = "string" }} }}
 
+[layers.flood]
+title = "Flood zones"
+geometry = "polygon"
+{HEAD.format("flood")}
+columns = {{ key = {{ type = "string" }}, flood = {{ type = "string" }} }}
+
+[layers.schools]
+title = "School zones"
+geometry = "polygon"
+{HEAD.format("schools")}
+columns = {{ key = {{ type = "string" }}, school = {{ type = "string" }} }}
+
 [[report]]
 id = "zone"
 title = "Zoning"
@@ -71,6 +83,22 @@ kind = "schedule"
 weekday = "day"
 sentence = "Refuse is collected on {{weekday}}, next on {{next}}."
 absent = "The city does not collect refuse here."
+
+[[report]]
+id = "flood"
+title = "Flooding"
+layer = "flood"
+kind = "within"
+sentence = "This place lies in flood zone {{flood}}."
+absent = "This place lies in no mapped flood zone."
+
+[[report]]
+id = "school"
+title = "School"
+layer = "schools"
+kind = "within"
+sentence = "Children go to {{school}}."
+absent = "No school zone is mapped here."
 """
 
 MAPS = """
@@ -112,6 +140,8 @@ def build_address_city(folder: Path, static: Path, **changes) -> Settings:
         ),
         "zones": ({"key": ["1"], "zone": ["R-8"]}, [west]),
         "refuse": ({"key": ["1"], "day": ["MONDAY"]}, [west]),
+        "flood": ({"key": ["1"], "flood": ["AE"]}, [west]),
+        "schools": ({"key": ["1"], "school": ["River School"]}, [west]),
     }
     registry, catalog = load_registry(settings.registry), Catalog(settings.home)
     for layer in registry.layers:
