@@ -263,12 +263,12 @@ class Rasters:
 
     def __init__(self, kept: int = 64) -> None:
         self._kept = kept
-        self._open: OrderedDict[tuple[str, str], Raster] = OrderedDict()
+        self._open: OrderedDict[Path, Raster] = OrderedDict()
         self._lock = Lock()
 
     def one(self, collection: Collection) -> Raster:
         """Return the raster of a version, opened at most once while it is kept."""
-        key = (collection.id, collection.version)
+        key = collection.path
         with self._lock:
             found = self._open.get(key)
             if found is None:
