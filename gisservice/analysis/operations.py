@@ -121,11 +121,6 @@ class Operation:
     positional: tuple[str, ...]
     """Parameters in front of the keywords, in order; the held one is called by its role."""
 
-    @property
-    def has_frames(self) -> bool:
-        """Whether it works on features, a network or a raster, and so on any number of them."""
-        return any(entry.role is not Role.VALUE for entry in self.inputs)
-
     def input(self, name: str) -> Input:
         """Return an input by its name."""
         return next(entry for entry in self.inputs if entry.name == name)
