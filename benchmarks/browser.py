@@ -221,8 +221,8 @@ def main(runs: int) -> None:
             pages_of_others(ours.base, folder)
             contestants = (
                 Contestant("gisservice", f"{ours.base}/maps/{LAYER}{START}", '#map_city[aria-busy="false"]'),
-                Contestant("folium.GeoJson", f"{others}/folium.html", ".leaflet-overlay-pane path"),
-                Contestant("geopandas explore()", f"{others}/explore.html", ".leaflet-overlay-pane path"),
+                Contestant("folium.GeoJson", f"{others}/folium.html", ".leaflet-overlay-pane :is(path, canvas)"),
+                Contestant("geopandas explore()", f"{others}/explore.html", ".leaflet-overlay-pane :is(path, canvas)"),
             )
             compare(contestants, runs)
 
