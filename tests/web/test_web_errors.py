@@ -36,7 +36,7 @@ def test_every_class_has_a_status_by_its_nearest_base(kind: type[Exception]) -> 
         }.get(kind, 400)
     elif issubclass(kind, errors.NotFound):
         expected = 410 if kind is errors.VersionGone else 404
-    elif issubclass(kind, errors.Overloaded):
+    elif issubclass(kind, (errors.Overloaded, errors.LayerUnavailable)):
         expected = 503
     assert status.code == expected
     assert status.title and status.sentence

@@ -50,7 +50,6 @@ QUESTIONS: dict[str, list[dict[str, Any]]] = {
     "lookup": [
         {"address": "104 Alder St", "on": "2026-11-20"},
         {"lon": FAR[0], "lat": FAR[1], "on": "2026-11-20"},
-        {"lon": -70.0, "lat": 30.0, "on": "2026-11-20"},
     ],
     "nearest": [{"features": "addresses", "others": "parks", "k": 2}, {"features": points(HOME), "others": "lots"}],
     "network_report": [{}],
