@@ -63,8 +63,9 @@ def walk(server: tiles_servers.Server) -> None:
     site = Site(server.base)
     layers = {name: site.json(f"/tiles/{name}.json") for name in site.collections if site.tiled(name)}
     stored = [path for described in layers.values() for path in addresses(described)]
-    drawn = [f"{path}?properties={next(iter(described['vector_layers'][0]['fields']))}"
-             for described in layers.values() for path in addresses(described)]  # fmt: skip
+    vectors = {path: next(iter(described["vector_layers"][0]["fields"])) for described in layers.values()
+               if "vector_layers" in described for path in addresses(described)}  # fmt: skip
+    drawn = [f"{path}?properties={name}" for path, name in vectors.items()]
     print(
         f"Serving the sample city, {len(site.collections)} layers, {tiles_servers.WORKERS} workers; {measure.machine()}"
     )
@@ -99,7 +100,8 @@ class Site:
 
     def __init__(self, base: str) -> None:
         self.base = base
-        self.described = {entry["id"]: entry for entry in self.json("/api/collections")["collections"]}
+        listed = self.json("/api/collections")["collections"]
+        self.described = {entry["id"]: entry for entry in listed if entry.get("itemType") != "record"}
         self.collections = list(self.described)
 
     def json(self, path: str) -> Any:
