@@ -41,9 +41,9 @@ def parameters(limit: int, limit_max: int) -> dict[str, Parameter]:
     listed = (
         Parameter(
             "since",
-            "What to compare with: the id of a version, or a date-time (RFC 3339) for the version current then.",
+            "What to compare with: the id of a version, or a date-time (RFC 3339) for the version current then; "
+            "without it the version before the later side.",
             {"type": "string"},
-            required=True,
         ),
         Parameter("until", "The later side, likewise; without it the current version.", {"type": "string"}),
         Parameter(
@@ -111,17 +111,15 @@ def changes(service: Service, request: Request, *, collection_id: str) -> Answer
     if form not in (None, "json", "geojson"):
         raise InvalidParameter("f", str(form), "'json', 'geojson' or 'html'")
     media = {"json": JSON, "geojson": GEOJSON}.get(form or "") or request.media_type(JSON, GEOJSON)
-    if "since" not in values:
-        raise InvalidParameter("since", "", _EXPECTED)
     settings = service.settings
     limit = min(whole("limit", values.get("limit", str(settings.items_limit)), 1), settings.items_limit_max)
     offset = whole("offset", values.get("offset", "0"), 0, OFFSET_MAX)
     current = service.catalog.collection(collection_id)
     history = service.catalog.history(collection_id)
-    since = _side(service, current, history, "since", values["since"])
     until = _side(service, current, history, "until", values.get("until", current.version))
+    since = _side(service, current, history, "since", values.get("since", _before(history, until.entry)))
     stamps = (f"{side.collection.version} {side.entry.at}" for side in (since, until))
-    key = ("changes", service.edition, collection_id, *stamps, f"{limit} {offset}", form or "", values["since"])
+    key = ("changes", service.edition, collection_id, *stamps, f"{limit} {offset}", form or "", values.get("since", ""))
     offer = Offer.make(request, media, (*key, values.get("until", "")))
     if unchanged := offer.unchanged():
         return unchanged
@@ -149,6 +147,12 @@ def _side(service: Service, current: Collection, history: History, name: str, te
     side = Side(_opened(service, current, version), latest[version])
     _ = side.features
     return side
+
+
+def _before(history: History, entry: Entry) -> str:
+    """Return the version that was current before an entry's own; that itself where it is the first."""
+    earlier = history.entries[: history.entries.index(entry)]
+    return next((one.version for one in reversed(earlier) if one.version != entry.version), entry.version)
 
 
 def _opened(service: Service, current: Collection, version: str) -> Collection:

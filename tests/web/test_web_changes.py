@@ -171,7 +171,6 @@ def test_a_version_that_is_gone_is_410_and_says_what_to_do(told: Told, tmp_path:
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        ("", 400),
         ("since=", 400),
         ("since=yesterday", 400),
         ("since=2026-01-01", 400),
@@ -190,6 +189,14 @@ def test_what_cannot_be_answered_is_refused(told: Told, query: str, status: int)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     if query.startswith("sinse"):
         assert "'since'" in answer.get_json()["detail"]
+
+
+def test_without_since_it_is_the_version_before(told: Told) -> None:
+    for until, before in ((2, 1), (1, 0), (0, 0)):
+        document = told.client.get(f"{CHANGES}?until={told.versions[until]}").get_json()
+        assert document["since"]["version"] == told.versions[before]
+        assert (document["numberMatched"] == 0) == (until == before)
+    assert told.client.get(CHANGES).get_json()["until"]["version"] == told.versions[2]
 
 
 def test_a_raster_has_no_changes(told: Told) -> None:
