@@ -30,7 +30,7 @@ from tiles_browse import world
 
 ROOT = Path(__file__).resolve().parents[1]
 REGISTRY = ROOT / "data" / "layers.toml"
-THREADS = 16
+THREADS = 8
 TURN = 100
 """Requests on a connection before it is closed: so both workers get some of everything."""
 
