@@ -72,34 +72,8 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Ascending:
-    """Rows in row order, kept as they are: where they are few, quicker than runs."""
-
-    rows: Rows
-
-    @property
-    def count(self) -> int:
-        """How many rows match."""
-        return len(self.rows)
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes to keep."""
-        return self.rows.nbytes
-
-    def window(self, first: int, last: int) -> Rows:
-        """Return the rows at these places."""
-        return self.rows[first:last]
-
-    def place(self, row: int) -> int | None:
-        """Return the place of a row."""
-        found = int(self.rows.searchsorted(row))
-        return found if found < len(self.rows) and self.rows[found] == row else None
-
-
-@dataclass(frozen=True)
 class Ordered:
-    """Rows in another order than theirs."""
+    """Rows one by one, in any order."""
 
     rows: Rows
 
@@ -121,6 +95,16 @@ class Ordered:
         """Return the place of a row."""
         found = np.flatnonzero(self.rows == row)
         return int(found[0]) if len(found) else None
+
+
+@dataclass(frozen=True)
+class Ascending(Ordered):
+    """Rows in row order, kept as they are: where they are few, quicker than runs."""
+
+    def place(self, row: int) -> int | None:
+        """Return the place of a row."""
+        found = int(self.rows.searchsorted(row))
+        return found if found < len(self.rows) and self.rows[found] == row else None
 
 
 def matching(features: Features, query: Query, area: BBox | None = None) -> Selection:
