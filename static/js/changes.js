@@ -1,53 +1,37 @@
 // What changed in a layer between its last two versions: on the map by colour and stroke, and in a list by words.
 /* global L */
-import { nameOf } from "./reaching.js";
-import { heading, number, say } from "./words.js";
+import Asking, { fetched } from "./asking.js";
+import { heading, nameOf, number, say } from "./words.js";
 
 const MOST = 500; // changes that are drawn and listed
+const HEADERS = { Accept: "application/geo+json, application/json" };
 const LOOKS = {
   added: { color: "#1a7a3c", dashArray: undefined },
   changed: { color: "#8a5a00", dashArray: "6 4" },
   removed: { color: "#b3123c", dashArray: "1 5" },
 };
 
-export default class Changes {
-  /** `element` is the part of the page; `changed` is called when another layer is asked for. */
+export default class Changes extends Asking {
   constructor(element, map, layers, { changed, announce }) {
-    Object.assign(this, { element, map, changed, announce });
+    super(element, map, { answers: ["more", "list"], first: "layer", changed, announce });
     this.layers = layers.filter(({ kind }) => kind !== "raster");
-    this.part = (name) => element.querySelector(`[data-part="${name}"]`);
-    this.drawn = L.layerGroup().addTo(map);
     this.part("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.ask(this.layers.find(({ id }) => id === this.part("layer").value));
-    });
-    this.part("clear").addEventListener("click", () => {
-      this.clear();
-      changed();
-      this.part("layer").focus();
     });
   }
 
   /** Shows what changed in a layer, unless that is shown already. */
   async ask(layer) {
     if (layer === this.asked || !this.layers.includes(layer)) return;
-    this.clear();
-    this.asked = layer;
     this.part("layer").value = layer.id;
-    this.element.open = true;
-    this.tell(say("loading"));
-    this.waiting = new AbortController();
-    try {
-      await this.answer(layer, this.waiting.signal);
-    } catch (error) {
-      if (error.name !== "AbortError") this.tell(say("changes_failed", { layer: layer.title }));
-    }
-    this.changed();
+    const failed = () => say("changes_failed", { layer: layer.title });
+    await this.put(layer, (signal) => this.answer(layer, signal), failed);
   }
 
   async answer(layer, signal) {
     const base = layer.items_url.replace(/\/items$/, "");
-    const { versions } = await asked(`${base}/versions`, signal);
+    const { versions } = await fetched(`${base}/versions`, { signal, headers: HEADERS });
     const before = versions.findIndex(({ current }) => current) + 1;
     this.part("clear").hidden = false;
     if (!versions[before]) {
@@ -55,7 +39,7 @@ export default class Changes {
       return;
     }
     const query = new URLSearchParams({ since: versions[before].version, f: "geojson", limit: MOST });
-    const found = await asked(`${base}/changes?${query}`, signal);
+    const found = await fetched(`${base}/changes?${query}`, { signal, headers: HEADERS });
     const counts = { added: found.numberAdded, changed: found.numberChanged, removed: found.numberRemoved };
     const values = Object.fromEntries(Object.entries(counts).map(([kind, count]) => [kind, number(count)]));
     this.tell(say(found.numberMatched ? "changes_count" : "changes_none", { layer: layer.title, ...values }));
@@ -82,23 +66,4 @@ export default class Changes {
     line.textContent = [say(`changes_${item.change}`, values), parts.join("; ")].filter(Boolean).join(": ");
     return line;
   }
-
-  clear() {
-    this.waiting?.abort();
-    this.asked = undefined;
-    this.drawn.clearLayers();
-    for (const name of ["answer", "more", "list"]) this.part(name).replaceChildren();
-    this.part("clear").hidden = true;
-  }
-
-  tell(sentence) {
-    this.part("answer").textContent = sentence;
-    if (!this.element.open) this.announce(sentence);
-  }
-}
-
-async function asked(address, signal) {
-  const response = await fetch(address, { signal, headers: { Accept: "application/geo+json, application/json" } });
-  if (!response.ok) throw new Error(String(response.status));
-  return response.json();
 }

@@ -1,30 +1,25 @@
 // How far one comes from a place in some minutes: the area on the map, the same in words, and what is there in a list.
 /* global L */
-import { number, rounded, say, worded } from "./words.js";
+import Asking, { fetched } from "./asking.js";
+import { nameOf, number, rounded, say } from "./words.js";
 
 const LISTED = 40; // records of a layer that are listed, the nearest first
 const MILE_FT = 5280;
 const KEYS = ["lat", "lng", "minutes", "mode"];
 const JSON_ONLY = { Accept: "application/geo+json, application/json" };
 
-export default class Reach {
-  /** `element` is the part of the page; `show` picks a record; `changed` is called when another question is answered. */
+export default class Reach extends Asking {
+  /** `clicks.take` is what a tool in use does with a click; `show` picks a record. */
   constructor(element, map, layers, { clicks, show, changed, announce }) {
-    Object.assign(this, { element, map, clicks, show, changed, announce });
+    super(element, map, { answers: ["method", "lists"], first: "centre", changed, announce });
+    Object.assign(this, { clicks, show });
     this.points = layers.filter(({ kind }) => kind === "point");
-    this.part = (name) => element.querySelector(`[data-part="${name}"]`);
-    this.drawn = L.layerGroup().addTo(map);
     this.part("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.fromAddress();
     });
     this.part("centre").addEventListener("click", () => this.fromPlace(map.getCenter()));
     this.part("pick").addEventListener("click", () => this.pick(!this.isPicking));
-    this.part("clear").addEventListener("click", () => {
-      this.clear();
-      changed();
-      this.part("centre").focus();
-    });
     map.getContainer().addEventListener("keydown", (event) => event.key === "Escape" && this.isPicking && this.pick(false));
   }
 
@@ -73,19 +68,9 @@ export default class Reach {
   /** Asks one question, `{lat, lng, minutes, mode}`, unless it is the one that is answered already. */
   async ask(question) {
     if (this.asked && KEYS.every((key) => question[key] === this.asked[key])) return;
-    this.clear();
-    this.asked = question;
     this.hold(String(question.minutes));
     this.part("mode").value = question.mode;
-    this.element.open = true;
-    this.tell(say("loading"));
-    this.waiting = new AbortController();
-    try {
-      await this.answer(question, this.waiting.signal);
-    } catch (error) {
-      if (error.name !== "AbortError") this.tell(error.message);
-    }
-    this.changed();
+    await this.put(question, (signal) => this.answer(question, signal), (error) => error.message);
   }
 
   /** Shows the minutes that are asked for, also where the list has none such. */
@@ -98,7 +83,7 @@ export default class Reach {
   async answer({ lat, lng, minutes, mode }, signal) {
     const { dataset } = this.element;
     const query = new URLSearchParams({ network: dataset.network, origins: `${lng},${lat}`, minutes, mode });
-    const found = await asked(`${dataset.reach}?${query}`, { signal, headers: JSON_ONLY });
+    const found = await fetched(`${dataset.reach}?${query}`, { signal, headers: JSON_ONLY }, say("reach_failed"));
     const [{ properties, geometry }] = found.features;
     const values = { minutes: number(minutes), acres: rounded(properties.area_acres), miles: rounded(properties.street_feet / MILE_FT) };
     this.draw(geometry, [lat, lng]);
@@ -114,7 +99,8 @@ export default class Reach {
     for (const layer of this.points) {
       const inputs = { network: dataset.network, origins, features: { collection: layer.id }, minutes, mode };
       const headers = { ...JSON_ONLY, "Content-Type": "application/json" };
-      const reached = await asked(dataset.reached, { method: "POST", signal, headers, body: JSON.stringify({ inputs }) });
+      const options = { method: "POST", signal, headers, body: JSON.stringify({ inputs }) };
+      const reached = await fetched(dataset.reached, options, say("reach_failed"));
       this.part("lists").append(this.list(layer, reached.features));
     }
   }
@@ -157,30 +143,4 @@ export default class Reach {
     line.append(button, " ", time);
     return line;
   }
-
-  clear() {
-    this.waiting?.abort();
-    this.asked = undefined;
-    this.drawn.clearLayers();
-    for (const name of ["answer", "method", "lists"]) this.part(name).replaceChildren();
-    this.part("clear").hidden = true;
-  }
-
-  tell(sentence) {
-    this.part("answer").textContent = sentence;
-    if (!this.element.open) this.announce(sentence);
-  }
-}
-
-/** What a record is called: by its label, its name, else by its first column. */
-export function nameOf(layer, item) {
-  const { columns, style } = layer;
-  const column = columns.find(({ name }) => name === style.label) ?? columns.find(({ name }) => name === "name") ?? columns[0];
-  return (column && worded(item.properties?.[column.name], column)) ?? String(item.id);
-}
-
-async function asked(address, options) {
-  const response = await fetch(address, options);
-  if (!response.ok) throw new Error(say("reach_failed"));
-  return response.json();
 }

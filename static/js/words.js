@@ -33,3 +33,10 @@ export function worded(value, column) {
 export function heading(column) {
   return column.meaning || column.name;
 }
+
+/** What a record is called: by its label, its name, else by its first column. */
+export function nameOf(layer, item) {
+  const { columns, style } = layer;
+  const column = columns.find(({ name }) => name === style.label) ?? columns.find(({ name }) => name === "name") ?? columns[0];
+  return (column && worded(item.properties?.[column.name], column)) ?? String(item.id);
+}
