@@ -28,17 +28,13 @@ from gisservice.web import pages, params
 from gisservice.web.exchange import NOT_KEPT, Answer, Request, document
 from gisservice.web.links import JSON
 from gisservice.web.params import Parameter
+from gisservice.web.questions import CALENDAR, CALENDAR_NAME, WEEKS_DEFAULT
 from gisservice.web.responses import new_nonce
 from gisservice.web.service import Service
 from gisservice.web.sites import LANGUAGE, given, site_of
 
 if TYPE_CHECKING:
     from gisservice.analysis.dossier import Place
-
-CALENDAR = "text/calendar; charset=utf-8"
-
-WEEKS = 26
-"""Of collection days in a calendar."""
 
 SUGGESTIONS_MAX = 20
 TEXT = Parameter("q", "What was typed of an address so far.", {"type": "string", "maxLength": 200})
@@ -80,9 +76,8 @@ def calendar(service: Service, request: Request) -> Answer:
     place = _place(service, given(request, ("q", "lon", "lat")))
     if place is None:
         raise RequestError("No address was given; expected 'q', or 'lon' and 'lat'.")
-    content = service.dossier.calendar(place, on=datetime.now(UTC).date(), weeks=WEEKS)
-    named = ("Content-Disposition", 'attachment; filename="collection-days.ics"')
-    return Answer(200, (("Content-Type", CALENDAR), named, ("Cache-Control", NOT_KEPT)), content)
+    content = service.dossier.calendar(place, on=datetime.now(UTC).date(), weeks=WEEKS_DEFAULT)
+    return Answer(200, (("Content-Type", CALENDAR), CALENDAR_NAME, ("Cache-Control", NOT_KEPT)), content)
 
 
 def suggest(service: Service, request: Request) -> Answer:

@@ -10,7 +10,7 @@ from gisservice.errors import InvalidParameter, LimitExceeded
 from gisservice.model import BBox
 from gisservice.web import exchange
 from gisservice.web.exchange import BRIEFLY, INERT, Answer, Headers, Request
-from gisservice.web.params import Parameter, decimal, read
+from gisservice.web.params import Parameter, numbers, read
 from gisservice.web.service import Service
 
 GEOTIFF = "image/tiff; application=geotiff"
@@ -61,10 +61,7 @@ def coverage(service: Service, request: Request, *, collection_id: str) -> Answe
 
 
 def _box(text: str) -> BBox:
-    parts = text.split(",")
-    if len(parts) != 4:
-        raise InvalidParameter("bbox", text, _EXPECTED)
-    west, south, east, north = (decimal("bbox", part, _EXPECTED) for part in parts)
+    west, south, east, north = numbers("bbox", text, 4, _EXPECTED)
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         raise InvalidParameter("bbox", text, _EXPECTED)
     return west, south, east, north

@@ -20,7 +20,7 @@ from gisservice.tiles.rasterpyramid import PIXELS
 from gisservice.tiles.rasterwarp import Rect
 from gisservice.web import exchange, pages
 from gisservice.web.exchange import BRIEFLY, INERT, Answer, Headers, Request
-from gisservice.web.params import Parameter, decimal, read, whole
+from gisservice.web.params import Parameter, decimal, numbers, read, whole
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
 from gisservice.web.tilesets import Tileset
@@ -126,15 +126,8 @@ def parse(values: Mapping[str, str]) -> Asked:
     return Asked(None, center, zoom, width, height, scale)
 
 
-def _numbers(name: str, text: str, count: int, expected: str) -> list[float]:
-    parts = text.split(",")
-    if len(parts) != count:
-        raise InvalidParameter(name, text, expected)
-    return [decimal(name, part, expected) for part in parts]
-
-
 def _box(text: str, width: int, height: int) -> BBox:
-    west, south, east, north = _numbers("bbox", text, 4, _WHERE)
+    west, south, east, north = numbers("bbox", text, 4, _WHERE)
     if not (-180 <= west < east <= 180 and -_LATITUDE_MAX <= south < north <= _LATITUDE_MAX):
         raise InvalidParameter("bbox", text, _WHERE)
     share = max((east - west) / width, (north - south) / height) / 360.0
@@ -145,7 +138,7 @@ def _box(text: str, width: int, height: int) -> BBox:
 
 def _center(text: str) -> tuple[float, float]:
     expected = "longitude,latitude in degrees, such as -77.05,38.81; latitudes from -85 to 85"
-    longitude, latitude = _numbers("center", text, 2, expected)
+    longitude, latitude = numbers("center", text, 2, expected)
     if abs(longitude) > 180 or abs(latitude) > _LATITUDE_MAX:
         raise InvalidParameter("center", text, expected)
     return longitude, latitude

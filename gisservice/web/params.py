@@ -112,6 +112,14 @@ def decimal(name: str, text: str, expected: str) -> float:
     return value
 
 
+def numbers(name: str, text: str, count: int, expected: str) -> list[float]:
+    """Return so many finite numbers that are written with commas between them."""
+    parts = text.split(",")
+    if len(parts) != count:
+        raise InvalidParameter(name, text, expected)
+    return [decimal(name, part, expected) for part in parts]
+
+
 def moment(text: str) -> datetime | None:
     """Return a date-time of RFC 3339 in UTC, or None for what is none."""
     if not _DATE_TIME.fullmatch(text):

@@ -25,6 +25,7 @@ from gisservice.web.service import Service
 
 WEEKS_DEFAULT, WEEKS_MAX = 26, 104
 CALENDAR = "text/calendar; charset=utf-8"
+CALENDAR_NAME = ("Content-Disposition", 'attachment; filename="collection-days.ics"')
 
 _POSITIONS = re.compile(r"[^,;]*,[^;]*(?:;[^;]*)*")
 _SOME = {
@@ -200,11 +201,7 @@ def _given(name: str, text: str, line: bool) -> dict[str, Any]:
 
 
 def _position(name: str, text: str) -> list[float]:
-    parts = text.split(",")
-    expected = "lon,lat in degrees (CRS84), several with ';' between them"
-    if len(parts) != 2:
-        raise InvalidParameter(name, text, expected)
-    return [params.decimal(name, part, expected) for part in parts]
+    return params.numbers(name, text, 2, "lon,lat in degrees (CRS84), several with ';' between them")
 
 
 def _calendar(service: Service, request: Request, asked: Question, values: Mapping[str, str]) -> Answer:
@@ -218,5 +215,4 @@ def _calendar(service: Service, request: Request, asked: Question, values: Mappi
     wanted = dict(asked.values)
     day = wanted.pop("on")
     place = service.dossier.place(**wanted)
-    named = ("Content-Disposition", 'attachment; filename="collection-days.ics"')
-    return offer.send(service.dossier.calendar(place, on=day, weeks=weeks), (named,))
+    return offer.send(service.dossier.calendar(place, on=day, weeks=weeks), (CALENDAR_NAME,))
