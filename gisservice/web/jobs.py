@@ -2,12 +2,14 @@
 
 ::
 
-    <home>/jobs/lock                 held while a record changes
+    <home>/jobs/lock                 held while a record changes or a job is made
+    <home>/jobs/new-<id>/            a job that is being made
     <home>/jobs/<id>/job.json        the record; replaced atomically
     <home>/jobs/<id>/held            held by the process that works on the job, until it is done
     <home>/jobs/<id>/answer, error.json
 
 A job that is under way and held by nobody belonged to a process that has ended: whoever looks at it next says so.
+A job that is being made while nobody holds the lock did so, too: whoever looks at the list next removes it.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ WAITING_MAX = 10
 RESTARTED = "The server was stopped while this job was under way; ask for it again."
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_DRAFT = "new-"
 _RECORD, _HELD = "job.json", "held"
 
 
@@ -224,12 +227,14 @@ class Jobs:
 
     def _place(self, job: Job) -> int:
         """Write a new job, whole and held, and return what holds it."""
-        draft = self._folder / f"new-{job.id}"
-        draft.mkdir(parents=True)
-        held = os.open(draft / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(held, fcntl.LOCK_EX)
-        (draft / _RECORD).write_bytes(_written(job))
-        draft.rename(self._folder / job.id)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        draft = self._folder / f"{_DRAFT}{job.id}"
+        with self._locked():
+            draft.mkdir()
+            held = os.open(draft / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            (draft / _RECORD).write_bytes(_written(job))
+            draft.rename(self._folder / job.id)
         return held
 
     def _read(self, job_id: str) -> Job:
@@ -263,10 +268,23 @@ class Jobs:
             raise Overloaded("Too many jobs are under way at once; ask again in a moment.")
 
     def _ids(self) -> list[str]:
+        names = self._names()
+        if any(name.startswith(_DRAFT) for name in names):
+            self._remove_drafts()
+        return [name for name in names if _ID.fullmatch(name)]
+
+    def _names(self) -> list[str]:
         try:
-            return [name for name in os.listdir(self._folder) if _ID.fullmatch(name)]
+            return os.listdir(self._folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def _remove_drafts(self) -> None:
+        """Remove what processes left that were killed while they made a job."""
+        with suppress(OSError), self._locked():  # so nobody is making one
+            for name in self._names():
+                if name.startswith(_DRAFT):
+                    shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _is_held(self, job_id: str) -> bool:
         try:

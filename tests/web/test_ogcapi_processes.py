@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -356,6 +359,41 @@ def test_a_job_cut_off_by_a_restart_says_so(own_asked_city: AskedCity) -> None:
     assert (found.status, found.message) == (Status.FAILED, RESTARTED)
     assert own_asked_city.get(f"/api/jobs/{job.id}").get_json()["status"] == "failed"
     assert own_asked_city.get(f"/api/jobs/{job.id}/results").status_code == 404
+
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from gisservice.web import jobs
+
+def killed(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+jobs._written, now = killed, datetime.now(UTC)
+job = jobs.Job("12345678-1234-1234-1234-123456789abc", "within", jobs.Status.ACCEPTED, "", "raw", now, now)
+jobs.Jobs(sys.argv[1], None)._place(job)
+"""
+
+
+def test_what_is_left_of_a_job_whose_maker_was_killed_is_removed_by_whoever_looks_next(tmp_path: Path) -> None:
+    made = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert made.returncode == -signal.SIGKILL
+    assert {path.name for path in (tmp_path / "jobs").glob("*/held")} == {"held"}
+    store = Jobs(tmp_path, Computer(tmp_path))
+    assert store.jobs() == []
+    assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["lock"]
+
+
+def test_a_job_that_is_being_made_is_left_alone(tmp_path: Path) -> None:
+    store = Jobs(tmp_path, Computer(tmp_path))
+    (tmp_path / "jobs" / "new-one").mkdir(parents=True)
+    with ThreadPoolExecutor() as others:
+        with store._locked():
+            looking = others.submit(store.jobs)
+            assert not wait([looking], timeout=0.1).done
+            (tmp_path / "jobs" / "new-one").rename(tmp_path / "jobs" / "one")
+        assert looking.result() == []
+    assert (tmp_path / "jobs" / "one").is_dir()
 
 
 def test_jobs_outlive_their_server(own_asked_city: AskedCity) -> None:
