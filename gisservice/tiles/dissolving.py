@@ -40,10 +40,10 @@ def dissolve(shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
     end, polygon = corner[following(parts.rings)], parts.owners.repeat(parts.ring_lengths)
     lone, spoilt = _unpaired(corner, end)
     unclean = np.zeros(len(parts), dtype=bool)
-    unclean[polygon[spoilt]] = True
-    if len(spoilt):
+    while len(spoilt):  # of three polygons along an edge, two alike may be left when the third is set aside
+        unclean[polygon[spoilt]] = True
         clean = np.flatnonzero(~unclean[polygon])
-        lone = clean[_unpaired(corner[clean], end[clean])[0]]
+        lone, spoilt = (clean[edges] for edges in _unpaired(corner[clean], end[clean]))
     united, done = _followed_around(corner[lone], end[lone], xy, owner, groups)
     done &= ~invalid(united)
     left = unclean | ~done[group]  # what a group still lacks: its unclean polygons, or all of them
@@ -70,7 +70,10 @@ def _followed_around(start: Ints, end: Ints, xy: Ints, owner: Ints, groups: int)
     """Return the polygons that edges from corner to corner bound, group by group, and which of them came out."""
     start, after, crossed = _joined(start, end, xy)
     clean = np.ones(groups, dtype=bool)
-    clean[owner[start[crossed]]] = False
+    if len(crossed):  # where edges do not go on, nothing is followed: it would lead astray
+        clean[owner[start[crossed]]] = False
+        kept = clean[owner[start]]
+        start, after = start[kept], offsets(kept)[after[kept]]
     order, cuts = _followed(_simple(start, after, *_followed(after)))
     clean[owner[start[order[_repeated(start, order, cuts)]]]] = False
     return _assembled(start[order], cuts, xy, owner, clean)

@@ -71,6 +71,21 @@ def test_polygons_that_are_no_coverage_are_united_too(boxes: list[tuple[int, int
     assert found.equals(shapely.union_all(polygons))
 
 
+@given(st.lists(st.lists(st.sampled_from(range(5)), min_size=1, max_size=5), min_size=1, max_size=3))
+@example([[0, 1, 0, 2], [3, 4]])  # of three along an edge, the middle one runs it the other way
+@example([[0, 3], [1, 2, 2, 4], [4, 0]])
+def test_what_becomes_of_a_group_does_not_depend_on_the_others(groups: list[list[int]]) -> None:
+    boxes = [shapely.box(*box) for box in ((0, 0, 4, 4), (4, 0, 8, 4), (2, 4, 6, 8), (0, 0, 8, 4), (2, 2, 4, 4))]
+    shapes, cuts = shapes_of(boxes), offsets(np.array([len(group) for group in groups]))
+    together = dissolve(shapes, np.array([box for group in groups for box in group]), cuts)
+    for number, group in enumerate(groups):
+        alone = dissolve(shapes, np.array(group), np.array([0, len(group)]))
+        again = together.take(np.array([number]))
+        assert again.xy.tolist() == alone.xy.tolist()
+        assert again.rings.tolist() == alone.rings.tolist()
+        assert to_polygons(alone)[0].equals(shapely.union_all([boxes[box] for box in group]))
+
+
 @given(cells, st.integers(0, 50), st.randoms())
 def test_a_union_does_not_depend_on_the_order_of_its_members(group, seed, random) -> None:
     grid = crooked(seed)
