@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -48,16 +49,31 @@ BANNED_NAMES = {"utils", "util", "helpers", "common", "manager", "misc"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imports(file: Path) -> Iterator[tuple[str, int]]:
-    """Every module name that a file imports, at any depth of the code, with its line."""
+class Uses(NamedTuple):
+    """What a file takes from outside, at any depth of its code, each with its line."""
+
+    imports: list[tuple[str, int]]
+    of_os: list[tuple[str, int]]
+    calls: list[tuple[str, int]]
+
+
+@cache
+def uses(file: Path) -> Uses:
+    """The module names that a file imports, the names it looks up in ``os``, the plain names it calls."""
+    found = Uses([], [], [])
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found.imports.extend((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file.name}, line {node.lineno}: relative import; say the whole name"
-            yield node.module or "", node.lineno
+            found.imports.append((node.module or "", node.lineno))
             if node.module == "gisservice":
-                yield from ((f"gisservice.{alias.name}", node.lineno) for alias in node.names)
+                found.imports.extend((f"gisservice.{alias.name}", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+            found.of_os.append((node.attr, node.lineno))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found.calls.append((node.func.id, node.lineno))
+    return found
 
 
 def room(file: Path) -> str:
@@ -68,7 +84,7 @@ def room(file: Path) -> str:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_go_down_only(file: Path) -> None:
     here = room(file)
-    for name, line in imports(file):
+    for name, line in uses(file).imports:
         if not name.startswith("gisservice."):
             continue
         there = name.split(".")[1]
@@ -79,7 +95,7 @@ def test_imports_go_down_only(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_each_library_stays_in_its_room(file: Path) -> None:
     place = str(file.relative_to(PACKAGE))
-    for name, line in imports(file):
+    for name, line in uses(file).imports:
         owners = OWNERS.get(name.split(".")[0])
         assert owners is None or place.startswith(owners), f"{place}, line {line}: {name} belongs to {owners}"
 
@@ -88,18 +104,16 @@ def test_only_settings_reads_the_environment() -> None:
     for file in FILES:
         if file.name == "settings.py" and file.parent == PACKAGE:
             continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
-                assert node.attr not in ("environ", "getenv"), f"{file.relative_to(ROOT)}, line {node.lineno}"
+        for name, line in uses(file).of_os:
+            assert name not in ("environ", "getenv"), f"{file.relative_to(ROOT)}, line {line}"
 
 
 def test_no_pickle_and_no_eval() -> None:
     for file in FILES:
-        for name, line in imports(file):
+        for name, line in uses(file).imports:
             assert name.split(".")[0] not in ("pickle", "shelve", "joblib", "dill"), f"{file.name}, line {line}"
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                assert node.func.id not in ("eval", "exec"), f"{file.relative_to(ROOT)}, line {node.lineno}"
+        for name, line in uses(file).calls:
+            assert name not in ("eval", "exec"), f"{file.relative_to(ROOT)}, line {line}"
 
 
 def test_every_room_is_known_and_no_module_has_an_empty_name() -> None:
@@ -111,4 +125,4 @@ def test_every_room_is_known_and_no_module_has_an_empty_name() -> None:
 def test_the_reader_sees_imports_at_any_depth(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text("def f():\n    from gisservice import web\n    import folium.plugins\n")
-    assert [name for name, _ in imports(file)] == ["gisservice", "gisservice.web", "folium.plugins"]
+    assert [name for name, _ in uses(file).imports] == ["gisservice", "gisservice.web", "folium.plugins"]
