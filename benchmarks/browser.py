@@ -11,12 +11,18 @@ The pages of others are those that the libraries write with their defaults, but 
 here has. Their scripts and styles come from content delivery networks; there is no network here, so requests to these
 are answered from the same npm packages in `browser_peers` (two small style sheets that no package has are left empty).
 All that others send is counted as gzip sends it; our bytes are those that came over the wire.
+
+Folium passes a page through its templates several times, all features in it: writing both pages takes minutes of a
+processor. They are written once for each state of the layer, of `browser_pages.py` and of the peers' environment, into
+`out/browser`.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,11 +43,15 @@ from typing import Any
 import measure
 import tiles_servers
 from alexandria import LAYER, publish
-from features_servers import PeerMissing, peers
+from features_servers import PEERS_LIST, PeerMissing, peers
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "browser_peers"
+WRITER = HERE / "browser_pages.py"
+KEPT = HERE / "out" / "browser"
+"""The pages of others, in a folder for each digest of what they are made of."""
+
 RUNS = 3
 WINDOW = {"width": 1280, "height": 800}
 PATIENCE_MS = 300_000
@@ -144,14 +154,33 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def pages_of_others(base: str, folder: Path) -> None:
-    """Have the others write their pages of the layer that our server has, and compress them."""
-    layer = folder / "layer.geojson"
-    urllib.request.urlretrieve(f"{base}/download/{LAYER}.geojson", layer)
-    subprocess.run([str(peers()), str(HERE / "browser_pages.py"), str(layer), str(folder)], check=True)
+def pages_of_others(base: str) -> Path:
+    """Return the folder of the others' compressed pages of the layer that our server has, written where it is not."""
+    with urllib.request.urlopen(f"{base}/download/{LAYER}.geojson") as answer:
+        layer = answer.read()
+    parts = (layer, WRITER.read_bytes(), PEERS_LIST.read_bytes())
+    folder = KEPT / hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+    if not folder.is_dir():
+        shutil.rmtree(KEPT, ignore_errors=True)
+        KEPT.mkdir(parents=True)
+        with tempfile.TemporaryDirectory(dir=KEPT) as unfinished:
+            write_pages(layer, Path(unfinished, "pages"))
+            Path(unfinished, "pages").rename(folder)
+    return folder
+
+
+def write_pages(layer: bytes, folder: Path) -> None:
+    """Have the others write their pages of a layer, and compress them."""
+    folder.mkdir()
+    source, started = folder / "layer.geojson", time.perf_counter()
+    source.write_bytes(layer)
+    subprocess.run([str(peers()), str(WRITER), str(source), str(folder)], check=True)
+    source.unlink()
     for page in folder.glob("*.html"):
         Path(f"{page}.gz").write_bytes(gzip.compress(page.read_bytes()))
         print(f"{page.stem}: a page of {page.stat().st_size / 1e6:.1f} MB", flush=True)
+        page.unlink()
+    print(f"written in {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def visit(browser: Any, contestant: Contestant) -> Visit:
@@ -215,10 +244,9 @@ def main(runs: int) -> None:
     if not (FOLDER / "node_modules").is_dir():
         subprocess.run([sys.executable, str(HERE.parent / "static/install.py"), str(FOLDER)], check=True)
     with tempfile.TemporaryDirectory() as temporary:
-        home, folder = Path(temporary) / "home", Path(temporary)
+        home = Path(temporary) / "home"
         publish(home)
-        with tiles_servers.gisservice("gisservice", home, LAYER) as ours, serving(folder) as others:
-            pages_of_others(ours.base, folder)
+        with tiles_servers.gisservice("gisservice", home, LAYER) as ours, serving(pages_of_others(ours.base)) as others:
             contestants = (
                 Contestant("gisservice", f"{ours.base}/maps/{LAYER}{START}", '#map_city[aria-busy="false"]'),
                 Contestant("folium.GeoJson", f"{others}/folium.html", ".leaflet-overlay-pane :is(path, canvas)"),
