@@ -145,6 +145,16 @@ class MapView:
     declaration: MapDeclaration
     page_url: str
 
+    def picture_url(self, extension: str, query: str = "") -> str:
+        """Return the path of the map as a picture or for print; ``query`` is added to its own.
+
+        >>> MapView(MapDeclaration("", "", "", ()), "/maps?layers=parcels").picture_url("png", "width=1200")
+        '/maps.png?layers=parcels&width=1200'
+        """
+        path, _, own = self.page_url.partition("?")
+        asked = "&".join(part for part in (own, query) if part)
+        return f"{path}.{extension}{'?' if asked else ''}{asked}"
+
 
 @dataclass(frozen=True, slots=True)
 class HomeContext:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 
 def number(value: float) -> str:
@@ -14,7 +14,7 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
-def day(moment: datetime) -> str:
+def day(moment: date) -> str:
     """Write the day of a moment.
 
     >>> day(datetime(2026, 11, 3))
@@ -23,7 +23,7 @@ def day(moment: datetime) -> str:
     return f"{moment:%B} {moment.day}, {moment.year}"
 
 
-def day_short(moment: datetime) -> str:
+def day_short(moment: date) -> str:
     """Write the day of a moment where there is little room.
 
     >>> day_short(datetime(2026, 11, 3))

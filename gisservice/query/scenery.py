@@ -7,7 +7,8 @@ merged groups and squares for what is too small.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from gisservice.catalog import Features
 from gisservice.crs import square_lonlat, square_positions
-from gisservice.model import BBox, GeometryKind, Style
+from gisservice.model import BBox, Condition, GeometryKind, Style
 from gisservice.tiles import selection
 from gisservice.tiles.grid import BUFFER, EXTENT
 from gisservice.tiles.levels import Levels
@@ -40,14 +41,18 @@ class Scenery:
     labels: tuple[str, ...]
 
 
-def scenery(features: Features, levels: Levels, bbox: BBox, z: int, style: Style) -> Scenery:
-    """Return what a layer shows in a box (CRS84) at a zoom of its pyramid.
+def scenery(
+    features: Features, levels: Levels, bbox: BBox, z: int, style: Style, condition: Condition | None = None
+) -> Scenery:
+    """Return what a layer shows in a box (CRS84) at a zoom of its pyramid, of the records that pass a condition.
 
     ``levels`` are those of the version of ``features``. A shape that only lies near the box may be among them.
     """
     low, high = _corners(bbox, z)
     rows = np.concatenate(features.search(_around(low - _REACH, high + _REACH, z)))
     rows.sort()
+    if condition is not None:
+        rows = condition.among(features, rows)
     which, first = np.unique(features.record_geometry[rows].astype(np.int64), return_index=True)
     record = rows[first]
     shapes, shown = _chosen(levels, z, which)
@@ -55,13 +60,36 @@ def scenery(features: Features, levels: Levels, bbox: BBox, z: int, style: Style
     classes = _classes(features, owner, style)
     labels = _texts(features, owner, style.label)
     if levels.coverage and z < levels.maxzoom:
-        merged = levels.groups(z)
+        merged = _merged(features, levels, z) if condition is None else _merged_anew(levels, z, which, record)
         near = np.flatnonzero(_near(merged.shapes, low, high))
         members, cuts = selection.part_of_groups(merged.members, merged.cuts, near)
         shapes = concatenate([shapes, merged.shapes.take(near)])
-        classes = np.append(classes, _agreed(features, members, cuts, style))
+        classes = np.append(classes, _agreed(_classes(features, members, style), cuts, style))
         labels += ("",) * len(near)
     return Scenery(levels.kind, z, shapes, classes, labels)
+
+
+def _merged(features: Features, levels: Levels, z: int) -> selection.Groups:
+    """Return the merged groups of the pyramid, with the first record of each geometry as member."""
+    merged = levels.groups(z)
+    # Geometries are numbered by their first record, so the largest number so far first occurs there.
+    records = np.searchsorted(np.maximum.accumulate(features.record_geometry), merged.members)
+    return replace(merged, members=records)
+
+
+def _merged_anew(levels: Levels, z: int, which: Ints, record: Ints) -> selection.Groups:
+    """Return the groups that some geometries and their records alone are merged into, as tiles with a filter do."""
+    small = np.flatnonzero(levels.ranks[which] >= levels.limit(z))
+    which, record = which[small], record[small]
+    alike = np.zeros(len(which), dtype=np.int64)
+    if levels.merge_by is not None:
+        alike = levels.codes[record, levels.keys.index(levels.merge_by)].astype(np.int64)
+    cells = levels.centres[which] >> (levels.maxzoom - z + selection.CELL_BITS)
+    members, cuts = selection.groups(np.arange(len(which)), cells, alike)
+    place = selection.same_groups(which[members], cuts, *levels.group_members(z))
+    known = partial(levels.group_shapes, z)
+    shapes = selection.dissolved(levels.shapes(z, which), members, cuts, place, known)
+    return selection.Groups(shapes, record[members], cuts)
 
 
 def _corners(bbox: BBox, z: int) -> tuple[Ints, Ints]:
@@ -120,16 +148,12 @@ def _ranges(features: Features, rows: Ints, column: str, least: list[float]) -> 
     return np.where((found < 0) | np.isnan(values), len(least), found).astype(np.int64)
 
 
-def _agreed(features: Features, members: Ints, cuts: Ints, style: Style) -> Ints:
+def _agreed(classes: Ints, cuts: Ints, style: Style) -> Ints:
     """Return the class of each group: the one that all its members are of, if there is such, wherever they lie."""
-    none = len(style.classes)
-    if style.by is None or not none or not len(cuts) - 1:
-        return np.full(len(cuts) - 1, none, dtype=np.int64)
-    # Geometries are numbered by their first record, so the largest number so far first occurs there.
-    records = np.searchsorted(np.maximum.accumulate(features.record_geometry), members)
-    of_member = _classes(features, records, style)
-    lowest, highest = np.minimum.reduceat(of_member, cuts[:-1]), np.maximum.reduceat(of_member, cuts[:-1])
-    return np.where(lowest == highest, lowest, none)
+    if not len(cuts) - 1:
+        return np.zeros(0, dtype=np.int64)
+    lowest, highest = np.minimum.reduceat(classes, cuts[:-1]), np.maximum.reduceat(classes, cuts[:-1])
+    return np.where(lowest == highest, lowest, len(style.classes))
 
 
 def _texts(features: Features, rows: Ints, column: str | None) -> tuple[str, ...]:

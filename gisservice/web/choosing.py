@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from gisservice.errors import RequestError
+from gisservice.errors import InvalidParameter, LimitExceeded, RequestError
 from gisservice.maps.contexts import ChoiceContext, LayerView, MapContext, MapView
 from gisservice.maps.pages import render_choice, render_map
 from gisservice.model import GeometryKind, MapDeclaration
@@ -57,6 +57,25 @@ def chosen(service: Service, request: Request) -> Answer:
     return _shown(service, request, views, names) if names else _choice(service, request, views)
 
 
+def own_map(service: Service, layers: str) -> MapDeclaration:
+    """Return the map of layers that are named with commas between them, bottom first, called by their titles.
+
+    Raises :class:`InvalidParameter`, :class:`LimitExceeded` and :class:`CollectionNotFound`.
+    """
+    names = layers.split(",")
+    if not layers or len(set(names)) != len(names):
+        raise InvalidParameter(LAYERS, layers, "the ids of one or more collections with commas between, each once")
+    if len(names) > LAYERS_MAX:
+        raise LimitExceeded("A map", len(names), LAYERS_MAX, "layers")
+    found = sorted((service.catalog.collection(name) for name in names), key=lambda one: _height(one.manifest.kind))
+    title = ", ".join(one.layer.title for one in reversed(found))
+    return MapDeclaration("", title, "", tuple(one.id for one in found))
+
+
+def _height(kind: GeometryKind) -> int:
+    return _BOTTOM_FIRST.index(kind)
+
+
 def _named(request: Request) -> list[str]:
     """Return the names, each once: separated by commas, or one a parameter, as a form without scripts writes them."""
     values = [value for name, value in params.pairs(request.query) if name == LAYERS]
@@ -75,7 +94,7 @@ def _by_title(views: dict[str, LayerView]) -> tuple[LayerView, ...]:
 def _shown(service: Service, request: Request, views: dict[str, LayerView], names: list[str]) -> Answer:
     question = f"?{LAYERS}={','.join(names)}"
     site, framed = site_of(service, request, new_nonce(), question), is_framed(request)
-    layers = sorted((views[name] for name in names), key=lambda view: _BOTTOM_FIRST.index(view.kind))
+    layers = sorted((views[name] for name in names), key=lambda view: _height(view.kind))
     shown = MapView(MapDeclaration("", "", "", tuple(names)), f"{request.base}/maps{question}")
     context = MapContext(site, shown, tuple(layers), (), _by_title(views), LAYERS_MAX, framed)
     return page(request, site, render_map(context), framed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 from gisservice.errors import CatalogError, CollectionNotFound, InvalidParameter, LimitExceeded
 from gisservice.maps.assets import LETTERS
 from gisservice.maps.mapdata import spacing_m
-from gisservice.model import BBox, MapDeclaration, union
+from gisservice.model import BBox, Condition, MapDeclaration, union
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.tiles.rasterdraw import draw
 from gisservice.tiles.rasterimage import PNG
 from gisservice.tiles.rasterpyramid import PIXELS
 from gisservice.tiles.rasterwarp import Rect
-from gisservice.web import exchange, pages
+from gisservice.web import choosing, exchange, pages
 from gisservice.web.exchange import BRIEFLY, INERT, Answer, Headers, Request
+from gisservice.web.mapfilters import CONDITIONS_MAX, read_conditions, read_hidden
 from gisservice.web.params import Parameter, decimal, numbers, read, whole
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
+from gisservice.web.tileparams import TileOptions
 from gisservice.web.tilesets import Tileset
 
 if TYPE_CHECKING:
@@ -46,11 +48,14 @@ _TILE_PIXELS = 512
 """CSS pixels that a vector tile is drawn wide, as the page of the map does."""
 _WHERE = "west,south,east,north in degrees, west before east and south before north, latitudes from -85 to 85"
 
-NAMES = ("bbox", "center", "zoom", "width", "height")
+NAMES = ("bbox", "center", "zoom", "width", "height", "hidden", "where")
 """What a print takes."""
 
 PICTURE_NAMES = (*NAMES, "scale")
 """What a picture takes."""
+
+LAYERS = choosing.LAYERS
+"""What a print or a picture of chosen layers takes, too."""
 
 _SIDE = {"type": "integer", "minimum": SIDE_MIN, "maximum": SIDE_MAX}
 
@@ -78,6 +83,26 @@ PARAMETERS: tuple[Parameter, ...] = (
         f"Pixels of the picture for each CSS pixel, across and down; at most {PIXELS_MAX:,} pixels in all.",
         {"type": "integer", "enum": [1, 2], "default": 1},
     ),
+    Parameter(
+        "hidden",
+        "Ids of layers of the map that are not drawn, separated by commas, as in the address of the map's page.",
+        {"type": "array", "items": {"type": "string"}},
+    ),
+    Parameter(
+        "where",
+        "Conditions that records of their layers are to pass, separated by commas, as in the address of the map's "
+        "page: layer.column.operator.value. Operators are is, contains, least, most, since, until and empty, the last "
+        "without a value. Inside a condition a comma is written %2C and a percent sign %25, before the address as a "
+        "whole is percent-encoded.",
+        {"type": "array", "items": {"type": "string"}, "maxItems": CONDITIONS_MAX},
+    ),
+    Parameter(
+        "layers",
+        f"Ids of the collections to draw, separated by commas, at most {choosing.LAYERS_MAX}; areas lie below lines, "
+        "and these below points.",
+        {"type": "array", "items": {"type": "string"}, "maxItems": choosing.LAYERS_MAX},
+        required=True,
+    ),
 )
 """What the names above mean, as the API publishes it."""
 
@@ -97,16 +122,49 @@ class Asked:
     width: int
     height: int
     scale: int
+    hidden: str | None = None
+    """As given, as ``where``: what there is to be named depends on the map."""
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What of its layers a picture has left: the filter of each layer that has one, and all of it in words."""
+
+    filters: Mapping[str, Condition] = field(default_factory=dict)
+    words: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """All that determines it."""
+        return (self.words, *(f"{name} {condition.text}" for name, condition in self.filters.items()))
 
 
 def map_png(service: Service, request: Request, *, map_id: str) -> Answer:
     """Answer a picture of a map."""
-    return _answer(service, request, map_id, parse(read(request.query, PICTURE_NAMES)), PNG)
+    asked = parse(read(request.query, PICTURE_NAMES))
+    return _answer(service, request, pages.declared(service, map_id), asked, PNG)
 
 
 def map_pdf(service: Service, request: Request, *, map_id: str) -> Answer:
     """Answer a map for print: vectors, at 96 CSS pixels an inch."""
-    return _answer(service, request, map_id, parse(read(request.query, NAMES)), PDF)
+    asked = parse(read(request.query, NAMES))
+    return _answer(service, request, pages.declared(service, map_id), asked, PDF)
+
+
+def chosen_png(service: Service, request: Request) -> Answer:
+    """Answer a picture of layers of the asker's choice."""
+    return _chosen(service, request, PICTURE_NAMES, PNG)
+
+
+def chosen_pdf(service: Service, request: Request) -> Answer:
+    """Answer layers of the asker's choice for print."""
+    return _chosen(service, request, NAMES, PDF)
+
+
+def _chosen(service: Service, request: Request, names: tuple[str, ...], media: str) -> Answer:
+    values = read(request.query, (*names, LAYERS))
+    return _answer(service, request, choosing.own_map(service, values.get(LAYERS, "")), parse(values), media)
 
 
 def parse(values: Mapping[str, str]) -> Asked:
@@ -116,14 +174,15 @@ def parse(values: Mapping[str, str]) -> Asked:
     scale = whole("scale", values["scale"], 1, 2) if "scale" in values else 1
     if width * height * scale**2 > PIXELS_MAX:
         raise LimitExceeded("A picture", width * height * scale**2, PIXELS_MAX, "pixels")
+    left = values.get("hidden"), values.get("where")
     if "bbox" in values:
         for name in ("center", "zoom"):
             if name in values:
                 raise InvalidParameter(name, values[name], "either bbox, or center and zoom")
-        return Asked(_box(values["bbox"], width, height), None, None, width, height, scale)
+        return Asked(_box(values["bbox"], width, height), None, None, width, height, scale, *left)
     center = _center(values["center"]) if "center" in values else None
     zoom = _zoom(values["zoom"]) if "zoom" in values else None
-    return Asked(None, center, zoom, width, height, scale)
+    return Asked(None, center, zoom, width, height, scale, *left)
 
 
 def _box(text: str, width: int, height: int) -> BBox:
@@ -162,6 +221,7 @@ class MapPicture:
     frame: Frame
     scale: int
     media: str
+    left: Left = Left()
     framed: bool = True
     """Whether names, title, sources, scale and arrow are written on it; a tile has nothing but its layers."""
 
@@ -171,7 +231,7 @@ class MapPicture:
         versions = (f"{tileset.id} {tileset.version}" for tileset in self.tilesets)
         letters = ",".join(self.service.assets[name].path for name in LETTERS)
         form = str(self.scale), self.media, str(self.framed)
-        return ("map", self.declared.id, *versions, repr(self.frame), *form, letters, _drawer())
+        return ("map", self.declared.id, *versions, repr(self.frame), *form, *self.left.key, letters, _drawer())
 
     def make(self) -> bytes:
         """Draw it."""
@@ -201,7 +261,8 @@ class MapPicture:
         finer = 1 if self.media == PDF else self.scale - 1
         z = min(math.ceil(nominal - 1e-9) + finer, tileset.maxzoom)
         manifest, style = tileset.collection.manifest, self.declared.styled(tileset.collection.layer).style
-        found = scenery(tileset.features, tileset.levels, self.frame.around_box, z, style)
+        passing = self.left.filters.get(tileset.id)
+        found = scenery(tileset.features, tileset.levels, self.frame.around_box, z, style, passing)
         spacing = share_of_world(spacing_m(manifest.extent, manifest.count), tileset.extent)
         return VectorLayer(found, style, spacing) if len(found.shapes) else None
 
@@ -234,6 +295,7 @@ class MapPicture:
         newest = max((entry.manifest.created for entry in collections), default=None)
         city = self.service.registry.city
         lines = (
+            self.left.words,
             f"Sources: {'; '.join(sources)}" if sources else "",
             f"As published on {newest:%Y-%m-%d}." if newest else "",
             city.notice,
@@ -246,11 +308,28 @@ def _drawer() -> str:
     return metadata.version("pypdfium2")
 
 
-def _answer(service: Service, request: Request, map_id: str, asked: Asked, media: str) -> Answer:
-    declared = pages.declared(service, map_id)
+def _answer(service: Service, request: Request, declared: MapDeclaration, asked: Asked, media: str) -> Answer:
     tilesets = drawn_layers(service, declared)
+    hidden = frozenset() if asked.hidden is None else read_hidden(asked.hidden, declared.layers)
+    left = Left() if asked.where is None else _left(asked.where, tilesets, hidden)
     frame = _frame(asked, declared, tilesets)
-    return answered(request, MapPicture(service, declared, tilesets, frame, asked.scale, media), _placed(frame))
+    shown = tuple(tileset for tileset in tilesets if tileset.id not in hidden)
+    return answered(request, MapPicture(service, declared, shown, frame, asked.scale, media, left), _placed(frame))
+
+
+def _left(where: str, tilesets: tuple[Tileset | RasterTileset, ...], hidden: frozenset[str]) -> Left:
+    """Return what conditions leave of the layers that are shown; those on hidden layers are checked, too."""
+    layers = {tileset.id: tileset for tileset in tilesets if isinstance(tileset, Tileset)}
+    conditions = read_conditions(where, {name: tileset.columns for name, tileset in layers.items()})
+    filters: dict[str, Condition] = {}
+    words = []
+    for name, tileset in layers.items():
+        theirs = [condition for condition in conditions if condition.layer == name]
+        found = tileset.filter_of(TileOptions(" AND ".join(one.cql for one in theirs) or None))
+        if found is not None and name not in hidden:
+            filters[name] = found
+            words.append(f"{tileset.collection.layer.title}: {', '.join(one.words for one in theirs)}")
+    return Left(filters, f"Filter: {'; '.join(words)}." if words else "")
 
 
 def answered(request: Request, picture: MapPicture, extra: Headers = ()) -> Answer:

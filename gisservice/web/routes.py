@@ -143,6 +143,7 @@ _RASTER, _RASTER_OGC = (
 _PRINT, _PICTURE = (
     tuple(mapimages.component(name) for name in names) for names in (mapimages.NAMES, mapimages.PICTURE_NAMES)
 )
+_CHOSEN = (mapimages.component(mapimages.LAYERS),)
 _SHORT, _OF_COLLECTION, _OF_DATASET = (
     tuple(tileparams.component(name) for name in names)
     for names in (tileparams.NAMES, tileparams.COLLECTION_NAMES, tileparams.DATASET_NAMES)
@@ -485,6 +486,16 @@ _DECLARED: tuple[Route, ...] = (
     ),
     Route(
         "/maps/<map_id>/style.json", styles.map_style, Operation(TILES, "The MapLibre style of a map", JSON, "Style")
+    ),
+    Route(
+        "/maps.png",
+        mapimages.chosen_png,
+        Operation(TILES, "Layers of one's choice as a picture", PNG, "Tile", _PICTURE + _CHOSEN, statuses=_DRAWN_MAP),
+    ),
+    Route(
+        "/maps.pdf",
+        mapimages.chosen_pdf,
+        Operation(TILES, "Layers of one's choice for print", mapimages.PDF, "Tile", _PRINT + _CHOSEN, statuses=_DRAWN_MAP),
     ),
     Route(
         "/maps/<map_id>.png",

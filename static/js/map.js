@@ -62,16 +62,21 @@ class City {
     joinLayerList(layers, (layer, visible) => this.switch(layer, visible));
     joinPicking(map, drawing, this.panel, this.clicks);
     joinTools(map, this.clicks, announce);
-    this.joinPrints();
+    map.on("moveend resize", () => this.followPrints());
     map.on("moveend", () => this.trail.note(true));
     new ResizeObserver(() => this.trail.quietly(() => fit(map))).observe(map.getContainer());
     if (asked.view || !window.location.hash) this.trail.note();
   }
 
+  /** What the map leaves out: hidden layers and the conditions of the filter. */
+  get left() {
+    const hidden = this.layers.filter(({ number }) => this.drawing.hidden.has(String(number)));
+    return { hidden, where: this.filters.conditions };
+  }
+
   address() {
     return writeAddress(this.map, {
-      hidden: this.layers.filter(({ number }) => this.drawing.hidden.has(String(number))),
-      where: this.filters.conditions,
+      ...this.left,
       picked: this.panel.picked,
       reach: this.askedOf("reach"),
       changes: this.askedOf("changes"),
@@ -123,7 +128,7 @@ class City {
       if (visible === this.drawing.hidden.has(String(layer.number))) this.drawing.show(layer, visible);
     }
     this.filters.set(where);
-    this.tellOfPrints();
+    this.followPrints();
     this.use("reach", reach);
     this.use("changes", changes);
     const { picked } = this.panel;
@@ -150,7 +155,7 @@ class City {
   switch(layer, visible) {
     this.drawing.show(layer, visible);
     this.panel.close();
-    this.tellOfPrints();
+    this.followPrints();
     this.trail.note();
     announce(say(visible ? "shown" : "hidden", { layer: layer.title }));
   }
@@ -161,22 +166,14 @@ class City {
     this.form?.show(changed);
     this.years?.follow();
     this.twin?.refresh();
-    this.tellOfPrints();
+    this.followPrints();
     this.trail.note();
   }
 
-  /** Says that a print shows more than the map where it does. */
-  tellOfPrints() {
-    const note = document.getElementById("print-note");
-    if (note) note.hidden = this.filters.conditions.length === 0 && this.drawing.hidden.size === 0;
-  }
-
-  /** Lets the links to the map for print and as a picture lead to what the window shows. */
-  joinPrints() {
+  /** Lets the links to the map for print and as a picture lead to what the map shows. */
+  followPrints() {
     for (const link of document.querySelectorAll("a[data-picture]")) {
-      const follow = () => (link.href = pictureAddress(link.dataset.picture, this.map));
-      this.map.on("moveend resize", follow);
-      follow();
+      link.href = pictureAddress(link.dataset.picture, this.map, this.left);
     }
   }
 }

@@ -37,13 +37,20 @@ export function writeAddress(map, { hidden, where, picked, reach, changes }) {
   return `#${parts.join("&")}`;
 }
 
-/** The address of the map for print or as a picture: what the window shows. */
-export function pictureAddress(address, map) {
+/** The address of the map for print or as a picture: what the window shows of the layers that are not hidden. */
+export function pictureAddress(address, map, { hidden, where }) {
   const { lat, lng } = map.getCenter();
   const { x, y } = map.getSize();
   const [width, height] = [x, y].map((side) => Math.min(2000, Math.max(200, Math.round(side))));
-  const query = `center=${lng.toFixed(5)},${lat.toFixed(5)}&zoom=${map.getZoom()}&width=${width}&height=${height}`;
-  return `${address}?${query}`;
+  const parts = [`center=${lng.toFixed(5)},${lat.toFixed(5)}`, `zoom=${map.getZoom()}`, `width=${width}`, `height=${height}`];
+  if (hidden.length) parts.push(`hidden=${hidden.map(({ id }) => encodeURIComponent(id)).join(",")}`);
+  if (where.length) parts.push(`where=${where.map((condition) => encodeURIComponent(listed(written(condition)))).join(",")}`);
+  return `${address}${address.includes("?") ? "&" : "?"}${parts.join("&")}`;
+}
+
+/** A text as an entry of a list, which has commas between its entries. */
+function listed(text) {
+  return text.replaceAll("%", "%25").replaceAll(",", "%2C");
 }
 
 function place([latitude, longitude]) {

@@ -159,9 +159,13 @@ def test_prints_follow_the_view_and_the_screen_is_filled(visits) -> None:
     links = [link.get_attribute("href") for link in page.locator("a[data-picture]").all()]
     assert links == [f"/maps/city.pdf?{wanted}", f"/maps/city.png?{wanted}"]
     assert page.request.get(visits.address + links[1]).status == 200
-    assert page.locator("#print-note").is_hidden()
     page.get_by_label("Streets", exact=True).uncheck()
-    assert page.locator("#print-note").is_visible()
+    page.evaluate("location.hash += '&where=' + encodeURIComponent('lots.zoning.is.RB, 5%')")
+    pdf, png = page.locator("a[data-picture]").all()
+    left = "&hidden=streets&where=lots.zoning.is.RB%252C%205%2525"
+    page.wait_for_function("left => document.querySelector('a[data-picture]').href.endsWith(left)", arg=left)
+    for link in (pdf, png):
+        assert page.request.get(visits.address + link.get_attribute("href")).status == 200
     page.get_by_role("button", name="Map on the whole screen").click()
     page.wait_for_function("() => document.fullscreenElement?.contains(document.getElementById('map-status'))")
     page.evaluate("document.exitFullscreen()")

@@ -64,6 +64,9 @@ LIKELY = {
     "until": ("2999-01-01T00:00:00+01:00",),
     "coords": ("POINT(-77.05 38.81)", "MULTIPOINT((-77.05 38.81),(-77.04 38.81))"),
     "at": ("-77.05,38.81",),
+    "layers": ("lots", "places,lots"),
+    "where": ("lots.zoning.is.RB", "lots.area.least.5,places.name.contains.a"),
+    "hidden": ("lots",),
     "q": ("lots", "100 King St"),
 }
 """What gets past the first check of a parameter, as far as its schema does not say what does."""

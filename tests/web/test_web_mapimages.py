@@ -17,13 +17,17 @@ from PIL import Image
 from web_city import EAST, NORTH, SOUTH, STEP, WEST, City, lots_frame, publish
 from werkzeug.test import Client
 
-from gisservice.model import GeometryKind, Style, StyleClass
+from gisservice.model import Column, ColumnType, GeometryKind, Style, StyleClass
+from gisservice.query.filter import parse_filter
 from gisservice.query.scenery import scenery
+from gisservice.query.tiling import TileQuery, draw_tile
 from gisservice.tiles import TileCoord, matrix_set
 from gisservice.tiles.grid import bounds
 from gisservice.tiles.shapes import to_polygons
 from gisservice.web import mapimages, wsgi_app
+from gisservice.web.mapfilters import read_conditions
 from gisservice.web.service import Service
+from gisservice.web.tileparams import TileOptions
 
 LAND = np.array([0xE1, 0xE7, 0xEA])
 MERCATOR = pyproj.Transformer.from_crs("OGC:CRS84", "EPSG:3857", always_xy=True)
@@ -167,7 +171,11 @@ def test_a_print_is_the_picture_as_vectors(client: Client):
         ("bbox=1,4,3,2", "bbox"), ("bbox=-181,0,0,1", "bbox"), ("bbox=0,0,inf,1", "bbox"),
         ("bbox=0,0,1e-9,1e-9", "bbox"), ("bbox=0,0,1,1&zoom=3", "zoom"), ("bbox=0,0,1,1&center=0,0", "center"),
         ("width=4096&height=4096", "pixels"), ("width=2000&height=1001&scale=2", "pixels"), ("hight=5", "height"),
-        ("width=100&width=100", "width"),
+        ("width=100&width=100", "width"), ("hidden=nope", "hidden"), ("hidden=", "hidden"), ("where=", "where"),
+        ("where=lots", "column"), ("where=lots.zone.is.RB", "zoning"), ("where=lots.zoning.near.RB", "operators"),
+        ("where=lots.zoning.is.", "characters"), ("where=lots.zoning.empty.RB", "empty"),
+        ("where=lots.area.least.1e3", "decimal"), ("where=relief.a.is.1", "layer of this map"),
+        ("where=" + ",".join(["lots.zoning.is.RB"] * 9), "conditions"), ("layers=lots", "layers"),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_refused_by_name(client: Client, query: str, name: str):
@@ -176,6 +184,9 @@ def test_what_is_not_understood_is_refused_by_name(client: Client, query: str, n
 
 
 def test_other_refusals(client: Client):
+    for query in ("", "layers=", "layers=lots,lots", f"layers={','.join(f'a{n}' for n in range(13))}", "hidden=lots"):
+        assert client.get(f"/maps.png?{query}").status_code == 400, query
+    assert client.get("/maps.pdf?layers=lots,nope").status_code == 404
     assert client.get("/maps/nope.png").status_code == 404
     assert client.get("/maps/city.pdf?scale=2").status_code == 400
     assert client.get("/maps/unpublished.png").status_code == 404
@@ -189,15 +200,20 @@ def test_the_ends_of_the_world_and_the_smallest_pictures(client: Client, query: 
 
 
 @pytest.mark.parametrize("z", [12, 13, 14])
-@pytest.mark.parametrize("name", ["lots", "places"])
-def test_a_window_shows_what_the_tiles_show(city: City, name: str, z: int):
+@pytest.mark.parametrize(("name", "where"), [("lots", None), ("places", None), ("lots", "zoning = 'RB'")])
+def test_a_window_shows_what_the_tiles_show(city: City, name: str, where: str | None, z: int):
     tileset = Service.open(city.settings).tilesets.one(name)
     place = np.array([[WEST + 10 * STEP, SOUTH + 1.5 * STEP]])
     x, y = np.floor(matrix_set("WebMercatorQuad").positions(place, z)[0] / 4096).astype(int).tolist()
-    decoded = mapbox_vector_tile.decode(tileset.stored(TileCoord(z, x, y), ""), default_options={"y_coord_down": True})
+    condition = tileset.filter_of(TileOptions(where))
+    query = TileQuery(matrix_set("WebMercatorQuad"), TileCoord(z, x, y), condition)
+    stored = (
+        tileset.stored(query.tile, "") if where is None else draw_tile(name, tileset.features, tileset.levels, query)
+    )
+    decoded = mapbox_vector_tile.decode(stored, default_options={"y_coord_down": True})
     tile = shapely.box(0, 0, 4096, 4096)
     shapes = [shapely.geometry.shape(feature["geometry"]) for feature in decoded[name]["features"]]
-    found = scenery(tileset.features, tileset.levels, bounds(TileCoord(z, x, y)), z, Style(label="pid"))
+    found = scenery(tileset.features, tileset.levels, bounds(TileCoord(z, x, y)), z, Style(label="pid"), condition)
     moved = replace(found.shapes, xy=found.shapes.xy - np.array([x * 4096, y * 4096]))
     assert len(found.labels) == len(moved) and found.labels[0] in set(lots_frame()["pid"])
     if found.kind is GeometryKind.POLYGON:
@@ -215,6 +231,62 @@ def test_each_shape_is_of_the_class_of_its_record(city: City):
     zoning = tileset.features.attributes.column("zoning").to_pylist()
     numbers = [{"RB": 0, "RM": 1, None: 2}[value] for value in zoning]
     assert len(set(numbers)) == 3 and sorted(found.classes.tolist()) == sorted(numbers)
+
+
+def test_a_picture_shows_the_items_that_pass_and_no_hidden_layer(own_city: City):
+    """The oracle: a map of layers that have these items alone, published beside those that have all."""
+    few = lots_frame()[lots_frame()["zoning"] == "RB"]
+    publish(own_city.catalog, few, "few")
+    client = Client(wsgi_app(own_city.settings))
+    items = client.get("/api/collections/lots/items?filter=zoning='RB'&limit=1000").get_json()
+    assert {item["properties"]["pid"] for item in items["features"]} == set(few["pid"])
+    filtered = client.get(f"/maps/city.png?{CLOSE}&where=lots.zoning.is.RB&hidden=places,unpublished")
+    wanted, seen, every = (
+        Seen(answer).pixels[:480]  # above the words
+        for answer in (client.get(f"/maps/few.png?{CLOSE}"), filtered, client.get(f"/maps/lots.png?{CLOSE}"))
+    )
+    assert (seen == wanted).all() and (seen != every).any(axis=2).mean() > 0.05
+    assert filtered.headers["ETag"] != client.get(f"/maps/city.png?{CLOSE}").headers["ETag"]
+
+
+def test_chosen_layers_have_a_picture_as_a_map_of_them_has(client: Client):
+    place = f"center={WEST + 2.5 * STEP},{SOUTH + 1.5 * STEP}&zoom=18"
+    declared = Seen(client.get(f"/maps/city.png?{place}")).pixels[:480]
+    for layers in ("lots,places", "places,lots"):  # points are above lots, whichever is named first
+        assert (Seen(client.get(f"/maps.png?layers={layers}&{place}")).pixels[:480] == declared).all()
+    assert client.get(f"/maps.pdf?layers=lots,places&{place}&where=lots.zoning.empty").data.startswith(b"%PDF-1.7")
+
+
+def test_conditions_are_those_of_the_page_and_are_told_in_words():
+    columns = {
+        "lots": (
+            Column("zone", ColumnType.STRING, "Zone", codes=(("RB", "Townhouse"),)),
+            Column("note", ColumnType.STRING),
+            Column("area", ColumnType.NUMBER, "Area", "square feet"),
+            Column("built", ColumnType.DATE, "Built"),
+            Column("seen", ColumnType.DATETIME, "Seen"),
+            Column("flat", ColumnType.BOOLEAN, "Flat"),
+        )
+    }
+    wanted = {
+        "lots.zone.is.RB": ("\"zone\" = 'RB'", "Zone is Townhouse (RB)"),
+        "lots.note.contains.5%25 o'x%2C y.z": (
+            "CASEI(\"note\") LIKE CASEI('%5\\% o''x, y.z%')",
+            "note contains 5% o'x, y.z",
+        ),
+        "lots.area.least.12000.5": ('"area" >= 12000.5', "Area is at least 12,000.5 square feet"),
+        "lots.built.until.1999-12-31": ("\"built\" <= DATE('1999-12-31')", "Built is on or before December 31, 1999"),
+        "lots.seen.until.2024-02-29": (
+            "\"seen\" <= TIMESTAMP('2024-02-29T23:59:59.999999Z')",
+            "Seen is on or before February 29, 2024",
+        ),
+        "lots.flat.is.true": ('"flat" = TRUE', "Flat is yes"),
+        "lots.zone.empty": ('"zone" IS NULL', "Zone is not recorded"),
+    }
+    found = read_conditions(",".join(wanted), columns)
+    assert [(one.cql, one.words) for one in found] == list(wanted.values())
+    for one in found:
+        assert parse_filter(one.cql, "cql2-text", columns["lots"]).text
 
 
 RANGES = """
@@ -256,9 +328,10 @@ def test_a_map_draws_ranges_of_a_number_everywhere_alike(own_city: City):
     ]
 
 
-def test_the_page_of_a_map_links_its_print_and_names_its_picture(client: Client):
-    page = client.get("/maps/city").get_data(as_text=True)
+@pytest.mark.parametrize("address", ["/maps/city", "/maps?layers=places,lots"])
+def test_the_page_of_a_map_links_its_print_and_names_its_picture(client: Client, address: str):
+    page = client.get(address).get_data(as_text=True)
     (picture,) = re.findall(r'<meta property="og:image" content="http://localhost([^"]+)">', page)
     assert client.get(html.unescape(picture)).content_type == "image/png"
-    (link,) = re.findall(r'<a href="([^"]+\.pdf)"', page)
-    assert client.get(link).content_type == "application/pdf"
+    (link,) = re.findall(r'<a href="([^"]+\.pdf[^"]*)"', page)
+    assert client.get(html.unescape(link)).content_type == "application/pdf"

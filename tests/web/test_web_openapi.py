@@ -76,11 +76,16 @@ VALUES = {
     "map-width": ("300", "10000"),
     "map-height": ("200", "1"),
     "map-scale": ("2", "3"),
+    "map-hidden": ("lots", "nope"),
+    "map-where": ("lots.zoning.is.RB,lots.area.least.100", "lots.zoning.near.RB"),
+    "map-layers": ("places,lots", "lots,lots"),
 }
 """For each parameter, as the description calls it, a value that is taken and one that is refused."""
 NEEDED = {
     "/api/collections/{collection_id}/position": {"coords": "POINT(-77.05 38.81)"},
     "/api/collections/{collection_id}/changes": {"since": "2999-01-01T00:00:00Z"},
+    "/maps.png": {"layers": "lots"},
+    "/maps.pdf": {"layers": "lots"},
 }
 """What an address cannot be asked without."""
 PREFIXES = (
@@ -417,7 +422,7 @@ def test_the_parameters_are_those_of_the_standard(definition: dict) -> None:
     known = definition["components"]["parameters"]
     required = {name for name, entry in known.items() if entry["required"]}
     assert all(entry["in"] == "query" for entry in known.values())
-    assert all(name.startswith(("analysis-", "changes-since")) for name in required)
+    assert all(name.startswith(("analysis-", "changes-since", "map-layers")) for name in required)
     assert all((entry["style"], entry["explode"]) == ("form", False) for entry in known.values())
     assert (known["limit"]["schema"]["type"], known["limit"]["schema"]["minimum"]) == ("integer", 1)
     assert known["bbox"]["schema"]["oneOf"] == [{"minItems": 4, "maxItems": 4}, {"minItems": 6, "maxItems": 6}]
