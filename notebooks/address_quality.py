@@ -50,11 +50,11 @@ print(f"{len(off):,} lie on no parcel, half of them by no more than {how_far.dis
 print(f"{outside.sum():,} of them lie outside the city")
 
 # %% [markdown]
-# **Does every lot to live on have an address?** Lots with a land use from 100 to 199; units of a
-# building share their ground, and so their addresses.
+# **Does every lot to live on have an address?** Lots with a land use from 100 to 159, houses and flats that
+# are owned; units of a building share their ground, and so their addresses.
 
 # %%
-lots = parcels[parcels.land_use.astype(str).str.fullmatch("1[0-9][0-9]")]
+lots = parcels[parcels.land_use.astype(str).str.fullmatch("1[0-5][0-9]")]
 addressed = gisservice.within(lots, addresses, distance_ft=0)
 bare = lots[~lots.index.isin(addressed.index)]
 print(f"{len(bare):,} of {len(lots):,} lots to live on have no address ({len(bare) / len(lots):.1%})")

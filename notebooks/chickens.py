@@ -14,15 +14,19 @@ boundary = catalog.read("boundary")
 FEET = 200
 
 # %% [markdown]
-# Lots to live on have a land use from 100 to 199, and an address on such a lot is a home. `within` at
-# a distance of 0 finds the addresses that lie on one; the column `nearest` names the lot. Several flats
-# at one point are one home here, and ground that several flats share is nobody's own: it is left out.
+# People live where the land use is from 100 to 399 (houses and flats), in public housing (743) and on the
+# ground of condominiums (802): an address there is a home. `within` at a distance of 0 finds the addresses
+# that lie on such ground; the column `nearest` names the lot. Several flats at one point are one home here.
+# The lots asked about are those of houses (100 to 129) with a home on them; ground that several lots share is
+# nobody's own and left out.
 
 # %%
-dwellings = parcels[parcels.land_use.astype(str).str.fullmatch("1[0-9][0-9]")]
-homes = gisservice.within(addresses, dwellings, distance_ft=0).drop_duplicates("geometry")
-lots = dwellings[~dwellings.normalize().duplicated(keep=False)]
-print(f"{len(homes):,} homes, {len(lots):,} lots that are somebody's own")
+use = parcels.land_use.astype(str)
+living = parcels[use.str.fullmatch("[123][0-9][0-9]|743|802")]
+homes = gisservice.within(addresses, living, distance_ft=0).drop_duplicates("geometry")
+houses = parcels[use.str.fullmatch("1[0-2][0-9]") & parcels.index.isin(homes.nearest)]
+lots = houses[~houses.normalize().duplicated(keep=False)]
+print(f"{len(homes):,} homes, {len(lots):,} lots with a house of their own")
 
 # %% [markdown]
 # Most lots are settled by a look at the homes nearest to their middle: if the home of another lot is
@@ -56,8 +60,8 @@ print(f"{len(spots):,} of {len(lots):,} lots have 100 square feet or more for a 
 spots[["address", "zoning", "free_sqft"]].sort_values("free_sqft", ascending=False).head(10)
 
 # %%
-zones = gisservice.aggregate(spots, by="zoning", sums=["free_sqft"]).sort_values("count", ascending=False)
-for zone in zones.head(5).itertuples():
+zones = gisservice.aggregate(spots.fillna({"zoning": "zone not stated"}), by="zoning", sums=["free_sqft"])
+for zone in zones.sort_values("count", ascending=False).head(5).itertuples():
     print(f"{zone.zoning}: {zone.count} lots")
 
 # %%
@@ -72,7 +76,7 @@ page
 # %% [markdown]
 # ## What this means
 #
-# In a town of small lots hardly anyone may: the spots are on large lots at the edge and beside parks
-# and railways. The distance is measured from the point of the address, which mostly lies on the
-# house; the ordinance means the wall, so a spot of a few feet may be none. Ask the office before you
-# buy hens.
+# In a town of small lots hardly anyone may: the spots are on the largest lots, far behind the house, and
+# at the edge of town. A home just beyond the city's line is not in the layer, so look over the fence there.
+# The distance is measured from the point of the address, which mostly lies on the house; the ordinance means
+# the wall, so a spot of a few feet may be none. Ask the office before you buy hens.

@@ -2,66 +2,61 @@
 # # What changed between two versions of a layer?
 #
 # Every publication is kept as a version of its own. Two of them can be compared at any time: which
-# records came, which went, and which are another than before. To show it, this notebook publishes a
-# few lots twice, in a folder of its own.
+# records came, which went, and which are another than before. The sample city's parcels have two:
+# the survey at the end of 2023, and the one of a year later.
 
 # %%
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import gisservice
 
 city = gisservice.open_catalog()
-lots = gisservice.read(city, "parcels", filter="land_area > 100000")
-lots = lots[["pid", "zoning", "total_value", "geometry"]].rename(columns={"pid": "id"})
-folder = TemporaryDirectory()
-catalog = gisservice.open_catalog(Path(folder.name) / "published")
-
-# %%
-before = Path(folder.name) / "lots_before.geojson"
-lots.to_crs("OGC:CRS84").to_file(before)
-gisservice.ingest(before, "lots", catalog=catalog)
-
-# %% [markdown]
-# Half a year later: two lots are gone, one is rezoned, and ten are worth more.
-
-# %%
-later = lots.iloc[2:].copy()
-later.loc[later.index[0], "zoning"] = "CRMU-H"
-later.loc[later.index[5:15], "total_value"] += 50_000
-after = Path(folder.name) / "lots_after.geojson"
-later.to_crs("OGC:CRS84").to_file(after)
-gisservice.ingest(after, "lots", catalog=catalog)
-
-# %%
-new, old = catalog.versions("lots")[:2]
-changes = catalog.diff("lots", old.id, new.id)
+new, old = city.versions("parcels")[:2]
+changes = city.diff("parcels", old.id, new.id)
 print(f"{len(changes.added)} came, {len(changes.removed)} went, {len(changes.changed)} changed")
 
 # %% [markdown]
-# What changed is told column by column; here are the first three:
+# What changed is told column by column, the value before and the value now; here are the first three:
 
 # %%
 for item_id, columns in list(changes.changed.items())[:3]:
     print(item_id, columns)
 
 # %% [markdown]
-# The changed lots on the map of all lots, as they are now:
+# Which zones became which? The parcels whose zone is another one, counted by both:
 
 # %%
-now = catalog.read("lots")
-now["state"] = "as before"
-now.loc[list(changes.changed), "state"] = "changed"
-now.loc[list(changes.added), "state"] = "new"
-picture = gisservice.plot(now, "state", title="Large lots: what changed", background=city.read("boundary"))
+rezoned = {}
+for columns in changes.changed.values():
+    if "zoning" in columns:
+        rezoned[columns["zoning"]] = rezoned.get(columns["zoning"], 0) + 1
+for (before, now), count in rezoned.items():
+    print(f"{before} became {now} on {count} parcels")
+
+# %% [markdown]
+# A layer can be read as it was on any day since it was first published. The parcels that went are
+# those of then:
+
+# %%
+then = gisservice.read(city, "parcels", asof=old.published)
+gone = then.loc[list(changes.removed)]
+print(gone[["address", "land_use_text", "land_area", "total_value"]].to_string())
+
+# %% [markdown]
+# On the map, where it happened: the neighbourhood of what came and changed.
+
+# %%
+parcels = gisservice.read(city, "parcels")
+parcels["state"] = "as before"
+parcels.loc[list(changes.changed), "state"] = "changed"
+parcels.loc[list(changes.added), "state"] = "new"
+west, south, east, north = parcels[parcels["state"] != "as before"].total_bounds
+shown = parcels.cx[west:east, south:north]
+picture = gisservice.plot(shown, "state", title="Parcels: what the last update changed")
 picture
-
-# %%
-folder.cleanup()
 
 # %% [markdown]
 # ## What this means
 #
 # A version is named by what it holds: the same data published twice is one version, so a change is a
-# change of the data and nothing else. `catalog.read("lots", asof=…)` reads a layer as it was on any
-# day since it was first published, and the service answers the same with `asof`.
+# change of the data and nothing else. One commercial block was divided and became apartments: one
+# parcel went, and its lots and condominium units came. `gisservice diff parcels` says the same in a
+# terminal, and `/api/collections/parcels/changes` to programs.

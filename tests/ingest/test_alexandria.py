@@ -34,7 +34,7 @@ def registry(root: Path, shared_data: Path) -> Registry:
 
 @pytest.fixture(scope="module")
 def published(registry, tmp_path_factory):
-    """All four layers in a catalog of their own, and the summaries; tiles of the upper zooms, to save time."""
+    """All layers in a catalog of their own, and the summaries; tiles of the upper zooms, to save time."""
     catalog = Catalog(tmp_path_factory.mktemp("alexandria"))
     layers = [replace(layer, maxzoom=min(layer.maxzoom, 13)) for layer in registry.layers if layer.enabled]
     return catalog, {
@@ -92,7 +92,7 @@ def lambert(lonlat):
 
 def test_every_record_is_published(published):
     catalog, summaries = published
-    counts = {"boundary": 1, "zoning": 64, "parcels": 47_174, "addresses": 35_592}
+    counts = {"boundary": 1, "zoning": 64, "parcels": 47_174, "addresses": 35_592, "metro_stations": 91}
     assert {name: summary.read for name, summary in summaries.items()} == counts
     assert {name: summary.published for name, summary in summaries.items()} == counts
     assert {name: catalog.collection(name).features.count for name in counts} == counts
