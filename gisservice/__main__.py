@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from gisservice.catalog import Catalog, load_registry
-from gisservice.errors import CollectionNotFound, GISServiceError, RegistryError, SettingsError
+from gisservice.errors import CatalogError, CollectionNotFound, GISServiceError, RegistryError, SettingsError
 from gisservice.model import Finding, Layer, Registry, Version
 from gisservice.settings import Settings
 from gisservice.web import serve
@@ -134,18 +134,23 @@ def main(ctx: click.Context, registry: Path | None, home: Path | None) -> None:
 @pass_settings
 def demo(settings: Settings, host: str | None, port: int | None, workers: int | None, as_json: bool) -> None:
     """Build the sample city, publish it and serve it with its maps."""
-    from gisservice.ingest.sample import generate
+    from gisservice.ingest.sample import generate, survey_before
 
     settings = _with_server(settings, host, port, workers)
     output = Output(as_json)
     registry = load_registry(settings.registry)
     folder = Path(registry.folder) / "sample"
-    if not (folder / "complete").exists():
+    if not (folder / "both-surveys-complete").exists():
         with output.progress("Sample city") as report:
             generate(folder, progress=report)
-        (folder / "complete").touch()
+        (folder / "both-surveys-complete").touch()
     catalog = _catalog(settings)
-    missing = [layer for layer in registry.layers if layer.enabled and layer.id not in catalog.ids()]
+    missing = [
+        survey
+        for layer in registry.layers
+        if layer.enabled
+        for survey in _missing_surveys(layer, survey_before(layer), catalog)
+    ]
     if not _ingest_all(missing, registry, catalog, settings, output):
         sys.exit(1)
     _become_server(settings, as_json)
@@ -374,6 +379,20 @@ def _declared(settings: Settings, collection_id: str) -> tuple[Layer, Registry] 
     registry = load_registry(settings.registry)
     layer = registry.layer(collection_id)
     return (layer, registry) if layer else None
+
+
+def _missing_surveys(layer: Layer, before: Layer | None, catalog: Catalog) -> list[Layer]:
+    """Return what the demo has to publish of a layer: the survey before, then today's, as a year at an office does."""
+    if layer.id not in catalog.ids():
+        return [before, layer] if before else [layer]
+    if before is None:
+        return []
+    try:
+        published = catalog.collection(layer.id).manifest.layer.sources
+    except CatalogError:  # damaged: `gisservice check` tells which file
+        return []
+    cut_short = [Path(source.location).name for source in published] == [Path(before.sources[0].location).name]
+    return [layer] if cut_short else []
 
 
 def _ingest_all(layers: list[Layer], registry: Registry, catalog: Catalog, settings: Settings, output: Output) -> bool:

@@ -132,6 +132,20 @@ def test_the_same_seed_gives_the_same_sources(demo: Demo, sample_sources: Path) 
     assert [name for name in FILES if (there / name).read_bytes() != (sample_sources / name).read_bytes()] == []
 
 
+@pytest.mark.parametrize(
+    ("layer", "added", "changed", "removed"),
+    [("parcels", 26, None, 1), ("buildings", 4, 0, 1), ("addresses", 34, 13, 1), ("zoning", 0, 2, 0)],
+)
+def test_the_latest_survey_changed_a_neighbourhood(
+    demo: Demo, layer: str, added: int, changed: int | None, removed: int
+) -> None:
+    versions = demo.json(f"/api/collections/{layer}/versions")["versions"]
+    assert [version["current"] for version in versions] == [True, False]
+    told = demo.json(f"/api/collections/{layer}/changes?limit=1000")
+    assert (told["numberAdded"], told["numberRemoved"]) == (added, removed)
+    assert told["numberChanged"] == changed or (changed is None and 100 < told["numberChanged"] < 1000)
+
+
 def test_the_dirt_of_the_sources_was_seen(demo: Demo) -> None:
     parcels = demo.published["parcels"]
     assert sum(f["count"] for f in parcels["repaired"] if f["code"] == "invalid-geometry") == 24

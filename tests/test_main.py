@@ -12,8 +12,11 @@ import pytest
 import shapely
 from click.testing import CliRunner, Result
 
+import gisservice.__main__ as command_line
 from gisservice.__main__ import main
 from gisservice.catalog import Catalog
+from gisservice.ingest import sample
+from gisservice.ingest.sample import earlier
 
 REGISTRY = """
 [city]
@@ -255,3 +258,33 @@ def test_what_is_not_there_is_said_in_one_sentence(operator: Operator, words: tu
 )
 def test_a_wrong_command_line_exits_with_2(operator: Operator, words: tuple[str, ...]) -> None:
     assert operator.run(*words).exit_code == 2
+
+
+def test_the_demo_publishes_the_survey_before_and_then_todays_also_when_it_was_cut_short(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Generated here as two small files; nothing is served."""
+    folder = operator.folder / "sample"
+
+    def generate(folder: Path, progress: object) -> None:
+        (folder / earlier.FOLDER).mkdir(parents=True)
+        for count, path in (
+            (4, folder / earlier.FOLDER / earlier.NAMES["zoning.shp.zip"]),
+            (5, folder / "zoning.shp.zip"),
+        ):
+            lots(count).to_file(folder / "lots.shp")
+            with zipfile.ZipFile(path, "w") as archive:
+                for part in folder.glob("lots.*"):
+                    archive.write(part, part.name)
+
+    monkeypatch.setattr(sample, "generate", generate)
+    monkeypatch.setattr(command_line, "_become_server", lambda *_: None)
+    operator.registry.write_text(REGISTRY.replace("lots.geojson", "sample/zoning.shp.zip"))
+    assert operator.run("demo").exit_code == 0
+    catalog = Catalog(operator.home)
+    assert [version.count for version in catalog.versions("lots")] == [5, 4]
+    assert operator.events("demo") == []
+    shutil.rmtree(operator.home)  # as if it had been ended after the first of the two
+    operator.run("ingest", folder / earlier.FOLDER / earlier.NAMES["zoning.shp.zip"], "--id", "lots")
+    assert [event["published"] for event in operator.events("demo") if event["event"] == "published"] == [5]
+    assert [version.count for version in Catalog(operator.home).versions("lots")] == [5, 4]

@@ -17,7 +17,8 @@ import shapely
 
 from gisservice.catalog.registry import load_registry
 from gisservice.crs import parse, reprojection
-from gisservice.ingest.sample import FILES, flaws, places
+from gisservice.ingest.sample import FILES, earlier, flaws, places, survey_before
+from gisservice.ingest.sample.plane import positions
 from gisservice.model import Layer, Registry
 
 pytestmark = pytest.mark.slow
@@ -319,3 +320,31 @@ def test_floods_lie_low_and_by_the_water(sample_sources: Path, frames: dict[str,
 
 def test_facts_are_complete() -> None:
     assert {station.name for station in places.STATIONS} >= {"King St–Old Town", "Potomac Yard", "Van Dorn Street"}
+
+
+def test_the_survey_before_differs_in_one_neighbourhood(sample_sources: Path, registry: Registry) -> None:
+    before = {
+        layer.id: (_read(sample_sources / earlier.FOLDER, old), layer.id_column)
+        for layer in registry.layers
+        if (old := survey_before(layer))
+    }
+    assert sorted(before) == ["addresses", "buildings", "parcels", "zoning"]
+    middle = shapely.Point(positions(earlier.REDEVELOPED)[0])
+    for name, (then, key) in before.items():
+        layer = next(layer for layer in registry.layers if layer.id == name)
+        now, column = _read(sample_sources, layer), next(c.source for c in layer.columns if c.name == key)
+        assert list(then.columns) == list(now.columns)
+        rows = [
+            frame.drop_duplicates(column).set_index(column).assign(geometry=lambda f: shapely.to_wkb(f.geometry))
+            for frame in (then, now)
+        ]
+        texts = [frame.astype(str).agg("|".join, axis=1) for frame in rows]
+        joined = pd.concat(texts, axis=1, keys=["then", "now"])
+        other = joined[(joined["then"] != joined["now"])].index
+        assert 0 < len(other) < 300, name
+        changed = pd.concat([then, now]).set_index(column).loc[other]
+        assert (shapely.distance(changed.geometry.to_numpy(), middle) < 4_000).all(), name
+    parcels, _ = before["parcels"]
+    assert not {"10000001"} & set(_read(sample_sources, registry.layer("parcels"))["PID_RE"])
+    lot = parcels[parcels["PID_RE"] == "10000001"].iloc[0]
+    assert lot.geometry.is_valid and lot.geometry.contains(middle) and lot["LAND_SF"] == round(lot.geometry.area)

@@ -13,6 +13,9 @@ Dirt of real data is put in, in numbers known to :mod:`gisservice.ingest.sample.
 - ``addresses.csv``: 12 positions outside the city, 40 records repeated exactly;
 - ``zoning.shp.zip``: 20 codes in lower case;
 - ``trees.csv.gz``: 25 records repeated exactly, 18 dates that are none, 8 diameters that are no number.
+
+Of parcels, buildings, addresses and zoning there is the survey of a year before, too: see
+:mod:`gisservice.ingest.sample.earlier`.
 """
 
 from __future__ import annotations
@@ -21,9 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gisservice.ingest.sample.city import SampleCity, build_city
+from gisservice.ingest.sample.earlier import survey_before
 from gisservice.ingest.sample.sources import FILES, write_sources
 
-__all__ = ["FILES", "SampleCity", "build_city", "generate"]
+__all__ = ["FILES", "SampleCity", "build_city", "generate", "survey_before"]
 
 _STEPS = 8
 
@@ -31,7 +35,7 @@ _STEPS = 8
 def generate(
     folder: Path, seed: int = 51510, progress: Callable[[str, int, int], None] | None = None
 ) -> tuple[Path, ...]:
-    """Write the sample city's sources into ``folder`` (made if missing) and return their paths.
+    """Write the sample city's sources into ``folder`` (made if missing) and return the paths of today's.
 
     ``progress(step, done, total)`` is told how far the work has come. Coordinates are in EPSG:2283 (US survey feet)
     or, in CSV and GeoJSON, in CRS84, as ``data/layers.toml`` declares. Nothing is read but this package.

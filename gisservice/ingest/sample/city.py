@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from gisservice.ingest.sample import districts
+from gisservice.ingest.sample import districts, earlier
 from gisservice.ingest.sample.addresses import HouseNumbers, address_table, number_lots
 from gisservice.ingest.sample.blocks import (
     Blocks,
@@ -62,6 +62,7 @@ def build_city(seed: int, report: Callable[[], None] = lambda: None) -> SampleCi
     report()
     use = use_of(lots, ground)
     buildings = build_buildings(lots, ground, random("buildings"), BUILDINGS)
+    earlier.finish(buildings, lots)
     report()
     numbers = number_lots(lots, frames_of(lots), streets.walkable)
     condos = condominiums(lots, use, numbers, random("condominiums"), PARCELS)

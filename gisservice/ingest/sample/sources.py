@@ -1,4 +1,7 @@
-"""The sources: each part of the city in the format, columns and state in which an office keeps it."""
+"""The sources: each part of the city in the format, columns and state in which an office keeps it.
+
+Of four layers there is also the survey of a year before, in a folder of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from gisservice.ingest.sample import amenities, districts, flaws, nature, places, zones
+from gisservice.ingest.sample import amenities, districts, earlier, flaws, nature, places, zones
 from gisservice.ingest.sample.blocks import half_widths
 from gisservice.ingest.sample.city import SampleCity
 from gisservice.ingest.sample.ground import water_shapes
@@ -52,7 +55,7 @@ FILES = (
     "elevation.tif",
     "land_cover.tif",
 )
-"""All files of the sample, as ``data/layers.toml`` names them."""
+"""All files of the sample's latest survey, as ``data/layers.toml`` names them."""
 
 _OUTSIDE = (
     "300,8500 1500,8500 1520,8300 1480,7950 900,7950 1000,7900 700,7900 250,8300 1300,8450 950,8420 1100,7980 200,8000"
@@ -63,9 +66,11 @@ _OUTSIDE = (
 def write_sources(folder: Path, city: SampleCity, seed: int, report: Callable[[], None]) -> tuple[Path, ...]:
     """Write all sources; ``report`` is called after each of the three steps."""
     random = partial(generator, seed)
-    _write_property(folder, city, random)
+    (folder / earlier.FOLDER).mkdir(exist_ok=True)
+    zoning = earlier.adopt(zones.zoning(city.blocks, random("zoning")))
+    _write_property(folder, city, zoning, random)
     report()
-    _write_districts(folder, city, random)
+    _write_districts(folder, city, zoning, random)
     _write_amenities(folder, city, random)
     report()
     _write_nature(folder, city, random)
@@ -73,18 +78,32 @@ def write_sources(folder: Path, city: SampleCity, seed: int, report: Callable[[]
     return tuple(folder / name for name in FILES)
 
 
-def _write_property(folder: Path, city: SampleCity, random: Callable[[str], np.random.Generator]) -> None:
+def _write_property(
+    folder: Path, city: SampleCity, zoning: pd.DataFrame, random: Callable[[str], np.random.Generator]
+) -> None:
     parcels = city.parcels.assign(geometry=city.lots.shapes[city.parcels["lot"]])
-    parcels = flaws.spoil_parcels(parcels, random("spoiled parcels")).drop(columns="lot")
-    write_geopackage(folder / "parcels.gpkg", parcels, "Real_Estate_Parcels", "Polygon")
+    parcels = flaws.spoil_parcels(parcels, random("spoiled parcels"))
+    parcels_before = earlier.parcels_before(parcels, zoning, city.lots, city.numbers.point)
+    for path, table in _both(folder, "parcels.gpkg", parcels, parcels_before):
+        write_geopackage(path, table.drop(columns="lot"), "Real_Estate_Parcels", "Polygon")
     buildings = flaws.spoil_buildings(_building_table(city, random("surveys")), random("spoiled buildings"))
-    write_shapefile(folder / "buildings.shp.zip", buildings, "Buildings", "Polygon")
-    addresses = flaws.spoil_addresses(
-        city.addresses.drop(columns="lot"), positions(_OUTSIDE), random("spoiled addresses")
-    )
-    write_csv(folder / "addresses.csv", _with_lonlat(addresses, "LON", "LAT"))
+    block = earlier.neighbourhood(city.lots)
+    buildings_before = earlier.buildings_before(buildings, block, np.isin(city.buildings.lot, block.lots))
+    for path, table in _both(folder, "buildings.shp.zip", buildings, buildings_before):
+        write_shapefile(path, table, "Buildings", "Polygon")
+    addresses = flaws.spoil_addresses(city.addresses, positions(_OUTSIDE), random("spoiled addresses"))
+    addresses_before = earlier.addresses_before(addresses, city.lots, random("corrected addresses"))
+    for path, table in _both(folder, "addresses.csv", addresses, addresses_before):
+        write_csv(path, _with_lonlat(table.drop(columns="lot"), "LON", "LAT"))
     streets = city.streets.table.drop(columns=["low", "high"])
     write_geopackage(folder / "streets.gpkg", streets, "Street_Centerlines", "LineString")
+
+
+def _both(
+    folder: Path, name: str, today: pd.DataFrame, before: pd.DataFrame
+) -> tuple[tuple[Path, pd.DataFrame], tuple[Path, pd.DataFrame]]:
+    """Return today's source and the earlier one, each as the path it is written to and its table."""
+    return (folder / name, today), (folder / earlier.FOLDER / earlier.NAMES[name], before)
 
 
 def _building_table(city: SampleCity, random: np.random.Generator) -> pd.DataFrame:
@@ -111,7 +130,9 @@ def _with_lonlat(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     return table.drop(columns=["X", "Y"]).assign(**{x: lonlat[:, 0], y: lonlat[:, 1]})
 
 
-def _write_districts(folder: Path, city: SampleCity, random: Callable[[str], np.random.Generator]) -> None:
+def _write_districts(
+    folder: Path, city: SampleCity, zoning: pd.DataFrame, random: Callable[[str], np.random.Generator]
+) -> None:
     outline = pd.DataFrame(
         {
             "FIPS": ["51510"],
@@ -121,8 +142,9 @@ def _write_districts(folder: Path, city: SampleCity, random: Callable[[str], np.
         }
     )
     write_geojson(folder / "city_boundary.geojson", outline)
-    zoning = flaws.spoil_zoning(zones.zoning(city.blocks, random("zoning")), random("spoiled zoning"))
-    write_shapefile(folder / "zoning.shp.zip", zoning, "Zoning", "Polygon")
+    zoning = flaws.spoil_zoning(zoning, random("spoiled zoning"))
+    for path, table in _both(folder, "zoning.shp.zip", zoning, earlier.zoning_before(zoning)):
+        write_shapefile(path, table, "Zoning", "Polygon")
     write_geojson(folder / "small_area_plans.geojson.gz", zones.plans(city.blocks, random("plans")))
     elementary = zones.elementary_zones(city.blocks)
     write_shapefile(folder / "elementary_zones.shp.zip", elementary, "Elementary_Zones", "MultiPolygon")
