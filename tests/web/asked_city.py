@@ -17,7 +17,7 @@ from gisservice import crs
 from gisservice.catalog import Catalog, Manifest, load_registry
 from gisservice.crs import CRS84
 from gisservice.ingest import ingest_layer
-from gisservice.model import Extent, GeometryKind, Layer, Quality, RasterStyle, Registry
+from gisservice.model import Extent, GeometryKind, Layer, Quality, RasterClass, RasterStyle, Registry
 from gisservice.settings import Settings
 from gisservice.web import wsgi_app
 
@@ -26,6 +26,9 @@ X, Y = 11_890_000.0, 6_980_000.0
 
 BLOCK, LOTS = 400.0, 8
 """Feet between streets; lots along a block."""
+
+CELL = 40
+"""Feet; of the rasters."""
 
 STREETS = ("Alder", "Birch", "Cedar", "Dogwood", "Elm")
 
@@ -169,7 +172,7 @@ def build_asked_city(folder: Path) -> AskedCity:
     registry, catalog = load_registry(settings.registry), Catalog(settings.home)
     for layer in registry.layers:
         ingest_layer(layer, folder=folder, catalog=catalog, build_workers=1)
-    publish_heights(catalog)
+    publish_rasters(catalog)
     return AskedCity(settings, catalog, registry, Client(wsgi_app(settings)))
 
 
@@ -210,27 +213,37 @@ def _write(folder: Path, name: str, rows: list[dict[str, Any]], shapes: list[Any
     frame.to_crs("OGC:CRS84").to_file(folder / f"{name}.geojson", driver="GeoJSON", COORDINATE_PRECISION=9)
 
 
-def publish_heights(catalog: Catalog) -> None:
-    """Publish a slope: 10 metres in the west, rising by a metre every 100 feet eastwards."""
-    columns, rows, cell = 60, 60, 40
-    heights = 10 + (np.arange(columns) * cell / 100)[None, :].repeat(rows, axis=0).astype("float32")
-    extent = crs.transform_bbox((X - 300, Y - 300, X + 2100, Y + 2100), crs.parse("EPSG:2283"), CRS84)
-    with catalog.stage("elevation") as staging:
+def publish_rasters(catalog: Catalog) -> None:
+    """Publish a slope, 10 metres in the west and a metre more every 100 feet eastwards, and codes 1 to 3 in squares."""
+    columns = rows = 60
+    heights = 10 + (np.arange(columns) * CELL / 100)[None, :].repeat(rows, axis=0)
+    _publish_raster(catalog, "elevation", heights.astype("float32"), RasterStyle(unit="metre"))
+    codes = 1 + (np.add.outer(np.arange(rows) // 7, np.arange(columns) // 5) % 3)
+    classes = tuple(RasterClass(code, label, "#808080") for code, label in ((1, "Trees"), (2, "Grass"), (3, "Roofs")))
+    _publish_raster(catalog, "land_cover", codes.astype("uint8"), RasterStyle(classes=classes))
+
+
+def _publish_raster(catalog: Catalog, name: str, values: Any, style: RasterStyle) -> None:
+    """Publish cells of 40 feet that begin 300 feet outside the town."""
+    rows, columns = values.shape
+    reach = (X - 300, Y + 2100 - rows * CELL, X - 300 + columns * CELL, Y + 2100)
+    with catalog.stage(name) as staging:
         with rasterio.open(
-            staging.path / "raster.tif", "w", driver="GTiff", width=columns, height=rows, count=1, dtype="float32",
-            crs="EPSG:2283", transform=rasterio.Affine(cell, 0, X - 300, 0, -cell, Y + 2100), nodata=-9999,
+            staging.path / "raster.tif", "w", driver="GTiff", width=columns, height=rows, count=1, dtype=values.dtype,
+            crs="EPSG:2283", transform=rasterio.Affine(CELL, 0, reach[0], 0, -CELL, reach[3]),
         ) as file:  # fmt: skip
-            file.write(heights.astype("float32"), 1)
+            file.write(values, 1)
+        band = {"type": str(values.dtype), "min": float(values.min()), "max": float(values.max())}
         staging.publish(
             Manifest(
-                collection="elevation",
-                layer=Layer("elevation", "Heights", GeometryKind.RASTER, raster=RasterStyle(unit="metre")),
+                collection=name,
+                layer=Layer(name, name, GeometryKind.RASTER, raster=style),
                 kind=GeometryKind.RASTER,
                 count=0,
                 storage_crs="EPSG:2283",
                 storage_crs_definition=crs.parse("EPSG:2283").to_wkt(),
-                extent=Extent(extent),
+                extent=Extent(crs.transform_bbox(reach, crs.parse("EPSG:2283"), CRS84)),
                 quality=Quality(0, 0),
-                raster={"width": columns, "height": rows, "bands": [{"type": "float32", "min": 10.0, "max": 34.0}]},
+                raster={"width": columns, "height": rows, "bands": [band]},
             )
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
+from datetime import date
 from typing import Any
 
 import geopandas
@@ -11,7 +13,7 @@ import pytest
 import shapely
 from asked_city import AskedCity, lonlat
 
-from gisservice import crs
+from gisservice import analysis, crs
 from gisservice.analysis import Dossier, Gazetteer, Network, to_geojson
 from gisservice.analysis.ground import Ground
 from gisservice.analysis.operations import Role, operations
@@ -40,6 +42,7 @@ QUESTIONS: dict[str, list[dict[str, Any]]] = {
         {"features": "lots", "by": ["zone"], "sums": ["value"], "percentiles": {"value": [50, 90]}},
         {"features": WEST, "grid": "hexagon", "cell_ft": 300, "means": ["value"], "having": "count >= 2"},
     ],
+    "cover_shares": [{"areas": "lots", "ground": "land_cover"}],
     "classify": [{"frame": "lots", "column": "value", "method": "natural breaks", "classes": 4}],
     "dissolve": [{"features": "lots", "by": "zone", "sums": ["value"]}],
     "elevation": [{"points": points(HOME, FAR)}, {"points": "addresses", "method": "nearest"}],
@@ -75,9 +78,6 @@ QUESTIONS: dict[str, list[dict[str, Any]]] = {
 }
 """For every operation, questions as a caller sends them."""
 
-UNASKED = ("cover_shares",)
-"""Of codes, which the town's raster has none of."""
-
 CASES = [(name, inputs) for name, asked in QUESTIONS.items() for inputs in asked]
 
 
@@ -107,14 +107,12 @@ def in_python(city: AskedCity, name: str, inputs: dict[str, Any]) -> bytes:
         elif entry.role is Role.NETWORK:
             values[entry.name] = Network.open(city.catalog)
         elif entry.role is Role.GROUND:
-            values[entry.name] = Ground.open(city.catalog)
+            values[entry.name] = Ground.open(city.catalog, values.get(entry.name, "elevation"))
     for key, one in values.items():
         if isinstance(one, geopandas.GeoDataFrame) and stored and one.crs != crs.parse("EPSG:2283"):
             moved = crs.reproject(one.geometry.to_numpy(), crs.reprojection(one.crs, crs.parse("EPSG:2283")))
             values[key] = one.set_geometry(list(moved), crs="EPSG:2283")
     if "on" in values:
-        from datetime import date
-
         values["on"] = date.fromisoformat(values["on"])
     held = {
         Role.GAZETTEER: lambda: Gazetteer.open(city.catalog),
@@ -124,8 +122,28 @@ def in_python(city: AskedCity, name: str, inputs: dict[str, Any]) -> bytes:
     return to_geojson(found.run(values, held))
 
 
-def test_every_operation_is_asked() -> None:
-    assert set(QUESTIONS) | set(UNASKED) == set(operations())
+OTHERWISE = {
+    "calendar": "a form of the answer of lookup, compared below",
+    "geocode_csv": "one geocode for each line of a file",
+    "geocode_table": "one geocode for each row of a table",
+    "nearest_by_network": "what walking_minutes and access keep",
+    "state": "puts on an answer what it says of itself",
+    "to_geojson": "writes an answer",
+    "to_ics": "writes a calendar",
+}
+"""Public functions that are no question of their own, and what they are."""
+
+
+def test_every_public_function_is_asked() -> None:
+    functions = {name for name in analysis.__all__ if inspect.isfunction(getattr(analysis, name))}
+    assert set(QUESTIONS) == set(operations()) == functions - set(OTHERWISE)
+
+
+def test_a_calendar_is_the_same_bytes(asked_city: AskedCity) -> None:
+    dossier = Dossier(asked_city.catalog, asked_city.registry)
+    ours = analysis.calendar(dossier, address="104 Alder St", on=date(2026, 11, 20), weeks=3)
+    answer = asked_city.get("/api/lookup", q="104 Alder St", on="2026-11-20", weeks=3, f="ics")
+    assert (answer.status_code, answer.data) == (200, ours)
 
 
 @pytest.mark.parametrize(("name", "inputs"), CASES, ids=[f"{name}-{n}" for n, (name, _) in enumerate(CASES)])
