@@ -59,6 +59,19 @@ def test_translations_have_the_places_of_their_source(language) -> None:
                 assert set(PLACES.findall(words)) <= set(PLACES.findall(plural))
 
 
+def layer_texts(layer: dict) -> list[str]:
+    """What a layer's public columns mean, their units and codes, and the words of its legend."""
+    columns = [one for one in layer.get("columns", {}).values() if one.get("visibility", "public") == "public"]
+    texts = [one[key] for one in columns for key in ("meaning", "unit") if key in one]
+    texts += [meaning for one in columns for meaning in one.get("codes", {}).values()]
+    return texts + labels(layer.get("style", {})) + labels(layer.get("raster", {})) + [layer["attribution"]]
+
+
+def labels(style: dict) -> list[str]:
+    """The labels of classes, but those that are names, as values of the data are."""
+    return [one["label"] for one in style.get("classes", ()) if one.get("label", one.get("value")) != one.get("value")]
+
+
 def test_the_city_texts_of_the_sample_are_translated(language, root: Path) -> None:
     registry = tomllib.loads((root / "data/layers.toml").read_text())
     maps = tomllib.loads((root / "data/maps.toml").read_text())["maps"]
@@ -67,6 +80,8 @@ def test_the_city_texts_of_the_sample_are_translated(language, root: Path) -> No
     wanted += [layer[key] for layer in registry["layers"].values() for key in ("title", "description", "cadence")]
     wanted += [holiday["name"] for holiday in registry["holidays"]]
     wanted += [registry["city"]["name"], registry["city"]["notice"]]
+    wanted += [text for layer in registry["layers"].values() for text in layer_texts(layer)]
+    wanted += [text for one in maps.values() for style in one.get("styles", {}).values() for text in labels(style)]
     found = read_catalogue(root / "data/locale" / f"{language.code}.po")._catalog
     assert [text for text in wanted if not found.get(text)] == []
     for text in wanted:
