@@ -335,10 +335,12 @@ def test_the_survey_before_differs_in_one_neighbourhood(sample_sources: Path, re
         now, column = _read(sample_sources, layer), next(c.source for c in layer.columns if c.name == key)
         assert list(then.columns) == list(now.columns)
         rows = [
-            frame.drop_duplicates(column).set_index(column).assign(geometry=lambda f: shapely.to_wkb(f.geometry))
+            pd.DataFrame(frame.drop_duplicates(column).set_index(column)).assign(
+                geometry=lambda f: f["geometry"].map(str)
+            )
             for frame in (then, now)
         ]
-        texts = [frame.astype(str).agg("|".join, axis=1) for frame in rows]
+        texts = [pd.Series(map(repr, frame.to_numpy().tolist()), frame.index) for frame in rows]
         joined = pd.concat(texts, axis=1, keys=["then", "now"])
         other = joined[(joined["then"] != joined["now"])].index
         assert 0 < len(other) < 300, name
