@@ -92,8 +92,7 @@ def place(shapes: Shapes, z: int) -> Placement:
 
 def place_in(shapes: Shapes, x: int, y: int) -> Placement:
     """Pair shapes in level units with one tile: those whose boxes touch it."""
-    box = shapes.bounds()
-    box -= np.array([x, y, x, y], dtype=np.int64) << EXTENT_BITS
+    box = shapes.bounds() - (np.array([x, y, x, y], dtype=np.int64) << EXTENT_BITS)
     touching = (box[:, 0] <= _HIGH) & (box[:, 1] <= _HIGH) & (box[:, 2] >= _LOW) & (box[:, 3] >= _LOW)
     rows = np.flatnonzero(touching & (np.diff(shapes.vertices) > 0))
     box = box.take(rows, axis=0)

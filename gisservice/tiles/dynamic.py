@@ -46,7 +46,7 @@ whole of a zone of 400,000 vertices takes half a second; and areas of narrower o
 class Candidates:
     """The records that a tile may show, and their geometries.
 
-    ``rows`` (ascending) are the records and ``ids`` their feature ids; record ``i`` has geometry
+    ``rows`` (ascending) are the records and ``ids`` their feature ids, -1 for none; record ``i`` has geometry
     ``which[owner[i]]``, where ``which`` (ascending) are numbers of the layer's distinct geometries. ``exact`` has
     the exact positions (CRS84) of the geometries ``which[exactly]``: of all past the pyramid, else of those that
     the pyramid's square has no room for.

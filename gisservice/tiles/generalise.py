@@ -27,6 +27,7 @@ from gisservice.tiles.shapes import (
     Ints,
     Shapes,
     concatenate,
+    distinct,
     enlarged,
     offsets,
     ranges,
@@ -92,7 +93,7 @@ class Generaliser:
     """Makes the shapes of any zoom of a layer. ``run`` works on its parts in order, like ``map``."""
 
     def __init__(self, outlines: Outlines, *, run: Run = map) -> None:
-        self.outlines = outlines
+        self.outlines, _ = outlines, outlines.tree  # made once, before processes are forked
         self.deepest = Deepest.joined(list(run(self._block, outlines.blocks(NODED_AT_ONCE))))
 
     @property
@@ -194,7 +195,7 @@ def restore(outlines: Outlines, shapes: Shapes, keep: Flags, first: Ints) -> Int
     keep[first] = True
     back = [first]
     while len(back[-1]):
-        rows = np.unique(np.searchsorted(shapes.vertices, back[-1], side="right") - 1)
+        rows = distinct(np.searchsorted(shapes.vertices, back[-1], side="right") - 1)
         more = _wanted_back(shapes, keep, outlines.around(outlines.around(rows)))
         keep[more] = True
         back.append(more)

@@ -94,6 +94,18 @@ def tile_id(tile: TileCoord) -> int:
 
 def tile_ids(z: int, x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the places (see :func:`tile_id`) of many tiles of one zoom, shape (n,)."""
+    if not len(x):
+        return np.zeros(0, dtype=np.int64)
+    west, north = int(x.min()), int(y.min())
+    across, down = int(x.max()) - west + 1, int(y.max()) - north + 1
+    if across * down >= len(x):
+        return _hilbert(z, x, y)
+    rows, columns = np.divmod(np.arange(across * down, dtype=np.int64), across)
+    places: npt.NDArray[np.int64] = _hilbert(z, columns + west, rows + north)[(y - north) * across + (x - west)]
+    return places
+
+
+def _hilbert(z: int, x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     place = np.full(len(x), ((1 << (2 * z)) - 1) // 3, dtype=np.int64)
     x, y = x.copy(), y.copy()
     for level in range(z - 1, -1, -1):

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gisservice.model import GeometryKind
-from gisservice.tiles.shapes import Flags, Ints, Shapes, following, offsets, ranges
+from gisservice.tiles.shapes import Flags, Ints, Shapes, distinct, following, offsets, ranges
 
 Reals = npt.NDArray[np.float64]
 
@@ -43,8 +43,8 @@ class Borders:
     @classmethod
     def of(cls, shapes: Shapes) -> Borders:
         """Find what is distinct in some shapes."""
-        packed = (shapes.xy[:, 0] << 32) | shapes.xy[:, 1]
-        distinct, index = np.unique(packed, return_inverse=True)
+        packed = _packed(shapes.xy)
+        places, index = np.unique(packed, return_inverse=True)
         after = index[following(shapes.rings)]
         pairs = np.minimum(index, after) << 32 | np.maximum(index, after)
         if shapes.kind == GeometryKind.LINE:
@@ -55,13 +55,18 @@ class Borders:
             edges, edge[inner] = np.unique(pairs[inner], return_inverse=True)
         else:
             edges, edge = np.unique(pairs, return_inverse=True)
-        return cls(_unpacked(distinct), index, _unpacked(edges), edge)
+        return cls(_unpacked(places), index, _unpacked(edges), edge)
 
     @cached_property
     def ends(self) -> tuple[Reals, Reals]:
         """Where each edge begins and ends."""
         at = self.positions.astype(np.float64)
         return at[self.edges[:, 0]], at[self.edges[:, 1]]
+
+
+def _packed(positions: Ints) -> Ints:
+    packed: Ints = positions[:, 0] << 32 | positions[:, 1]
+    return packed
 
 
 def _unpacked(packed: Ints) -> Ints:
@@ -73,19 +78,24 @@ def edges_apart(*sides: tuple[Shapes, Ints]) -> tuple[Reals, Ints]:
 
     A side is shapes, and a number for each vertex, in which the edges that begin there must agree too.
     """
-    found = []
+    found: list[Ints] = []
     for shapes, numbers in sides:
-        packed = (shapes.xy[:, 0] << 32) | shapes.xy[:, 1]
+        packed = _packed(shapes.xy)
         after = packed[following(shapes.rings)]
         whole = np.ones(len(packed), dtype=bool)
         if shapes.kind == GeometryKind.LINE:
             whole[shapes.rings[1:] - 1] = False
-        rows = np.column_stack([np.minimum(packed, after), np.maximum(packed, after), numbers])[whole]
-        found.append(np.unique(rows, axis=0))
-    every, counts = np.unique(np.concatenate(found), axis=0, return_counts=True)
-    alone = every[counts == 1]
-    ends = _unpacked(alone[:, 0]), _unpacked(alone[:, 1])
-    return np.concatenate([np.minimum(*ends), np.maximum(*ends)], axis=1).astype(np.float64), alone[:, 2]
+        ends = np.minimum(packed, after), np.maximum(packed, after)
+        found.append(np.stack([*ends, numbers, np.full_like(packed, len(found))])[:, whole])
+    first, second, number, side = np.concatenate(found, axis=1)
+    order = np.lexsort([number, second, first])
+    first, second, number, side = first[order], second[order], number[order], side[order]
+    opens = np.ones(len(order) + 1, dtype=bool)
+    opens[1:-1] = (first[1:] != first[:-1]) | (second[1:] != second[:-1]) | (number[1:] != number[:-1])
+    cuts = np.flatnonzero(opens)
+    alone = cuts[:-1][side[cuts[:-1]] == side[cuts[1:] - 1]]
+    low, high = _unpacked(first[alone]), _unpacked(second[alone])
+    return np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=1).astype(np.float64), number[alone]
 
 
 @dataclass(frozen=True)
@@ -129,12 +139,6 @@ def _height(start: Reals, end: Reals) -> float:
     return float(max(1.0, np.abs(end - start).sum(axis=1).mean())) if len(start) else 1.0
 
 
-def _distinct(numbers: Ints) -> Ints:
-    ordered = np.sort(numbers)
-    distinct: Ints = ordered[np.diff(ordered, prepend=-1) != 0]
-    return distinct
-
-
 def crossings(borders: Borders, changed: Flags) -> Ints:
     """Return pairs of edges, shape (k, 2), that cross between their ends; at least one of each pair is ``changed``."""
     start, end = borders.ends
@@ -149,7 +153,7 @@ def crossings(borders: Borders, changed: Flags) -> Ints:
         one = edge[np.repeat(some, counts[some])]
         other = edge[ranges(some + 1, counts[some])]
         found.append(_crossing_pairs(borders, one, other, changed))
-    return _unpacked(_distinct(np.concatenate(found)))
+    return _unpacked(distinct(np.concatenate(found)))
 
 
 def _crossing_pairs(borders: Borders, one: Ints, other: Ints, changed: Flags) -> Ints:
@@ -195,7 +199,7 @@ def snap_round(shapes: Shapes, shift: int, crossing: Ints | None = None) -> Shap
     hot = pixels
     if crossing is not None and len(crossing):
         hot = np.concatenate([pixels, _meeting_pixels(borders, crossing, shift)])
-    hot = _unpacked(_distinct(hot[:, 0] << 32 | hot[:, 1]))
+    hot = _unpacked(distinct(_packed(hot)))
     edge, pixel = _passes(borders, pixels, hot, shift)
     return _led_through(shapes, borders, pixels, edge, hot[pixel])
 
@@ -219,12 +223,16 @@ def _passes(borders: Borders, pixels: Ints, hot: Ints, shift: int) -> tuple[Ints
     strips = _Strips.of(start, end, height, half)
     west, east = strips.keys
     first, last = np.searchsorted(keys[order], west, "left"), np.searchsorted(keys[order], east, "right")
+    places, ends = _packed(hot), _packed(pixels)
+    of_start, of_end = ends[borders.edges[:, 0]], ends[borders.edges[:, 1]]
     found = [np.zeros((0, 2), dtype=np.int64)]
     for begin, finish in _blocks(last - first):
         some = slice(begin, finish)
         counts = last[some] - first[some]
         edge, pixel = np.repeat(strips.edge[some], counts), order[ranges(first[some], counts)]
-        hit = _crossed(borders, pixels, edge, hot[pixel], shift)
+        between = (of_start[edge] != places[pixel]) & (of_end[edge] != places[pixel])
+        edge, pixel = edge[between], pixel[between]
+        hit = _crossed(borders, edge, centre[pixel], half)
         found.append(np.column_stack([edge[hit], pixel[hit]]))
     edge, pixel = np.concatenate(found).T
     along = ((centre[pixel] - start[edge]) * (end - start)[edge]).sum(axis=1)
@@ -232,18 +240,17 @@ def _passes(borders: Borders, pixels: Ints, hot: Ints, shift: int) -> tuple[Ints
     return edge[order], pixel[order]
 
 
-def _crossed(borders: Borders, pixels: Ints, edge: Ints, hot: Ints, shift: int) -> Flags:
-    """Mark the pairs of an edge and a pixel (other than those of its ends) that the edge crosses."""
+def _crossed(borders: Borders, edge: Ints, centre: Ints, half: float) -> Flags:
+    """Mark the pairs of an edge and a pixel, by its centre and half its side, that the edge crosses."""
     start, end = (at[edge] for at in borders.ends)
-    half, centre = float(1 << shift) / 2.0, hot << shift
-    between = (pixels[borders.edges[edge]] != hot[:, None, :]).any(axis=2).all(axis=1)
     at, step = centre - start, end - start
-    inside = (np.abs(at - step / 2.0) <= np.abs(step) / 2.0 + half).all(axis=1)
-    # A unit square has its lower sides and not its upper ones: that is what rounding halves upward means.
-    inside &= (np.minimum(start, end) - half < centre).all(axis=1)
-    reach = half * np.abs(step).sum(axis=1)
-    near = np.abs(step[:, 0] * at[:, 1] - step[:, 1] * at[:, 0]) < reach
-    crossed: Flags = between & inside & (near | (step == 0).any(axis=1))
+    reach = half * (np.abs(step[:, 0]) + np.abs(step[:, 1]))
+    crossed: Flags = np.abs(step[:, 0] * at[:, 1] - step[:, 1] * at[:, 0]) < reach
+    crossed |= (step[:, 0] == 0) | (step[:, 1] == 0)
+    for x in (0, 1):
+        crossed &= np.abs(at[:, x] - step[:, x] / 2.0) <= np.abs(step[:, x]) / 2.0 + half
+        # A unit square has its lower sides and not its upper ones: that is what rounding halves upward means.
+        crossed &= np.minimum(start[:, x], end[:, x]) - half < centre[:, x]
     return crossed
 
 

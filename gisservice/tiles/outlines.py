@@ -7,6 +7,7 @@ it: the result is the same to the byte.
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,7 @@ import shapely
 
 from gisservice.model import Geometries
 from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
-from gisservice.tiles.shapes import Flags, Ints, Shapes, from_geometries, offsets, ranges
+from gisservice.tiles.shapes import Flags, Ints, Shapes, distinct, from_geometries, offsets, ranges
 
 Boxes = npt.NDArray[np.float64]
 """minx, miny, maxx, maxy on the world grid, shape (n, 4); NaN where a geometry has no positions."""
@@ -38,10 +39,14 @@ class Outlines:
         """Offsets of positions by geometry."""
         self.boxes = _boxes(geometries, self.cuts)
         self._full = np.flatnonzero(~np.isnan(self.boxes[:, 0]))
-        self._tree = shapely.STRtree(_diagonals(self.boxes[self._full]))
 
     def __len__(self) -> int:
         return len(self.cuts) - 1
+
+    @cached_property
+    def tree(self) -> shapely.STRtree:
+        """An index of the boxes of the geometries that are not empty."""
+        return shapely.STRtree(_diagonals(self.boxes[self._full]))
 
     def shapes(self, rows: Ints, z: int) -> Shapes:
         """Return some geometries in level units of a zoom, as :func:`~gisservice.tiles.shapes.from_geometries`."""
@@ -60,8 +65,8 @@ class Outlines:
         wide = np.array(boxes, dtype=np.float64)
         wide[:, :2] -= margin
         wide[:, 2:] += margin
-        found = self._tree.query(_diagonals(wide[~np.isnan(wide[:, 0])]))[1]
-        rows: Ints = self._full[np.unique(found)]
+        found = self.tree.query(_diagonals(wide[~np.isnan(wide[:, 0])]))[1]
+        rows: Ints = self._full[distinct(found)]
         return rows
 
     def around(self, rows: Ints, shift: int = 0) -> Ints:

@@ -45,12 +45,12 @@ def build_pyramid(
     polygons ``invalid`` before and after repair; of a coverage, the ``conflicts``
     (:mod:`gisservice.tiles.coverage`).
     """
-    plan = Plan(source, workers, previous)
+    plan, bounds = Plan(source, workers, previous), _bounds(source)
     zooms = range(source.maxzoom, source.minzoom - 1, -1)
     accounts: dict[int, dict[str, Any]] = {}
     with (
-        _archive(folder / TILES_FILE, plan, source, "gzip") as archive,
-        _archive(folder / BROTLI_FILE, plan, source, "br") as brotli,
+        _archive(folder / TILES_FILE, plan, bounds, "gzip") as archive,
+        _archive(folder / BROTLI_FILE, plan, bounds, "br") as brotli,
         LevelsWriter(folder / LEVELS_FILE, plan) as levels,
     ):
         for level in shared(partial(build_level, plan), zooms, workers, plan.name):
@@ -72,13 +72,13 @@ def build_pyramid(
     return report
 
 
-def _archive(path: Path, plan: Plan, source: TileSource, encoding: str) -> ArchiveWriter:
+def _archive(path: Path, plan: Plan, bounds: BBox, encoding: str) -> ArchiveWriter:
     return ArchiveWriter(
         path,
         metadata=_metadata(plan),
-        bounds=_bounds(source),
-        minzoom=source.minzoom,
-        maxzoom=source.maxzoom,
+        bounds=bounds,
+        minzoom=plan.minzoom,
+        maxzoom=plan.maxzoom,
         encoding=encoding,
     )
 
@@ -98,8 +98,9 @@ def _bounds(source: TileSource) -> BBox:
     xy = source.geometries.coordinates
     if not len(xy):
         return (-180.0, -85.0511287, 180.0, 85.0511287)
-    west, north = _lonlat(*xy.min(axis=0).tolist())
-    east, south = _lonlat(*xy.max(axis=0).tolist())
+    x, y = xy.T  # one after the other: much faster than along the first axis
+    west, north = _lonlat(int(x.min()), int(y.min()))
+    east, south = _lonlat(int(x.max()), int(y.max()))
     return west, south, east, north
 
 
