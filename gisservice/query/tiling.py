@@ -28,13 +28,15 @@ class TileQuery:
 
     ``filter`` None draws all records. ``properties`` None draws what the pyramid's tiles have; a tuple
     (:func:`choose_properties`) draws these on every feature and no others, an empty one none. What the pyramid adds
-    to the columns, the counts of stacks and of merged groups, can be chosen like them.
+    to the columns, the counts of stacks and of merged groups, can be chosen like them. ``with_ids`` False leaves the
+    ids of the features out: numbers without order, a fifth of the bytes of a tile of parcels.
     """
 
     matrix_set: TileMatrixSet
     tile: TileCoord
     filter: Condition | None = None
     properties: tuple[str, ...] | None = None
+    with_ids: bool = True
 
 
 def zoom_range(levels: Levels, matrix_set: TileMatrixSet) -> tuple[int, int]:
@@ -112,4 +114,5 @@ def _candidates(
         beyond = (boxes[:, 1] < -_SQUARE_LATITUDE) | (boxes[:, 3] > _SQUARE_LATITUDE)
         exactly = np.unique(owner[beyond])
     exact = take(features.geometries, which[exactly])
-    return Candidates(rows, features.tile_ids[rows], which, owner, exact, exactly)
+    ids = features.tile_ids[rows] if query.with_ids else np.full(len(rows), -1, dtype=np.int64)
+    return Candidates(rows, ids, which, owner, exact, exactly)

@@ -27,13 +27,15 @@ class Part:
     tileset: Tileset
     filter: Condition | None
     properties: tuple[str, ...] | None
+    with_ids: bool = True
 
     @property
     def key(self) -> str:
         """All that determines its bytes, beside grid and address."""
         chosen = "all" if self.properties is None else ",".join(self.properties)
         condition = "" if self.filter is None else self.filter.text
-        return "\x1e".join((self.tileset.id, self.tileset.version, condition, chosen))
+        ids = "" if self.with_ids else "no ids"
+        return "\x1e".join((self.tileset.id, self.tileset.version, condition, chosen, ids))
 
     def draw(self, grid: TileMatrixSet, tile: TileCoord) -> bytes:
         """Return the layer's part of the tile, not compressed; a stored tile serves where it shows the same."""
@@ -41,10 +43,10 @@ class Part:
         low, high = tileset.zooms(grid)
         if not low <= tile.z <= high:
             return b""
-        plain = self.filter is None and self.properties is None
+        plain = self.filter is None and self.properties is None and self.with_ids
         if plain and grid is WEB_MERCATOR_QUAD and tile.z <= tileset.maxzoom:
             return tileset.stored(tile, "") or b""
-        query = TileQuery(grid, tile, self.filter, self.properties)
+        query = TileQuery(grid, tile, self.filter, self.properties, self.with_ids)
         return draw_tile(tileset.id, tileset.features, tileset.levels, query)
 
 
@@ -92,7 +94,7 @@ def parts_of(tilesets: Iterable[Tileset], asked: TileOptions) -> tuple[Part, ...
     """Return what options ask of layers; raises :class:`InvalidParameter` for what a layer does not have."""
     found = list(tilesets)
     properties = asked.properties_of({tileset.id: tileset.columns for tileset in found})
-    return tuple(Part(tileset, tileset.filter_of(asked), properties[tileset.id]) for tileset in found)
+    return tuple(Part(entry, entry.filter_of(asked), properties[entry.id], asked.with_ids) for entry in found)
 
 
 def _encoded(content: bytes, coding: str) -> bytes:

@@ -20,7 +20,7 @@ from gisservice.query.filter import parse_filter
 from gisservice.query.paging import Cursor, check_token, write_token
 from gisservice.query.schemas import timed
 from gisservice.query.systems import System
-from gisservice.web.params import Parameter, decimal, moment, whole
+from gisservice.web.params import Parameter, decimal, flag, moment, whole
 
 OFFSET_MAX = 1_000_000_000
 """Furthest offset; no collection of a city comes near, and it keeps every sum far inside 64 bits."""
@@ -353,7 +353,7 @@ def _form(given: _Given, terms: Terms) -> tuple[Form, System]:
     system = given.take("crs", lambda text: find_system("crs", text, terms.systems), lambda found: found.uri)
     system = system or terms.systems[0]
     properties = given.take("properties", lambda text: _properties(text, terms), ",".join)
-    skip = given.take("skipGeometry", lambda text: _flag("skipGeometry", text), lambda skip: str(skip).lower())
+    skip = given.take("skipGeometry", lambda text: flag("skipGeometry", text), lambda skip: str(skip).lower())
     decimals = given.take("precision", lambda text: whole("precision", text, 0, DECIMALS_MAX), str)
     tolerance = given.take("tolerance", _tolerance, _shortest) or 0.0
     if skip:  # nothing is left of what concerns positions
@@ -389,12 +389,6 @@ def _tolerance(text: str) -> float:
     if not 0 <= value <= TOLERANCE_MAX or text.startswith("-"):
         raise InvalidParameter("tolerance", text, expected)
     return value
-
-
-def _flag(name: str, text: str) -> bool:
-    if text not in ("true", "false"):
-        raise InvalidParameter(name, text, "'true' or 'false'")
-    return text == "true"
 
 
 def _is_hits(text: str) -> bool:

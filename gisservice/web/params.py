@@ -112,6 +112,13 @@ def decimal(name: str, text: str, expected: str) -> float:
     return value
 
 
+def flag(name: str, text: str) -> bool:
+    """Return whether a parameter is ``true`` or ``false``."""
+    if text not in ("true", "false"):
+        raise InvalidParameter(name, text, "'true' or 'false'")
+    return text == "true"
+
+
 def numbers(name: str, text: str, count: int, expected: str) -> list[float]:
     """Return so many finite numbers that are written with commas between them."""
     parts = text.split(",")

@@ -495,7 +495,9 @@ _DECLARED: tuple[Route, ...] = (
     Route(
         "/maps.pdf",
         mapimages.chosen_pdf,
-        Operation(TILES, "Layers of one's choice for print", mapimages.PDF, "Tile", _PRINT + _CHOSEN, statuses=_DRAWN_MAP),
+        Operation(
+            TILES, "Layers of one's choice for print", mapimages.PDF, "Tile", _PRINT + _CHOSEN, statuses=_DRAWN_MAP
+        ),
     ),
     Route(
         "/maps/<map_id>.png",

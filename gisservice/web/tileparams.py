@@ -10,9 +10,9 @@ from gisservice import crs
 from gisservice.errors import InvalidParameter, LimitExceeded, ReprojectionError
 from gisservice.model import Column, Condition
 from gisservice.query.tiling import choose_properties
-from gisservice.web.params import Parameter
+from gisservice.web.params import Parameter, flag
 
-NAMES = ("filter", "filter-lang", "filter-crs", "properties")
+NAMES = ("filter", "filter-lang", "filter-crs", "properties", "skipIds")
 """What the short addresses take."""
 
 COLLECTION_NAMES = (*NAMES, "f")
@@ -46,6 +46,11 @@ PARAMETERS: tuple[Parameter, ...] = (
         {"type": "array", "items": {"type": "string"}},
     ),
     Parameter(
+        "skipIds",
+        "Whether to leave the ids of features out, for smaller tiles that are only drawn.",
+        {"type": "boolean", "default": False},
+    ),
+    Parameter(
         "collections",
         "Ids of the collections that are shown, separated by commas, the lowest first; all without it.",
         {"type": "array", "items": {"type": "string"}},
@@ -70,6 +75,7 @@ class TileOptions:
     """A name that :func:`gisservice.crs.parse` takes."""
     properties: tuple[str, ...] | None = None
     """Names as given: of columns, or in a tile of several layers ``id.column``; None for all of all layers."""
+    with_ids: bool = True
 
     def properties_of(self, layers: Mapping[str, tuple[Column, ...]]) -> dict[str, tuple[str, ...] | None]:
         """Return for each layer (id: its columns) the properties to show, in the order of its columns.
@@ -95,6 +101,8 @@ class TileOptions:
             pairs.append(("filter", filters[0].text))
         if self.properties is not None:
             pairs.append(("properties", ",".join(self.properties)))
+        if not self.with_ids:
+            pairs.append(("skipIds", "true"))
         return urlencode(pairs, safe=",:/")
 
 
@@ -104,7 +112,8 @@ def parse(values: Mapping[str, str]) -> TileOptions:
     if lang not in (TEXT, JSON):
         raise InvalidParameter("filter-lang", lang, f"'{TEXT}' or '{JSON}'")
     properties = _names(values["properties"]) if "properties" in values else None
-    return TileOptions(values.get("filter"), lang, _filter_crs(values), properties)
+    skipped = flag("skipIds", values.get("skipIds", "false"))
+    return TileOptions(values.get("filter"), lang, _filter_crs(values), properties, not skipped)
 
 
 def check_format(text: str) -> None:

@@ -156,6 +156,8 @@ def test_no_properties_leave_geometry_and_id(lots: Drawn) -> None:
     for tile in (*lots.tiles(WEB, 12), *lots.tiles(WEB, 15)):
         plain, bare = lots.draw(WEB, tile), lots.draw(WEB, tile, properties=())
         assert [(f.id, f.commands, {}) for f in plain] == [(f.id, f.commands, f.properties) for f in bare]
+        nameless = lots.draw(WEB, tile, properties=(), with_ids=False)
+        assert [(None, f.commands) for f in plain] == [(f.id, f.commands) for f in nameless]
 
 
 def test_an_unknown_property_is_refused_with_the_nearest(lots: Drawn) -> None:

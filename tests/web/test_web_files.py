@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 
+import brotli
 import pytest
 from web_city import City
 from werkzeug.test import Client
@@ -63,6 +65,14 @@ def test_a_changed_file_is_sent_anew(own_city: City) -> None:
     )
     assert after.status_code == 200
     assert after.data != before.data
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip"])
+def test_texts_are_sent_compressed_in_either_coding(client: Client, city: City, coding: str) -> None:
+    unpack = {"br": brotli.decompress, "gzip": gzip.decompress}[coding]
+    answer = client.get("/static/vendor/big.js", headers={"Accept-Encoding": coding})
+    assert answer.headers["Content-Encoding"] == coding and "Accept-Encoding" in answer.headers["Vary"]
+    assert unpack(answer.data) == (city.settings.static / "vendor" / "big.js").read_bytes()
 
 
 def test_only_pages_need_the_browser_libraries(own_city: City, caplog: pytest.LogCaptureFixture) -> None:

@@ -44,6 +44,7 @@ VALUES = {
     "record-sortby": ("-title", "nothing"),
     "tile-f": ("mvt", "json"),
     "tile-properties": ("area", "nothing"),
+    "tile-skipIds": ("true", "yes"),
     "tile-filter": ("zoning = 'RB'", "zonning = 'RB'"),
     "tile-filter-lang": ("cql2-json", "sql"),
     "tile-filter-crs": (FEET, "EPSG:x"),
