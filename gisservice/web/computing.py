@@ -111,11 +111,13 @@ class _Backroom:
 
     def __init__(self, home: Path) -> None:
         # One thread each: a child is a fork of a process that must not have others.
-        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        surroundings = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        # Arrow's own allocator reserves a gigabyte at once, which would count as used.
+        surroundings["ARROW_DEFAULT_MEMORY_POOL"] = "system"
         self.scratch = Scratch()
         command = [sys.executable, "-m", "gisservice.web.backroom", str(home), str(self.scratch.path)]
         self.process = Popen(
-            ["/usr/bin/env", *(f"{name}={value}" for name, value in single.items()), *command],
+            ["/usr/bin/env", *(f"{name}={value}" for name, value in surroundings.items()), *command],
             stdin=PIPE, stdout=PIPE, start_new_session=True,
         )  # fmt: skip
         self.flights: dict[int, _Flight] = {}

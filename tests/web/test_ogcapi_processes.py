@@ -20,7 +20,7 @@ from test_web_parity import points, waited_for
 
 from gisservice.analysis.operations import operations
 from gisservice.web import jobs as jobs_module
-from gisservice.web.computing import Computer, Scratch
+from gisservice.web.computing import Computer, Limits, Scratch
 from gisservice.web.jobs import RESTARTED, Job, Jobs, Status
 
 NEAR = {"features": "addresses", "others": "parks", "distance_ft": 250}
@@ -345,6 +345,12 @@ def test_a_job_whose_process_dies_fails_and_the_next_is_answered(own_asked_city:
     room.process.wait()
     assert own_asked_city.execute("within", **{**NEAR, "distance_ft": 251}).status_code in (200, 503)
     assert own_asked_city.execute("within", **{**NEAR, "distance_ft": 252}).status_code == 200
+
+
+def test_a_small_question_takes_little_memory(own_asked_city: AskedCity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The libraries have 250 MB; none of them may reserve much of what is left for the question."""
+    monkeypatch.setattr(answering(own_asked_city).computer, "at_once", Limits(60.0, 450_000_000, 1_000_000))
+    assert own_asked_city.execute("within", **NEAR).status_code == 200
 
 
 def test_a_job_cut_off_by_a_restart_says_so(own_asked_city: AskedCity) -> None:
