@@ -286,6 +286,12 @@ class MapDeclaration:
     """How this map draws some of its layers, by their ids, instead of as they are declared."""
     reach: str | None = None
     """The layer of streets along which the map's page tells how far one comes in some minutes."""
+    relief: str | None = None
+    """The raster of heights that this map draws as light and shade of the ground, instead of its colours."""
+
+    def shades(self, layer: Layer) -> bool:
+        """Tell whether this map draws a layer as relief; one published without a unit of heights has none."""
+        return layer.id == self.relief and layer.raster.unit is not None
 
     def styled(self, layer: Layer) -> Layer:
         """Return a layer as this map draws it."""

@@ -377,7 +377,7 @@ def _maps(top: Table, path: Path, layers: Mapping[str, Layer]) -> tuple[MapDecla
 
 
 def _map(table: Table, layers: Mapping[str, Layer]) -> MapDeclaration:
-    table.only("title", "description", "layers", "center", "zoom", "styles", "reach")
+    table.only("title", "description", "layers", "center", "zoom", "styles", "reach", "relief")
     zoom = table.values.get("zoom")
     if zoom is not None and not _is_zoom(zoom):
         table.wrong("zoom", f"a whole number from 0 to {ZOOM_MAX}")
@@ -391,6 +391,7 @@ def _map(table: Table, layers: Mapping[str, Layer]) -> MapDeclaration:
         zoom=zoom,
         styles=_map_styles(table, {name: layers[name] for name in names}),
         reach=_map_reach(table, layers),
+        relief=_map_relief(table, {name: layers[name] for name in names}),
     )
 
 
@@ -414,6 +415,19 @@ def _map_reach(table: Table, layers: Mapping[str, Layer]) -> str | None:
     if name not in layers or layers[name].network is None:
         networks = ", ".join(layer.id for layer in layers.values() if layer.network is not None) or "there is none"
         table.wrong("reach", f"the id of a layer with a table 'network': {networks}")
+    return name
+
+
+def _map_relief(table: Table, layers: Mapping[str, Layer]) -> str | None:
+    """Read the raster of heights that a map draws as relief, one of its layers."""
+    if "relief" not in table.values:
+        return None
+    name = table.text("relief")
+    if name not in layers or layers[name].raster.unit is None:
+        heights = ", ".join(layer.id for layer in layers.values() if layer.raster.unit is not None) or "there is none"
+        table.wrong(
+            "relief", f"one of this map's rasters that declares the unit of heights: {heights}"
+        )
     return name
 
 

@@ -128,6 +128,8 @@ class LayerView:
     tiles_url: str | None = None
     picture_url: str | None = None
     """The template of the picture tiles of a raster's version."""
+    is_relief: bool = False
+    """Whether these pictures are light and shade of the ground, not the layer's colours."""
     tilejson_url: str | None = None
     archive_url: str | None = None
     style_url: str | None = None

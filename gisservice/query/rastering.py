@@ -39,6 +39,8 @@ class RasterOptions:
 
 
 PLAIN = RasterOptions()
+RELIEF = RasterOptions(product=Product.HILLSHADE, exaggeration=5.0)
+"""Light and shade of the ground, as maps draw it that declare so: five times as steep, or a city's hills are flat."""
 
 
 def settle(raster: Raster, style: RasterStyle, asked: RasterOptions = PLAIN) -> Rendering:

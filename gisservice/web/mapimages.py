@@ -13,6 +13,7 @@ from gisservice.errors import CatalogError, CollectionNotFound, InvalidParameter
 from gisservice.maps.assets import LETTERS
 from gisservice.maps.mapdata import spacing_m
 from gisservice.model import BBox, Condition, MapDeclaration, union
+from gisservice.query.rastering import PLAIN, RELIEF
 from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
 from gisservice.tiles.rasterdraw import draw
 from gisservice.tiles.rasterimage import PNG
@@ -280,7 +281,9 @@ class MapPicture:
         rect = rect.within(tileset.warp(WEB_MERCATOR_QUAD).reach(z, PIXELS))
         if rect.width <= 0 or rect.height <= 0:
             return None
-        picture = draw(tileset.warp(WEB_MERCATOR_QUAD), z, PIXELS, rect, tileset.rendering())
+        is_relief = self.declared.shades(tileset.collection.layer)
+        rendering = tileset.rendering(RELIEF if is_relief else PLAIN)
+        picture = draw(tileset.warp(WEB_MERCATOR_QUAD), z, PIXELS, rect, rendering)
         if picture is None:
             return None
         left, top = rect.column / share - frame.left, rect.row / share - frame.top

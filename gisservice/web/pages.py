@@ -26,6 +26,7 @@ from gisservice.maps.pages import (
 )
 from gisservice.model import GeometryKind, MapDeclaration
 from gisservice.query.downloads import forms_of
+from gisservice.query.rastering import RELIEF
 from gisservice.web import catalogue
 from gisservice.web.downloads import known_files
 from gisservice.web.exchange import PER_VISIT, Answer, Request, compress
@@ -102,12 +103,21 @@ def city_map(service: Service, request: Request, *, map_id: str) -> Answer:
     for name in declaration.layers:
         try:
             shown = layer_view(request, service.catalog.collection(name))
-            views.append(replace(shown, layer=declaration.styled(shown.layer)))
+            views.append(_drawn_by(declaration, shown))
         except (CollectionNotFound, CatalogError):
             missing.append(name)
     framed = is_framed(request)
     context = MapContext(site, map_view(request, declaration), tuple(views), tuple(missing), embedded=framed)
     return page(request, site, render_map(context), framed)
+
+
+def _drawn_by(declaration: MapDeclaration, view: LayerView) -> LayerView:
+    """Return a layer as a map draws it; relief as WebP, which takes half the bytes of PNG."""
+    styled = replace(view, layer=declaration.styled(view.layer))
+    if view.picture_url is None or not declaration.shades(view.layer):
+        return styled
+    picture = view.picture_url.removesuffix("png") + f"webp?render={RELIEF.product}&exaggeration={RELIEF.exaggeration:g}"
+    return replace(styled, picture_url=picture, is_relief=True)
 
 
 def declared(service: Service, map_id: str) -> MapDeclaration:

@@ -276,6 +276,8 @@ MAP_MISTAKES = [
     ("zoom = 13", "zom = 13", 5, "maps.property.zom", "did you mean 'zoom'?"),
     ("[maps.property]", "[maps.'A/B']", 1, "maps.A/B", "cannot be a map id"),
     ("zoom = 13", 'reach = "parcels"', 5, "maps.property.reach", "a layer with a table 'network': there is none"),
+    ("zoom = 13", 'relief = "relief"', 5, "maps.property.relief", "declares the unit of heights: there is none"),
+    ("zoom = 13", 'relief = "parcels"', 5, "maps.property.relief", "one of this map's rasters"),
     ("zoom = 13", "styles.parcel.width = 2", 5, "maps.property.styles.parcel", "did you mean 'parcels'?"),
     ("zoom = 13", "styles.parcels.widht = 2", 5, "maps.property.styles.parcels.widht", "did you mean 'width'?"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -87,16 +88,50 @@ def test_what_no_layer_covers_is_land_and_points_lie_over_lots(client: Client):
     assert np.abs(seen.at(WEST + 2.3 * STEP, SOUTH + 1.5 * STEP) - lot).max() <= 1
 
 
+HILLS = """
+[maps.hills]
+title = "Hills"
+layers = ["relief"]
+relief = "relief"
+"""
+HILLS_LAYER = """
+[layers.relief]
+title = "Relief"
+sources = [{path = "dem.tif"}]
+geometry = "raster"
+raster.unit = "metre"
+"""
+
+
+def test_a_map_draws_heights_as_light_and_shade_where_it_declares_so(own_city: City):
+    registry = own_city.settings.registry
+    registry.with_name("maps.toml").write_text(HILLS)
+    registry.write_text(registry.read_text() + HILLS_LAYER)
+    client = Client(wsgi_app(own_city.settings))
+    page = client.get("/maps/hills").get_data(as_text=True)
+    shown = json.loads(re.search(r'application/json" id="page-data">(.*?)</script>', page)[1])
+    address, query = shown["layers"][0]["picture"]["url"].split("{z}/{x}/{y}.webp")
+    assert query == "?render=hillshade&exaggeration=5"
+    assert_drawn_as_tiles(client, "hills", address, query)
+    assert "lit from the north-west" in page
+    assert "lit from" not in client.get("/maps/relief").get_data(as_text=True)
+
+
 def test_a_raster_has_the_pixels_of_its_tiles(client: Client):
+    assert_drawn_as_tiles(client, "relief", "/tiles/relief/", "")
+
+
+def assert_drawn_as_tiles(client: Client, map_id: str, address: str, query: str) -> None:
+    """Compare a map of one raster with one of its tiles, exact as PNG."""
     x, y = (
         (np.floor(matrix_set("WebMercatorQuad").positions(np.array([[-77.05, 38.81]]), 14)[0] / 4096))
         .astype(int)
         .tolist()
     )
     west, south, east, north = bounds(TileCoord(14, x, y))
-    tile = np.asarray(Image.open(io.BytesIO(client.get(f"/tiles/relief/14/{x}/{y}.png").data)).convert("RGBA"))
+    tile = np.asarray(Image.open(io.BytesIO(client.get(f"{address}14/{x}/{y}.png{query}").data)).convert("RGBA"))
     middle = (west + east) / 2, np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * (y + 0.5) / 2**14))))
-    seen = Seen(client.get(f"/maps/relief.png?center={middle[0]},{middle[1]}&zoom=14&width=256&height=256"))
+    seen = Seen(client.get(f"/maps/{map_id}.png?center={middle[0]},{middle[1]}&zoom=14&width=256&height=256"))
     share = tile[..., 3:] / 255 * Style().opacity
     expected = tile[..., :3] * share + LAND * (1 - share)
     clear = np.s_[60:150, 20:200]  # below the arrow, above the scale bar and the words
