@@ -23,9 +23,9 @@ import pyarrow as pa
 import shapely
 
 from gisservice.catalog.index import (
-    FIRST_LOOK,
     NO_RUNS,
     Boxes,
+    Index,
     Rows,
     as_rows,
     as_runs,
@@ -33,7 +33,6 @@ from gisservice.catalog.index import (
     merged,
     pairs,
     search,
-    search_parts,
 )
 from gisservice.catalog.layout import ITEM_SEPARATOR, SERVE_FILE, id_hash
 from gisservice.model import BBox, Geometries, GeometryKind, Starts
@@ -86,8 +85,7 @@ class Features:
         """The distinct geometry of each record: a position in :attr:`geometries`."""
         self.tile_ids: npt.NDArray[np.int64] = pack.array("tile_ids")
         """The feature id of each record inside tiles."""
-        levels = [pack.array(f"tree_{height + 1}") for height in range(len(level_sizes(self.count)))]
-        self._levels = [np.asfortranarray(level) if len(level) <= FIRST_LOOK else level for level in levels]
+        self._levels = [pack.array(f"tree_{height + 1}") for height in range(len(level_sizes(self.count)))]
 
     @classmethod
     def open(cls, version_folder: Path) -> Features:
@@ -187,6 +185,10 @@ class Features:
         """Where all finished items, joined by ``,\\n``, lie in the file ``SERVE_FILE``: first byte, and how many."""
         return self._items_at, max(0, int(self._item_starts[-1]) - len(ITEM_SEPARATOR))
 
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self.boxes, self._levels)
+
     def search(self, bbox: BBox) -> tuple[Rows, Rows]:
         """Return the rows that surely intersect ``bbox`` (CRS84) and those whose geometry has to be looked at.
 
@@ -197,7 +199,7 @@ class Features:
 
     def search_runs(self, bbox: BBox) -> tuple[Rows, Rows]:
         """Like :meth:`search`, the sure rows as runs of shape (k, 2): first, one past the last."""
-        return search(self.boxes, self._levels, bbox)
+        return search(self.boxes, self._index, bbox)
 
     def intersecting(self, bbox: BBox) -> Rows:
         """Return the rows whose geometry intersects ``bbox`` (CRS84, closed), as runs in row order.
@@ -210,19 +212,15 @@ class Features:
     def intersecting_parts(self, bbox: BBox) -> tuple[Rows, Rows]:
         """Return what :meth:`intersecting` returns in two parts: runs, and single rows, ascending."""
         minx, miny, maxx, maxy = bbox
-        if minx <= maxx:
-            whole, sure, maybe = search_parts(self.boxes, self._levels, bbox)
-            area = shapely.box(*bbox)
-        else:
+        if minx > maxx:
             halves = [(minx, miny, 180.0, maxy), (-180.0, miny, maxx, maxy)]
-            found = [self.search(half) for half in halves]
-            whole, sure = NO_RUNS, np.union1d(*(rows for rows, _ in found))
-            maybe = np.setdiff1d(np.union1d(*(rows for _, rows in found)), sure)
-            area = shapely.multipolygons([shapely.box(*half) for half in halves])
+            return NO_RUNS, np.union1d(*(as_rows(self.intersecting(half)) for half in halves))
+        whole, rows, sure = self._index.search(bbox)
+        maybe = (~sure).nonzero()[0]
         if len(maybe):
-            sure = np.concatenate([sure, maybe[self.meeting(self.record_geometry[maybe], area)]])
-            sure.sort()
-        return whole, sure
+            sure[maybe] = self.meeting(self.record_geometry[rows[maybe]], shapely.box(*bbox))
+            rows = rows[sure]
+        return whole, rows
 
     def shapes(self, rows: Rows) -> npt.NDArray[Any]:
         """Return the geometries of rows as shapely multi-geometries in CRS84, at full precision."""
@@ -234,14 +232,24 @@ class Features:
 
     def meeting(self, which: npt.NDArray[np.uint32], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
         """Return which of the distinct geometries, some perhaps more than once, intersect an area."""
-        if len(which) <= _FEW:
-            return _LOOKED_AT.intersect(self, which.tolist(), area)
-        distinct, uses = np.unique(which, return_inverse=True)  # a stack is tested once
-        large = self.position_counts(distinct) > LARGE
-        found = np.empty(len(distinct), dtype=np.bool_)
-        found[large] = _LOOKED_AT.intersect(self, distinct[large].tolist(), area)
-        found[~large] = shapely.intersects(self.distinct_shapes(distinct[~large]), area)
-        return found[uses]
+        uses = which.tolist()
+        distinct = list(dict.fromkeys(uses))  # a stack is tested once
+        if len(distinct) <= _FEW:
+            hits = _LOOKED_AT.intersect(self, distinct, area)
+        else:
+            hits = self._meeting_many(distinct, area)
+        if len(distinct) == len(uses):
+            return hits
+        hit = dict(zip(distinct, hits.tolist(), strict=True))
+        return np.array([hit[geometry] for geometry in uses], dtype=np.bool_)
+
+    def _meeting_many(self, distinct: list[int], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
+        which = np.array(distinct, dtype=np.uint32)
+        large = self.position_counts(which) > LARGE
+        found = np.empty(len(which), dtype=np.bool_)
+        found[large] = _LOOKED_AT.intersect(self, which[large].tolist(), area)
+        found[~large] = shapely.intersects(self.distinct_shapes(which[~large]), area)
+        return found
 
     def position_counts(self, which: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
         """Return how many positions distinct geometries have."""
@@ -294,15 +302,11 @@ class _LookedAt:
         self._positions = 0
         self._lock = threading.Lock()
 
-    def intersect(self, features: Features, which: list[int], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
-        """Return which of a version's distinct geometries, some perhaps more than once, intersect an area."""
-        distinct = list(dict.fromkeys(which))
+    def intersect(self, features: Features, distinct: list[int], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
+        """Return which of a version's distinct geometries intersect an area."""
         with self._lock:
             found: npt.NDArray[np.bool_] = shapely.intersects(self._shapes(features, distinct), area)
-        if len(distinct) == len(which):
-            return found
-        answers = dict(zip(distinct, found.tolist(), strict=True))
-        return np.array([answers[geometry] for geometry in which], dtype=np.bool_)
+        return found
 
     def _shapes(self, features: Features, distinct: list[int]) -> npt.NDArray[Any]:
         shapes = np.empty(len(distinct), dtype=object)

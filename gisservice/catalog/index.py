@@ -8,6 +8,7 @@ rows that need no look at all. (Packing along the curve: Kamel and Faloutsos 199
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,20 @@ NODE_SIZE = 16
 
 Boxes = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Edges = npt.NDArray[np.int32]
 
-FIRST_LOOK = 4_096
-"""Nodes: a level of so many is compared whole, which is faster than to descend to it; best stored column by column."""
+_FIRST_LOOK = 4_096
+"""Nodes: a level of so many is compared whole, which is faster than to descend to it."""
 
 _WHOLE_MIN = 2_048
 """Rows: from so many candidates on, nodes that lie inside the box are taken whole, without a look at their rows."""
+
+_STEPS = 1 << 22
+"""Of a degree, in which the index counts: 2.7 cm each. A power of two, so that nothing is rounded but on purpose."""
+
+_FARTHEST, _NOWHERE = 2**31 - 2, 2**31 - 1
+"""Steps beyond which all is alike, 512 degrees; what lies nowhere."""
 
 _CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)
 NO_RUNS: Rows = np.empty((0, 2), dtype=np.int64)
@@ -77,35 +86,63 @@ def level_sizes(count: int) -> list[int]:
     return sizes
 
 
-def search(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Rows]:
-    """Find the rows whose box meets ``bbox`` (closed: a shared edge counts).
+class Index:
+    """The tree in whole steps of a degree, for looks that cost microseconds: 16 bytes a row, in memory.
+
+    Each box is rounded outward, and its four edges are counted so that a box is the larger the smaller they are: west,
+    south, minus east, minus north. So one comparison looks at all edges, and what it is about to find out is whether
+    rounded edges say surely yes, surely no, or not surely.
+    """
+
+    def __init__(self, boxes: Boxes, levels: Sequence[Boxes]) -> None:
+        """Build the index over rows; ``levels`` are those of :func:`build_levels`, lowest first."""
+        self._count = len(boxes)
+        height = next((h for h, level in enumerate(levels, start=1) if len(level) <= _FIRST_LOOK), 0)
+        self._levels = [_edges(level) for level in levels[:height]]
+        self._rows = _edges(boxes)
+
+    def search(self, bbox: BBox) -> tuple[Rows, Rows, Mask]:
+        """Find the rows whose box meets ``bbox`` (closed: a shared edge counts), and perhaps some within a step of it.
+
+        Returns runs, shape (k, 2), first and one past the last row of stretches whose features surely intersect
+        ``bbox``; single rows; and which of these surely intersect it, too. Both ascend, and no row is in both.
+        """
+        outer = _outer(bbox)
+        inner = -outer[[2, 3, 0, 1]]
+        nodes: Rows | None = None
+        whole = []
+        for height in range(len(self._levels), 0, -1):
+            nodes, edges, found = _meeting(self._levels[height - 1], nodes, outer)
+            span = NODE_SIZE**height
+            if len(nodes) * span >= _WHOLE_MIN:
+                inside = np.logical_and.reduce(edges.take(found, axis=1) >= inner, axis=0)
+                firsts = nodes[inside] * span
+                whole.append(pairs(firsts, np.minimum(firsts + span, self._count)))
+                nodes = nodes[~inside]
+        rows, edges, found = _meeting(self._rows, nodes, outer)
+        # A feature that keeps within the x-range of the searched box and has its lowest or its highest point in the
+        # y-range has that very point inside; likewise with x and y exchanged. So three of the four edges inside are
+        # enough where the boxes surely meet. What is left are features over a corner or right across.
+        clues = (edges >= inner).view(np.int8)
+        clues += edges < outer
+        sure = np.add.reduce(clues, axis=0, dtype=np.int8) >= 7
+        return np.concatenate(whole) if whole else NO_RUNS, rows, sure[found]
+
+
+def search(boxes: Boxes, index: Index, bbox: BBox) -> tuple[Rows, Rows]:
+    """Find the rows whose box meets ``bbox`` (closed: a shared edge counts), by their boxes as they are.
 
     Returns ``runs``, shape (k, 2), first and one past the last row of stretches whose features surely intersect
-    ``bbox``, in order; and ``maybe``, rows in order whose geometry has to be looked at. ``levels`` is lowest first.
+    ``bbox``, in order; and ``maybe``, rows in order whose geometry has to be looked at.
     """
-    whole, sure, maybe = search_parts(boxes, levels, bbox)
-    return merged(whole, sure), maybe
-
-
-def search_parts(boxes: Boxes, levels: Sequence[Boxes], bbox: BBox) -> tuple[Rows, Rows, Rows]:
-    """Like :func:`search`, but the sure rows come in two parts: runs that were taken whole, and single rows."""
-    height = next((h for h, level in enumerate(levels, start=1) if len(level) <= FIRST_LOOK), 0)
-    nodes: Rows | None = None if height else np.empty(0, dtype=np.int64)
-    whole: list[Rows] = []
-    while height:
-        nodes, corners = _meeting(levels[height - 1], nodes, bbox)
-        span = NODE_SIZE**height
-        if len(nodes) * span >= _WHOLE_MIN:
-            inside = _inside(corners, bbox)
-            firsts = nodes[inside] * span
-            whole.append(pairs(firsts, np.minimum(firsts + span, len(boxes))))
-            nodes = nodes[~inside]
-        height -= 1
-        nodes = (nodes[:, None] * NODE_SIZE + _CHILDREN).reshape(-1)
-        nodes = nodes[: nodes.searchsorted(len(levels[height - 1] if height else boxes))]
-    rows, corners = _meeting(boxes, nodes, bbox)
-    sure = _surely_intersects(corners, bbox)
-    return np.concatenate(whole) if whole else NO_RUNS, rows[sure], rows[~sure]
+    whole, rows, sure = index.search(bbox)
+    corners = boxes[rows]
+    minx, miny, maxx, maxy = bbox
+    west, south, east, north = corners[:, 0], corners[:, 1], corners[:, 2], corners[:, 3]
+    meets = (west <= maxx) & (south <= maxy) & (east >= minx) & (north >= miny)
+    within = np.add.reduce([west >= minx, south >= miny, east <= maxx, north <= maxy], axis=0, dtype=np.int8)
+    sure |= meets & (within >= 3)
+    return merged(whole, rows[sure]), rows[meets & ~sure]
 
 
 def merged(whole: Rows, rows: Rows) -> Rows:
@@ -142,36 +179,25 @@ def as_rows(runs: Rows) -> Rows:
     return np.repeat(runs[:, 0] - before, lengths) + np.arange(int(lengths.sum()), dtype=np.int64)
 
 
-def _meeting(boxes: Boxes, nodes: Rows | None, bbox: BBox) -> tuple[Rows, Boxes]:
-    """Return those of the nodes (None: all) whose box meets the searched one, and their boxes."""
+def _edges(boxes: Boxes) -> Edges:
+    """Return the edges of boxes in steps, rounded outward, shape (4, nodes above, 16); the last node is filled up."""
+    steps = np.floor(boxes.T * np.array([[_STEPS], [_STEPS], [-_STEPS], [-_STEPS]], dtype=np.float64))
+    edges = np.full((4, -(-len(boxes) // NODE_SIZE) * NODE_SIZE), _NOWHERE, dtype=np.int32)
+    edges[:, : len(boxes)] = np.where(np.isfinite(steps), steps.clip(-_FARTHEST, _FARTHEST), _NOWHERE)
+    return edges.reshape(4, -1, NODE_SIZE)
+
+
+def _outer(bbox: BBox) -> Edges:
+    """Return the edges, shape (4, 1), that those of a box are at most when it meets the searched one."""
     minx, miny, maxx, maxy = bbox
-    corners = boxes if nodes is None else boxes.take(nodes, axis=0)
-    # A column at a time: one comparison of whole rows would run through numpy's loops four numbers at a time.
-    meets = corners[:, 0] <= maxx
-    meets &= corners[:, 2] >= minx
-    meets &= corners[:, 1] <= maxy
-    meets &= corners[:, 3] >= miny
-    found = meets.nonzero()[0]
-    if nodes is None:
-        return found, corners.T.take(found, axis=1).T
-    return nodes[found], corners.take(found, axis=0)
+    steps = [floor(min(max(edge * _STEPS, -_FARTHEST), _FARTHEST)) for edge in (maxx, maxy, -minx, -miny)]
+    return np.array(steps, dtype=np.int32).reshape(4, 1)
 
 
-def _inside(corners: Boxes, bbox: BBox) -> npt.NDArray[np.bool_]:
-    minx, miny, maxx, maxy = bbox
-    return (corners[:, 0] >= minx) & (corners[:, 2] <= maxx) & (corners[:, 1] >= miny) & (corners[:, 3] <= maxy)
-
-
-def _surely_intersects(corners: Boxes, bbox: BBox) -> npt.NDArray[np.bool_]:
-    """Tell which features have a vertex inside ``bbox``, from their boxes alone.
-
-    A feature that keeps within the x-range of ``bbox`` and has its lowest or its highest point in the y-range has
-    that very point inside; likewise with x and y exchanged. So three of the four edges inside are enough. What is left
-    are features over a corner or right across.
-    """
-    minx, miny, maxx, maxy = bbox
-    edges = (corners[:, 0] >= minx).view(np.int8)
-    edges += corners[:, 2] <= maxx
-    edges += corners[:, 1] >= miny
-    edges += corners[:, 3] <= maxy
-    return edges >= 3
+def _meeting(edges: Edges, parents: Rows | None, outer: Edges) -> tuple[Rows, Edges, Rows]:
+    """Return those below some nodes (None: all) whose box meets the searched one, all edges, and their places there."""
+    edges = (edges if parents is None else edges.take(parents, axis=1)).reshape(4, -1)
+    found = np.logical_and.reduce(edges <= outer, axis=0).nonzero()[0]
+    if parents is None:
+        return found, edges, found
+    return (parents[:, None] * NODE_SIZE + _CHILDREN).reshape(-1)[found], edges, found

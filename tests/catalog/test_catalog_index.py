@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gisservice.catalog.index import as_rows, as_runs, build_levels, hilbert_keys, level_sizes, search
+from gisservice.catalog.index import Index, as_rows, as_runs, build_levels, hilbert_keys, level_sizes, search
 
 
 def test_the_curve_visits_every_cell_of_a_grid_once_and_moves_one_step_at_a_time():
@@ -50,7 +50,7 @@ def test_search_finds_what_an_independent_tree_finds(count, seed, whole_box):
     boxes = np.concatenate([lower, lower + random.integers(0, 4, (count, 2))], axis=1)
     boxes = boxes[np.argsort(hilbert_keys(((boxes[:, :2] + boxes[:, 2:] + 40) * 2**20).astype(np.uint32)))]
     bbox = tuple(float(value) for value in whole_box)
-    runs, maybe = search(boxes, build_levels(boxes), bbox)
+    runs, maybe = search(boxes, Index(boxes, build_levels(boxes)), bbox)
     sure = as_rows(runs)
     area = shapely.box(*bbox)
     expected = shapely.STRtree(shapely.box(*boxes.T)).query(area) if count else []
@@ -67,7 +67,7 @@ def test_sure_rows_intersect_whatever_their_shape(seed):
     boxes = shapely.bounds(lines)
     x, y = random.integers(0, 12, (2, 2))
     bbox = (float(x.min()), float(y.min()), float(x.max()), float(y.max()))
-    runs, _ = search(boxes, build_levels(boxes), bbox)
+    runs, _ = search(boxes, Index(boxes, build_levels(boxes)), bbox)
     assert shapely.intersects(lines[as_rows(runs)], shapely.box(*bbox)).all()
 
 
