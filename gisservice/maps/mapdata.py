@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from gisservice.maps.contexts import LayerView, Site
 from gisservice.maps.speech import speech
@@ -85,19 +84,12 @@ def _tiles_data(view: LayerView) -> dict[str, Any] | None:
     if view.tiles_url is None or view.kind == GeometryKind.RASTER:
         return None
     return {
-        "url": view.tiles_url + _needed(view),
+        "url": view.tiles_url,
         "name": view.tiles_name or view.layer.id,
         "minzoom": view.minzoom,
         "maxzoom": view.maxzoom,
         "bounds": None if view.extent is None else view.extent.bbox,
     }
-
-
-def _needed(view: LayerView) -> str:
-    """Return the query for tiles with the properties that are drawn and no others, about half the bytes of all."""
-    style, names = view.layer.style, [column.name for column in view.columns]
-    drawn = [name for name in names if name in (style.by, style.label)]
-    return "" if len(drawn) == len(names) else f"?properties={quote(','.join(drawn), safe=',')}"
 
 
 def _style_data(style: Style) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 // keep out of each other's way. Beside labels.js the only file that knows protomaps-leaflet.
 /* global L, protomapsL */
 import { labelRules } from "./labels.js";
-import { symbolizer } from "./symbols.js";
+import { symbolizer, tileQuery } from "./symbols.js";
 import { say } from "./words.js";
 
 const LEVEL_DIFFERENCE = 1; // a tile of zoom z is drawn 512 pixels wide, at zoom z + 1
@@ -109,12 +109,12 @@ function picture(map, { picture: { url, minzoom, maxzoom, bounds }, style, numbe
 
 /** A source in the form the library takes an archive: asks our server, and only for tiles that can exist. */
 function tileSource(layer, report) {
-  const { minzoom, maxzoom, bounds } = layer.tiles;
-  const url = filtered(layer);
+  const { minzoom, maxzoom, bounds, url } = layer.tiles;
+  const { filter } = layer; // as it is now: another one makes another source
   return {
     async getZxy(z, x, y, signal) {
       if (z < minzoom || z > maxzoom || (bounds && !touches(bounds, z, x, y))) return undefined;
-      const address = url.replace("{z}", z).replace("{x}", x).replace("{y}", y);
+      const address = url.replace("{z}", z).replace("{x}", x).replace("{y}", y) + filtered(tileQuery(layer, z), filter);
       const response = await fetch(address, { signal });
       if (response.status === 204) return undefined;
       if (!response.ok) {
@@ -126,9 +126,9 @@ function tileSource(layer, report) {
   };
 }
 
-/** The address of a layer's tiles, with its filter. */
-function filtered({ tiles: { url }, filter }) {
-  return filter ? `${url}${url.includes("?") ? "&" : "?"}filter=${encodeURIComponent(filter)}` : url;
+/** A query with a filter, if there is one. */
+function filtered(query, filter) {
+  return filter ? `${query ? `${query}&` : "?"}filter=${encodeURIComponent(filter)}` : query;
 }
 
 /** Whether a tile shares ground with a box in degrees (west, south, east, north). */

@@ -1,12 +1,11 @@
 // Names on the map: along lines, inside polygons, beside points. Only fonts that the reader's device has.
 /* global protomapsL */
 import { valueOf } from "./features.js";
-import { spacing } from "./symbols.js";
+import { isNamed } from "./symbols.js";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 const INK = "#26313b";
 const HALO = "#ffffff";
-const ROOM = { polygon: 60, line: 20, point: 64 }; // CSS pixels between neighbours before names are drawn
 const REPEAT = 320; // CSS pixels before a name is drawn again
 const FIT = 0.5; // share of a name's width that has to fit into its polygon
 const PRECEDENCE = ["point", "polygon", "line"]; // whose names go first
@@ -24,7 +23,7 @@ function labelRule(layer) {
     dataSource: String(layer.number),
     dataLayer: layer.tiles.name,
     symbolizer: { place: (layout, geometry, feature) => place(layout, geometry, worded(feature, layer)) },
-    filter: (z) => spacing(layer, z) >= ROOM[layer.kind],
+    filter: (z) => isNamed(layer, z),
   };
 }
 

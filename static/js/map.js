@@ -18,7 +18,7 @@ const TOUCH_TOLERANCE = 10;
 const RECORD_ZOOM = 17; // a record that is picked in the table is shown at least so close
 const PHONE_WIDTH = 600; // CSS pixels; a narrower map starts one zoom further out, unless it shows single lots
 const LOTS_ZOOM = 16;
-const TOLD_APART = 6; // CSS pixels between neighbours from which they are more than a smear
+const TOLD_APART = 8; // CSS pixels between neighbours, of all layers, from which they are more than a smear
 
 export function drawLayers(map, count) {
   const page = JSON.parse(document.getElementById("page-data").textContent);
@@ -207,17 +207,18 @@ function setView(map, view, layers, asked) {
   } else if (view.bounds) {
     const [west, south, east, north] = view.bounds;
     map.fitBounds([[south, west], [north, east]], { animate: false, padding: [8, 8] });
-    const least = Math.min(RECORD_ZOOM, Math.max(0, ...layers.map(zoomOf)));
+    const least = Math.min(RECORD_ZOOM, leastZoom(layers.filter(({ tiles }) => tiles)));
     if (map.getZoom() < least) map.setZoom(least, { animate: false });
   } else if (map.getSize().x < PHONE_WIDTH && map.getZoom() < LOTS_ZOOM) {
     map.setZoom(map.getZoom() - 1, { animate: false });
   }
 }
 
-/** The zoom from which the features of a layer are there and can be told apart: a city of parcels is a smear, and heavy. */
-function zoomOf(layer) {
-  if (!layer.tiles) return 0;
-  return Math.max(layer.tiles.minzoom + 1, Math.ceil(Math.log2(TOLD_APART / spacing(layer, 0)))); // as Drawing draws them
+/** The zoom from which the features of layers are there and can be told apart: a city of parcels is a smear, and heavy. */
+function leastZoom(layers) {
+  const crowd = layers.reduce((sum, layer) => sum + spacing(layer, 0) ** -2, 0); // features on a pixel at zoom 0
+  const apart = Math.ceil(Math.log2(TOLD_APART * Math.sqrt(crowd)));
+  return Math.max(0, apart, ...layers.map(({ tiles }) => tiles.minzoom + 1)); // as Drawing draws them
 }
 
 function joinLayerList(layers, apply) {

@@ -5,11 +5,27 @@ import { valueOf } from "./features.js";
 const EARTH_CIRCUMFERENCE_M = 40075016.686;
 const FULL_WIDTH_SPACING = 36; // CSS pixels between neighbours from which lines have their declared width
 const NO_OUTLINE_SPACING = 6; // below this, outlines of polygons would only smear
+const ROOM = { polygon: 60, line: 20, point: 64 }; // CSS pixels between neighbours before names are drawn
 
 /** Mean distance between neighbouring features in CSS pixels at a zoom. */
 export function spacing(layer, z) {
   const metresPerPixel = (EARTH_CIRCUMFERENCE_M * Math.cos((layer.latitude * Math.PI) / 180)) / (256 * 2 ** z);
   return layer.spacing_m / metresPerPixel;
+}
+
+/** Whether the names of a layer's features are drawn at a zoom. */
+export function isNamed(layer, z) {
+  return Boolean(layer.style.label) && spacing(layer, z) >= ROOM[layer.kind];
+}
+
+/** The query of a layer's tile, which is drawn a zoom later: what is drawn of it and no more, about half the bytes. */
+export function tileQuery(layer, z) {
+  const { columns, style: { by, label }, tiles: { maxzoom } } = layer;
+  const drawn = columns.filter(({ name }) => name === by || name === label);
+  if (drawn.length === columns.length) return ""; // these tiles are stored
+  const isLabelled = z >= maxzoom || isNamed(layer, z + 1); // the last tiles are drawn at all later zooms, too
+  const asked = drawn.filter(({ name }) => name === by || isLabelled);
+  return `?properties=${asked.map(({ name }) => encodeURIComponent(name)).join(",")}&skipIds=true`;
 }
 
 /** Returns the paint symbolizer of a layer: an object with `draw(ctx, geometry, z, feature)`. */

@@ -60,7 +60,7 @@ def test_a_raster_has_no_vector_tiles() -> None:
 def test_tiles_are_those_of_one_version() -> None:
     tiles = map_data(make_site(), (make_view(),), None)["layers"][0]["tiles"]
     assert tiles == {
-        "url": "/tiles/parcels/v-0123456789abcdef/{z}/{x}/{y}.mvt?properties=pid,zoning",
+        "url": "/tiles/parcels/v-0123456789abcdef/{z}/{x}/{y}.mvt",
         "name": "parcels",
         "minzoom": 11,
         "maxzoom": 16,

@@ -50,6 +50,22 @@ def test_lengths_and_areas_are_those_of_the_ellipsoid() -> None:
     assert ask([["geodesy.js", "distance", [same, same]], ["geodesy.js", "area", [[]]]]) == [0, 0]
 
 
+def test_tiles_are_asked_for_what_is_drawn_of_them_alone() -> None:
+    """Points 40 m apart are named from zoom 18, where a pixel is 0.47 m; a tile is drawn one zoom later."""
+    columns = [{"name": name} for name in ("pid", "zone", "house no", "note")]
+    style = {"by": "zone", "label": "house no"}
+    points = {"kind": "point", "latitude": 38.8, "spacing_m": 40, "columns": columns, "tiles": {"maxzoom": 18}}
+    plain = {**points, "style": {"by": None, "label": None}}
+    wanted = [
+        ({**points, "style": style}, 16, "?properties=zone&skipIds=true"),
+        ({**points, "style": style}, 17, "?properties=zone,house%20no&skipIds=true"),
+        ({**points, "style": style, "tiles": {"maxzoom": 15}}, 15, "?properties=zone,house%20no&skipIds=true"),
+        (plain, 18, "?properties=&skipIds=true"),
+        ({**points, "style": style, "columns": columns[1:3]}, 12, ""),
+    ]
+    assert ask([["symbols.js", "tileQuery", [layer, z]] for layer, z, _ in wanted]) == [query for *_, query in wanted]
+
+
 COLUMNS = (
     Column("name", ColumnType.STRING),
     Column("count", ColumnType.INTEGER),
