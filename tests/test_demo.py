@@ -28,6 +28,7 @@ import morecantile
 import pyarrow.parquet as pq
 import pyogrio
 import pytest
+from asked_by_notebooks import listen, served
 from pmtiles.reader import MmapSource, all_tiles
 
 from gisservice import to_geojson
@@ -252,6 +253,7 @@ def test_a_notebook_runs_and_ends_with_pictures(
 ) -> None:
     monkeypatch.setenv("GISSERVICE_HOME", str(demo.folder / "published"))
     monkeypatch.setenv("GISSERVICE_STATIC", str(ROOT / "static"))
+    heard = listen(demo.folder / "published", monkeypatch)
     found = runpy.run_path(str(notebook))
     assert capsys.readouterr().out
     ET.fromstring(found["picture"].svg)
@@ -259,3 +261,6 @@ def test_a_notebook_runs_and_ends_with_pictures(
     if notebook.stem == "metro_500_feet":
         _, body = demo.get("/api/within?features=addresses&others=metro_stations&distance_ft=500")
         assert body == to_geojson(found["near"])
+    assert heard or notebook.stem in ("chickens", "what_changed"), "nothing to ask the service"
+    for asked in heard:
+        assert served(demo.url, asked) == asked.answer, f"{asked.process}: {asked.inputs}"
