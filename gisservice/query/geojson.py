@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,9 @@ _ROWS_AT_ONCE = 256
 _GEOMETRY, _PROPERTIES = b',"geometry":', b',"properties":'
 
 
+Links = Sequence[Mapping[str, str]] | orjson.Fragment
+"""Links as objects, or as the JSON array that they are written as."""
+
 Alarm = Callable[[], bool]
 """Tells whether the time is over."""
 
@@ -42,6 +46,13 @@ class Bounds:
 
     bytes_max: int
     is_late: Alarm = lambda: False
+
+
+class Stored(NamedTuple):
+    """Stored items as views of the file, to be put one behind the other, and their bytes, a separator for each."""
+
+    views: list[memoryview]
+    size: int
 
 
 UNBOUNDED = Bounds(1 << 62)
@@ -60,7 +71,7 @@ class Written:
     was_late: bool = False
 
 
-def opening(page: Page, links: Sequence[Mapping[str, str]] = (), timestamp: datetime | None = None) -> bytes:
+def opening(page: Page, links: Links = (), timestamp: datetime | None = None) -> bytes:
     """Return the beginning of a FeatureCollection (OGC API Features 1, 17-069r4, 7.15), up to its first item.
 
     ``links`` are objects with ``href``, ``rel`` and so on; ``timestamp`` is written in UTC to the second, and left
@@ -69,7 +80,7 @@ def opening(page: Page, links: Sequence[Mapping[str, str]] = (), timestamp: date
     head: dict[str, object] = {"type": "FeatureCollection"}
     if timestamp is not None:
         head["timeStamp"] = timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    head |= {"numberMatched": page.number_matched, "numberReturned": page.number_returned, "links": list(links)}
+    head |= {"numberMatched": page.number_matched, "numberReturned": page.number_returned, "links": links}
     return orjson.dumps(head)[:-1] + b',"features":[\n'
 
 
@@ -85,13 +96,15 @@ def encode_collection(
     return b"".join([opening(page, links, timestamp), joined(written.pieces), END])
 
 
-def stored_page(features: Features, rows: Rows, bytes_max: int) -> list[memoryview] | None:
-    """Return stored items as views of the file, to be put one behind the other; None where they are too many bytes.
-
-    Counted as :func:`fitting` does, a separator for each.
-    """
+def stored(features: Features, rows: Rows) -> Stored:
+    """Return the stored items in some rows."""
     views = features.item_views(rows)
-    return views if sum(map(len, views)) + len(ITEM_SEPARATOR) <= bytes_max else None
+    return Stored(views, sum(map(len, views)) + len(ITEM_SEPARATOR))
+
+
+def stored_page(page: Page, found: Stored, links: Links) -> bytes:
+    """Return a whole page of stored items."""
+    return b"".join([opening(page, links), *found.views, END])
 
 
 def encode_item(

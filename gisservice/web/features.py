@@ -13,7 +13,7 @@ from gisservice.errors import ItemNotFound, NotFound
 from gisservice.model import Page
 from gisservice.query import page_of
 from gisservice.query.formats import GEOJSON, Format
-from gisservice.query.geojson import Alarm, Bounds
+from gisservice.query.geojson import Alarm, Bounds, Stored, stored, stored_page
 from gisservice.query.paging import read_token
 from gisservice.query.systems import way_to
 from gisservice.web.asking import FinishedPage, area_of
@@ -36,6 +36,8 @@ from gisservice.web.links import (
     SCHEMA_JSON,
     SORTABLES,
     Link,
+    Pattern,
+    Written,
     collection_path,
     header,
     item_path,
@@ -67,8 +69,11 @@ def items(service: Service, request: Request, *, collection_id: str) -> Answer:
         return Answer(200, kept.headers, kept.body)
     features = _features(collection)
     page = page_of(service.asking.selection(collection, features, asked, service.selections), asked.query)
-    if page.number_returned <= WHOLE_ROWS and int(features.item_sizes(page.rows).sum()) <= WHOLE_BYTES:
-        if page.number_returned <= PAGE_ANEW_ROWS or (chosen is GEOJSON and asked.query.form.is_stored):
+    found = stored(features, page.rows) if page.number_returned <= WHOLE_ROWS else None
+    if found is not None and found.size <= WHOLE_BYTES:
+        if chosen is GEOJSON and asked.query.form.is_stored and found.size <= service.settings.items_bytes_max:
+            return _answer_stored(service, collection, asked, page, found, offer)
+        if page.number_returned <= PAGE_ANEW_ROWS:
             return _answer_page(service, collection, asked, page, chosen, offer)
         with service.selections.passed():
             return _answer_page(service, collection, asked, page, chosen, offer)
@@ -101,7 +106,7 @@ def item(service: Service, request: Request, *, collection_id: str, item_id: str
     links.append(to(asked.text_as("html"), "alternate", HTML, "This item as a page"))
     links.append(link(request, collection_path(collection_id), "collection", JSON, "The collection it belongs to"))
     content = write_item(_leaf(service, collection), chosen, asked, row, links)
-    return offer.send(content, (("Link", _header(links, chosen)), *_crs_headers(collection, asked)))
+    return offer.send(content, (("Link", header(links) + _profile(chosen)), *_crs_headers(collection, asked)))
 
 
 def _asked(service: Service, request: Request, collection_id: str) -> tuple[Collection, ItemsRequest]:
@@ -113,6 +118,15 @@ def _asked(service: Service, request: Request, collection_id: str) -> tuple[Coll
         if version != collection.version:
             collection = service.pinned.collection(collection_id, version)
     return collection, service.asking.items(_with_items(collection), request.query)
+
+
+def _answer_stored(
+    service: Service, collection: Collection, asked: ItemsRequest, page: Page, found: Stored, offer: Offer
+) -> Answer:
+    """Write a page of stored items as they are, and keep it."""
+    links = _page_links(collection, asked, GEOJSON, offer, page)
+    extra = (("Link", links.header), *_crs_headers(collection, asked))
+    return _kept(service, offer, offer.send(stored_page(page, found, links.json), extra))
 
 
 def _answer_page(
@@ -128,14 +142,19 @@ def _answer_page(
     bounds = Bounds(service.settings.items_bytes_max, _alarm(service.settings.items_seconds_max))
     leaf = _leaf(service, collection)
     found = write_page(leaf, chosen, asked, page, bounds, partial(_page_links, collection, asked, chosen, offer))
-    extra = (("Link", _header(found.links, chosen)), *_crs_headers(collection, asked), *_file_name(collection, chosen))
+    extra = (("Link", found.links.header), *_crs_headers(collection, asked), *_file_name(collection, chosen))
     if found.was_late:  # another time it may be longer, so nobody may take it for the page
         offer = offer.unrepeatable()
     if let_go is not None:
         return offer.stream(found.pieces, found.size, let_go, extra)
     answer = offer.send(b"".join(found.pieces), extra)
+    return answer if found.was_late else _kept(service, offer, answer)
+
+
+def _kept(service: Service, offer: Offer, answer: Answer) -> Answer:
+    """Keep a page for the next who asks, if it is not too large, and return it."""
     assert isinstance(answer.body, bytes)
-    if not found.was_late and len(answer.body) <= PAGE_KEPT_BYTES:
+    if len(answer.body) <= PAGE_KEPT_BYTES:
         service.pages.keep((offer.etag,), FinishedPage(answer.headers, answer.body))
     return answer
 
@@ -182,9 +201,8 @@ def _file_name(collection: Collection, chosen: Format) -> Headers:
     return (("Content-Disposition", f'attachment; filename="{collection.id}.{chosen.extension}"'),)
 
 
-def _header(links: list[Link], chosen: Format) -> str:
-    profile = "" if chosen.profile is None else f', <{chosen.profile}>; rel="profile"'
-    return header(links) + profile
+def _profile(chosen: Format) -> str:
+    return "" if chosen.profile is None else f', <{chosen.profile}>; rel="profile"'
 
 
 def _crs_headers(collection: Collection, asked: ItemsRequest) -> Headers:
@@ -198,30 +216,35 @@ def _crs_headers(collection: Collection, asked: ItemsRequest) -> Headers:
     return (*named, ("Crs-Operation", f'"{name}";accuracy_m={accuracy}'))
 
 
-def _page_links(collection: Collection, asked: ItemsRequest, chosen: Format, offer: Offer, page: Page) -> list[Link]:
-    path = offer.request.address + items_path(collection.id)
-
-    def to(query: str, rel: str, media: str, title: str) -> Link:
-        return {"href": f"{path}?{query}" if query else path, "rel": rel, "type": media, "title": title}
-
-    links = [to(asked.text, "self", offer.media, "This page")]
-    if page.next_offset is not None:
-        after = asked.text_from(collection.version, int(page.rows[-1]))
-        links.append(to(after, "next", offer.media, "The next page"))
+def _page_links(collection: Collection, asked: ItemsRequest, chosen: Format, offer: Offer, page: Page) -> Written:
+    onward = page.next_offset is not None
+    blanks = {"here": f"?{asked.text}" if asked.text else "", "form": asked.before_form}
+    if onward:
+        blanks["next"] = asked.text_from(collection.version, int(page.rows[-1]))
     if page.before is not None:
-        links.append(to(asked.text_from(collection.version, page.before), "prev", offer.media, "The page before"))
-    links += [to(asked.text_as(e.name), "alternate", e.media, e.title) for e in PAGE_FORMATS if e is not chosen]
-    links.append(to(asked.text_as("html"), "alternate", HTML, "This page as a table to be read"))
-    links += _collection_links(offer.request.address, collection.id)
-    return links
+        blanks["before"] = asked.text_from(collection.version, page.before)
+    pattern = _pattern(offer.request.address, collection.id, chosen, offer.media, onward, page.before is not None)
+    return pattern.filled(blanks)
 
 
-@lru_cache(maxsize=256)
-def _collection_links(address: str, collection_id: str) -> tuple[Link, ...]:
-    path = address + collection_path(collection_id)
-    found = (
-        ("", "collection", JSON, "The collection"),
-        ("/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"),
-        ("/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"),
-    )
-    return tuple({"href": path + tail, "rel": rel, "type": media, "title": title} for tail, rel, media, title in found)
+@lru_cache(maxsize=1_024)
+def _pattern(address: str, collection_id: str, chosen: Format, media: str, onward: bool, back: bool) -> Pattern:
+    """Return the links of a page of items in a format; what a request asked for is left blank."""
+    base = address.replace("%", "%%")
+    path = base + items_path(collection_id)
+    found = [(path + "%(here)s", "self", media, "This page")]
+    if onward:
+        found.append((path + "?%(next)s", "next", media, "The next page"))
+    if back:
+        found.append((path + "?%(before)s", "prev", media, "The page before"))
+    others = [(e.name, e.media, e.title) for e in PAGE_FORMATS if e is not chosen]
+    for name, kind, title in (*others, ("html", HTML, "This page as a table to be read")):
+        found.append((f"{path}?%(form)sf={name}", "alternate", kind, title))
+    home = base + collection_path(collection_id)
+    found += [
+        (home, "collection", JSON, "The collection"),
+        (f"{home}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"),
+        (f"{home}/sortables", SORTABLES, SCHEMA_JSON, "What items can be sorted by"),
+    ]
+    links = [{"href": href, "rel": rel, "type": kind, "title": title} for href, rel, kind, title in found]
+    return Pattern(links, _profile(chosen))

@@ -30,7 +30,7 @@ from gisservice.query.geojson import Bounds
 from gisservice.query.systems import CRS84_CODE
 from gisservice.web.exchange import Request
 from gisservice.web.itemparams import ItemsRequest, Terms
-from gisservice.web.links import JSON, Link
+from gisservice.web.links import JSON, Link, Written
 
 PAGE_FORMATS = tuple(FORMATS.values())
 """Formats of a page, the default first."""
@@ -43,7 +43,7 @@ WHOLE_ROWS, WHOLE_BYTES = 1_000, 2 << 20
 one is sent while it is written.
 """
 
-LinkUp = Callable[[Page], list[Link]]
+LinkUp = Callable[[Page], Written]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Writing:
     """A page in a format: its pieces, how many bytes they have (None: not known yet), how many items are in it."""
 
     page: Page
-    links: list[Link]
+    links: Written
     pieces: Iterable[bytes]
     size: int | None = None
     was_late: bool = False
@@ -99,11 +99,6 @@ def write_page(leaf: Leaf, chosen: Format, asked: ItemsRequest, page: Page, boun
     Raises what :func:`gisservice.query.shaping.shaped` raises.
     """
     form, rows = asked.query.form, page.rows
-    if chosen is GEOJSON and form.is_stored and len(rows) <= WHOLE_ROWS:
-        views = geojson.stored_page(leaf.features, rows, min(bounds.bytes_max, WHOLE_BYTES))
-        if views is not None:
-            links = link_up(page)
-            return Writing(page, links, [b"".join([geojson.opening(page, links), *views, geojson.END])])
     if chosen in (CSV, FLATGEOBUF):  # measured by what the items are as GeoJSON
         page = page.shortened(geojson.fitting(leaf.features, rows, bounds.bytes_max))
         extract = Extract(leaf.features, page.rows, form, leaf.area)
@@ -116,7 +111,7 @@ def write_page(leaf: Leaf, chosen: Format, asked: ItemsRequest, page: Page, boun
         return Writing(page, links, encode_sequence(written.pieces), was_late=written.was_late)
     if chosen is JSON_FG:
         return Writing(page, links, _json_fg(leaf, asked, page, written.pieces, links), was_late=written.was_late)
-    opening = geojson.opening(page, links)
+    opening = geojson.opening(page, links.json)
     size = None if written.size is None else len(opening) + written.size + len(geojson.END)
     return Writing(page, links, _collection(opening, written.pieces), size, written.was_late)
 
@@ -144,11 +139,11 @@ def _collection(opening: bytes, items: Iterable[bytes]) -> Iterator[bytes]:
     yield opening + geojson.END if before is opening else geojson.END
 
 
-def _json_fg(leaf: Leaf, asked: ItemsRequest, page: Page, items: Iterable[bytes], links: list[Link]) -> Iterator[bytes]:
+def _json_fg(leaf: Leaf, asked: ItemsRequest, page: Page, items: Iterable[bytes], links: Written) -> Iterator[bytes]:
     uri, fallback = _json_fg_system(asked), None
     if uri is not None:  # one by one, as items in another form are written
         fallback = (leaf.features.item(row) for row in page.rows.tolist())
-    members = {"numberMatched": page.number_matched, "numberReturned": page.number_returned, "links": links}
+    members = {"numberMatched": page.number_matched, "numberReturned": page.number_returned, "links": links.json}
     return encode_jsonfg(
         items, feature_type=leaf.layer, kind=leaf.terms.kind, crs_uri=uri, fallback=fallback, members=members
     )

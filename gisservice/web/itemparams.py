@@ -125,12 +125,14 @@ class ItemsRequest:
 
     def text_as(self, form: str) -> str:
         """Return the query string of this page in another format."""
-        return f"{self._formless}&f={form}" if self._formless else f"f={form}"
+        return f"{self.before_form}f={form}"
 
     @cached_property
-    def _formless(self) -> str:
+    def before_form(self) -> str:
+        """What stands before ``f=`` in the query strings of this page in other formats."""
         given = tuple(pair for pair in self.given if pair[0] != "f")
-        return self.text if given == self.given else replace(self, given=given).text
+        text = self.text if given == self.given else replace(self, given=given).text
+        return f"{text}&" if text else ""
 
     @cached_property
     def _given_text(self) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import quote
+
+import orjson
 
 from gisservice.query.downloads import LONLAT
 from gisservice.web.exchange import Request
@@ -42,6 +45,29 @@ def link(request: Request, path: str, rel: str, media: str, title: str) -> Link:
 def header(links: list[Link]) -> str:
     """Return the links as the value of a Link header (RFC 8288)."""
     return ", ".join(f'<{entry["href"]}>; rel="{entry["rel"]}"; type="{entry["type"]}"' for entry in links)
+
+
+class Written(NamedTuple):
+    """Links as they are sent: as a JSON array, and as the value of a Link header."""
+
+    json: orjson.Fragment
+    header: str
+
+
+class Pattern:
+    """Links with blanks in their addresses, ``%(name)s``, written but for these: a page fills them in at little cost.
+
+    What is filled in must need no escape in JSON or a header, as the query strings that we write do not.
+    """
+
+    def __init__(self, links: list[Link], more: str = "") -> None:
+        """Write the links; ``more`` stands behind them in the header."""
+        self._json = orjson.dumps(links).decode()
+        self._header = header(links) + more
+
+    def filled(self, blanks: Mapping[str, str]) -> Written:
+        """Return the links with their blanks filled in."""
+        return Written(orjson.Fragment(self._json % blanks), self._header % blanks)
 
 
 def collection_path(collection_id: str) -> str:

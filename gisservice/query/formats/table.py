@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Format:
     """One format of a page.
 
     ``name`` is what ``f`` says, ``media`` what is sent as Content-Type, ``also`` further media types that an Accept
     header may ask for it by. ``links_in_body`` tells whether the body has room for links; where it has none, the
-    Link header alone leads to the next page.
+    Link header alone leads to the next page. Each format there is once, and is told from others by being it.
     """
 
     name: str
