@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from gisservice.analysis.amenities import nearest_by_network as nearest_by_network
     from gisservice.analysis.amenities import service_gap as service_gap
     from gisservice.analysis.amenities import walking_minutes as walking_minutes
-    from gisservice.analysis.answers import Answer as Answer
     from gisservice.analysis.answers import state as state
-    from gisservice.analysis.answers import to_geojson as to_geojson
     from gisservice.analysis.calendars import to_ics as to_ics
     from gisservice.analysis.classifying import classify as classify
     from gisservice.analysis.dossier import Dossier as Dossier
@@ -45,11 +43,13 @@ if TYPE_CHECKING:
     from gisservice.analysis.terrain import profile as profile
     from gisservice.analysis.terrain import slope as slope
     from gisservice.analysis.topology import network_report as network_report
+    from gisservice.analysis.writing import Answer as Answer
+    from gisservice.analysis.writing import to_geojson as to_geojson
     from gisservice.analysis.zones import cover_shares as cover_shares
     from gisservice.analysis.zones import zonal as zonal
 
 _HOME = {
-    "Answer": "answers",
+    "Answer": "writing",
     "Dossier": "dossier",
     "Gazetteer": "gazetteer",
     "Ground": "ground",
@@ -83,7 +83,7 @@ _HOME = {
     "state": "answers",
     "suggest": "suggesting",
     "summarize": "summarizing",
-    "to_geojson": "answers",
+    "to_geojson": "writing",
     "to_ics": "calendars",
     "viewshed": "sight",
     "walking_minutes": "amenities",

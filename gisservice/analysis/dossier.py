@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gisservice.analysis.answers import Answer
 from gisservice.analysis.calendars import DAYS, MONTHS, Event, collecting, to_ics, weekday_number
 from gisservice.analysis.gazetteer import Gazetteer
 from gisservice.analysis.geocoding import Match, matches, reverse_answer
 from gisservice.analysis.suggesting import suggestions
 from gisservice.analysis.surroundings import nearest_rows, rows_at
 from gisservice.analysis.walking import Start, Walking
+from gisservice.analysis.writing import Answer
 from gisservice.catalog import Catalog, Collection
 from gisservice.crs import SURVEY_FOOT_M
 from gisservice.errors import AddressNotFound, CatalogError, CollectionNotFound, InvalidParameter

@@ -23,9 +23,9 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from gisservice.analysis.addresses import Asked, check_text, parse, without_place
-from gisservice.analysis.answers import Answer
 from gisservice.analysis.gazetteer import Form, Gazetteer
 from gisservice.analysis.streetwords import canonical, clean, parts
+from gisservice.analysis.writing import Answer
 from gisservice.errors import InvalidParameter
 
 if TYPE_CHECKING:

@@ -65,12 +65,12 @@ def _almost_beginning(gazetteer: Gazetteer, typed: str) -> list[int]:
     if len(typed) < 4:
         return []
     low, _ = gazetteer.forms_of_length(len(typed) - 1, len(typed))
-    forms = gazetteer.forms[low:]
-    edits = process.cdist(
-        [typed], [form[: len(typed)] for form in forms], scorer=OSA.distance, score_cutoff=1, dtype=np.uint8
-    )[0]
-    near = np.flatnonzero(edits <= 1).tolist()
-    return _busiest(gazetteer, {form.street: None for place in near for form in gazetteer.form_streets[low + place]})
+    near: set[int] = set()
+    for length in (len(typed) - 1, len(typed), len(typed) + 1):  # a letter too many, another one, one too few
+        begun = [form[:length] for form in gazetteer.forms[low:]]
+        edits = process.cdist([typed], begun, scorer=OSA.distance, score_cutoff=1, dtype=np.uint8)[0]
+        near.update(np.flatnonzero(edits <= 1).tolist())
+    return _busiest(gazetteer, {form.street: None for at in sorted(near) for form in gazetteer.form_streets[low + at]})
 
 
 def _busiest(gazetteer: Gazetteer, streets: Iterable[int]) -> list[int]:

@@ -20,8 +20,8 @@ from gisservice.web.gates import Gate, Turnstile
 from gisservice.web.jobs import Jobs
 
 if TYPE_CHECKING:
-    from gisservice.analysis.answers import Answer
     from gisservice.analysis.dossier import Dossier
+    from gisservice.analysis.writing import Answer
 
 AT_ONCE_COST_MAX = 250_000
 """The most that a question may cost whose asker waits; what costs more becomes a job."""
@@ -125,8 +125,8 @@ class Answering:
     def _looked_up(self, name: str, values: Mapping[str, Any]) -> Answer:
         """Return the answer to a question for what this process holds: a look into tables that are there anyway."""
         from gisservice.analysis import geocoding, suggesting
-        from gisservice.analysis.answers import Answer
         from gisservice.analysis.gazetteer import Gazetteer
+        from gisservice.analysis.writing import Answer
 
         if name == "lookup":
             return self._dossier().answer(**values)

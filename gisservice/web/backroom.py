@@ -25,9 +25,9 @@ from typing import Any
 
 import orjson
 
-from gisservice.analysis.answers import to_geojson
 from gisservice.analysis.inputs import Stored, question
 from gisservice.analysis.operations import Role, operation, operations
+from gisservice.analysis.writing import to_geojson
 from gisservice.catalog import Catalog
 from gisservice.errors import GISServiceError, LimitExceeded
 from gisservice.query.reading import read
