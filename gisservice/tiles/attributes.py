@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,11 @@ class Values:
 
     def joined(self, which: npt.NDArray[np.integer[Any]]) -> bytes:
         """Return these messages, one after the other."""
-        first = self.starts[which]
-        return self.data[ranges(first, self.starts[which + 1] - first)].tobytes()
+        return byte_strings(self._strings.take(pa.array(which)))[0]
+
+    @cached_property
+    def _strings(self) -> pa.LargeBinaryArray:
+        return binary_array(self.data, self.starts)
 
     def known(self, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return codes in which counts (the number of messages plus a count) that have a message are that message."""
@@ -155,9 +159,7 @@ class _Messages:
 
     def binary(self) -> pa.Array:
         """Return them as an array of Arrow, null where they are not there."""
-        there = pa.array(self.there).buffers()[1]
-        buffers = [there, pa.py_buffer(self.starts), pa.py_buffer(np.ascontiguousarray(self.data))]
-        return pa.Array.from_buffers(pa.large_binary(), len(self.there), buffers)
+        return binary_array(self.data, self.starts, pa.array(self.there).buffers()[1])
 
     def distinct(self) -> tuple[_Messages, npt.NDArray[np.int32]]:
         """Return those that differ, in the order in which they first come, and for each its number among these."""
@@ -221,6 +223,18 @@ def _encoded(values: pa.Array) -> tuple[_Messages, str]:
         return _numbers(np.array(numbers, dtype=np.float64)), "Number"
     encode = _date if pat.is_date(kind) else _moment if pat.is_timestamp(kind) else _text
     return _Messages.of(map(encode, values.to_pylist())), "String"
+
+
+def binary_array(data: npt.NDArray[np.uint8], starts: Starts, there: pa.Buffer | None = None) -> pa.LargeBinaryArray:
+    """Return byte strings that lie end to end as an array of Arrow; ``there`` marks those that are not null."""
+    buffers = [there, pa.py_buffer(starts), pa.py_buffer(np.ascontiguousarray(data))]
+    return pa.Array.from_buffers(pa.large_binary(), len(starts) - 1, buffers)
+
+
+def byte_strings(strings: pa.LargeBinaryArray) -> tuple[bytes, Starts]:
+    """Return byte strings of Arrow end to end, and where each of them begins."""
+    found = _binary_messages(strings)
+    return found.data.tobytes(), found.starts
 
 
 def _binary_messages(values: pa.Array) -> _Messages:

@@ -145,7 +145,7 @@ def _encoded(features: list[tuple[int, Shapes]], interval: float) -> bytes:
     values: list[bytes] = []
     for number, shapes in features:
         commands, _ = geometry_commands(shapes)
-        geometry = varint_bytes(commands, varint_lengths(commands)).tobytes()
+        geometry = varint_bytes(commands, offsets(varint_lengths(commands))).tobytes()
         index = number % INDEX_EVERY == 0
         tags = varint(0) + varint(len(values)) + varint(1) + varint(len(values) + 1)
         values += [b"\x19" + struct.pack("<d", number * interval), b"\x38" + varint(int(index))]

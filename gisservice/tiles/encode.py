@@ -1,8 +1,8 @@
 """Mapbox Vector Tile 2.1 from arrays: the features of many tiles become bytes in one pass.
 
-Every part of a feature message but its attribute texts is a stream of varints, tags and lengths included. So the
-numbers of all features are laid out end to end, their byte lengths are found by thresholds, and all bytes are
-written at once; a tile is then a slice between two features.
+A feature's tags and its geometry are streams of numbers. Those of all features are laid out end to end, their byte
+lengths are found by thresholds, and all bytes are written at once; Arrow puts the parts of each message together. A
+tile is then a slice between two features.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from gisservice.model import GeometryKind
-from gisservice.tiles.attributes import ABSENT, Values, framed, varint
+from gisservice.model import GeometryKind, Starts
+from gisservice.tiles.attributes import ABSENT, Values, binary_array, byte_strings, framed, varint
 from gisservice.tiles.grid import EXTENT
-from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges, sums
+from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets
 
 _TYPES = {GeometryKind.POINT: 1, GeometryKind.LINE: 2, GeometryKind.POLYGON: 3}
 _MOVE, _LINE, _CLOSE = 1, 2, 15
-_MORE = np.array([0, 0, 0x80, 0x8080, 0x808080, *[0x80808080] * 6], dtype=np.uint32)
-"""For each length of a varint the bits of its first four bytes that say that another byte follows."""
-_USED = (np.arange(4) < np.arange(11)[:, None]).view(np.uint32).ravel()
-"""For each length which of the first four bytes there are."""
 _VERSION = b"\x78\x02"
 _EXTENT_FIELD = b"\x28" + varint(EXTENT)
+_NOTHING = pa.scalar(b"", pa.large_binary())
 
 
 @dataclass(frozen=True)
@@ -56,34 +55,39 @@ def geometry_commands(shapes: Shapes) -> tuple[npt.NDArray[np.uint32], Ints]:
     """
     lengths = shapes.ring_lengths
     polygon, point = shapes.kind == GeometryKind.POLYGON, shapes.kind == GeometryKind.POINT
-    extra = 1 if point else 3 if polygon else 2
-    sizes = 2 * lengths + extra
-    cuts = offsets(sizes)
+    cuts = offsets(2 * lengths + (1 if point else 3 if polygon else 2))
     out = np.empty(cuts[-1], dtype=np.uint32)
+    step = np.ones(len(out), dtype=bool)
     firsts = cuts[:-1]
     out[firsts] = _MOVE | (lengths << 3) if point else _MOVE | (1 << 3)
-    within = ranges(np.zeros(len(lengths), dtype=np.int64), lengths)
-    at = np.repeat(firsts + 1, lengths) + 2 * within
+    step[firsts] = False
     if not point:
         out[firsts + 3] = _LINE | ((lengths - 1) << 3)
-        at += within > 0
+        step[firsts + 3] = False
     if polygon:
         out[cuts[1:] - 1] = _CLOSE
-    steps = shapes.xy.copy()
-    steps[1:] -= shapes.xy[:-1]
+        step[cuts[1:] - 1] = False
+    out[step.nonzero()[0]] = _steps(shapes)
+    return out, cuts[shapes.starts]
+
+
+def _steps(shapes: Shapes) -> npt.NDArray[np.uint32]:
+    """Return how far each vertex lies from the one before it in its geometry, x and y in turn, as zigzag numbers."""
+    xy = shapes.xy.astype(np.int32)  # of tile units; and half the width is half the time
+    steps = xy.copy()
+    steps[1:] -= xy[:-1]
     begins = shapes.vertices[:-1]
     begins = begins[begins < len(steps)]
-    steps[begins] = shapes.xy[begins]
-    zigzag = ((steps << 1) ^ (steps >> 63)).astype(np.uint32)
-    out[at], out[at + 1] = zigzag[:, 0], zigzag[:, 1]
-    return out, cuts[shapes.starts]
+    steps[begins] = xy.take(begins, axis=0)
+    zigzag: npt.NDArray[np.uint32] = ((steps << 1) ^ (steps >> 31)).view(np.uint32).ravel()
+    return zigzag
 
 
 def varint_lengths(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return how many bytes each number takes as a varint."""
     lengths = np.ones(len(numbers), dtype=np.uint8)
     lengths += numbers > 0x7F
-    wide = np.flatnonzero(numbers > 0x3FFF)
+    wide = (numbers > 0x3FFF).nonzero()[0]
     rest = numbers[wide] >> 14
     while len(wide):
         lengths[wide] += 1
@@ -92,41 +96,34 @@ def varint_lengths(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return lengths
 
 
-def varint_bytes(numbers: npt.NDArray[Any], lengths: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return numbers as varints, end to end; ``lengths`` is what :func:`varint_lengths` says.
+def varint_bytes(numbers: npt.NDArray[Any], starts: Starts) -> npt.NDArray[np.uint8]:
+    """Return numbers as varints, end to end; ``starts`` are the offsets of their lengths (:func:`varint_lengths`).
 
-    The first four bytes of each number are made at once, as one word; what longer ones have beyond is put in after.
+    The first byte of every number is written at once, then the second of those that have one, and so on.
     """
-    longer = np.flatnonzero(lengths > 4)
-    low = (numbers & 0xFFFFFFF).astype(np.uint32, copy=False)
-    words = low & 0x7F
-    for place in (1, 2, 3):
-        words |= (low << place) & (0x7F << 8 * place)
-    words |= _MORE[lengths]
-    used = np.flatnonzero(_USED[lengths].view(np.bool_))  # several times faster than to index by truth values
-    out = words.astype("<u4", copy=False).view(np.uint8)[used]
-    if len(longer):
-        tails = numbers[longer] >> 28
-        tail_lengths = varint_lengths(tails)
-        ends = np.cumsum(np.minimum(lengths, 4), dtype=np.int64)[longer]
-        out = np.insert(out, np.repeat(ends, tail_lengths), varint_bytes(tails, tail_lengths))
+    out = np.empty(starts[-1], dtype=np.uint8)
+    at = starts[:-1]
+    while len(at):
+        more = numbers > 0x7F
+        out[at] = numbers.astype(np.uint8) | more.view(np.uint8) << 7
+        rows = more.nonzero()[0]
+        at, numbers = at[rows] + 1, numbers[rows] >> 7
     return out
 
 
 def encode_tiles(name: str, features: TileFeatures, keys: Sequence[str], values: Values) -> list[bytes]:
     """Return the uncompressed tiles 0, 1, … that these features make; each has one layer called ``name``."""
-    tiles = int(features.tile[-1]) + 1 if len(features) else 0
-    cuts_of = np.searchsorted(features.tile, np.arange(tiles + 1))
+    if not len(features):
+        return []
+    cuts_of = features.tile.searchsorted(np.arange(int(features.tile[-1]) + 2))
     tags = _Tags.of(values.known(features.codes), cuts_of.tolist())
-    stream, cuts = _feature_stream(features, tags)
-    lengths = varint_lengths(stream)
-    body = varint_bytes(stream, lengths).tobytes()
-    ends = offsets(lengths)[cuts[cuts_of]].tolist()
+    body, starts = byte_strings(_messages(features, tags))
+    ends = starts[cuts_of].tolist()
     head = _VERSION + framed(0x0A, name.encode())
     framed_keys = [framed(0x1A, key.encode()) for key in keys]
     out = []
-    for tile in range(tiles):
-        parts = [head, body[ends[tile] : ends[tile + 1]]]
+    for tile, (first, last) in enumerate(pairwise(ends)):
+        parts = [head, body[first:last]]
         parts += [framed_keys[key] for key in tags.keys[tile]]
         parts += _value_table(tags.codes[tile], values)
         out.append(framed(0x1A, b"".join([*parts, _EXTENT_FIELD])))
@@ -162,67 +159,80 @@ class _Tags:
         Values come key by key in the order of their first use: like beside like compresses well, and a tile's bytes
         depend on nothing outside it.
         """
-        first_use = np.empty(int(codes.max(initial=0)) + 1, dtype=np.int32)
+        first_use = np.empty(int(codes.max(initial=0)) + 2, dtype=np.int64)
         present = codes != ABSENT
-        numbers, keys, tables = [np.empty((0, 2), dtype=np.uint32)], [], []
+        numbers, keys, tables = [], [], []
         for first, last in pairwise(tiles):
             tags, used, table = _numbered(codes[first:last], present[first:last], first_use)
             numbers.append(tags)
             keys.append(used)
             tables.append(table)
         cuts = 2 * offsets(present.sum(axis=1))
-        return cls(np.concatenate(numbers).ravel(), cuts, keys, tables)
+        return cls(np.concatenate(numbers), cuts, keys, tables)
 
 
 def _numbered(
-    codes: npt.NDArray[np.int32], present: Flags, first_use: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int32], present: Flags, first_use: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint32], list[int], npt.NDArray[np.int32]]:
     """Return a tile's tags (key, value), feature by feature, the keys it uses and the codes of its values.
 
-    ``first_use`` is room for one number a code; what it holds before does not matter.
+    ``first_use`` is room for one number a code, with one more at the end for what is absent; what it holds before
+    does not matter.
     """
-    by_key = np.ascontiguousarray(codes.T).ravel()
-    at = np.flatnonzero(by_key != ABSENT)
-    column = by_key[at]
-    place = np.arange(len(column), dtype=np.int32)
-    first_use[column[::-1]] = place[::-1]  # where a code comes more than once, its first place is written last
-    use = first_use[column]
-    first = use == place
-    local = np.empty(codes.size, dtype=np.uint32)
-    local[at] = (np.cumsum(first, dtype=np.uint32) - 1)[use]
-    at = np.flatnonzero(present)
-    used = present.any(axis=0)
-    tags = np.empty((len(at), 2), dtype=np.uint32)
-    tags[:, 0] = np.broadcast_to(np.cumsum(used, dtype=np.uint32) - 1, codes.shape).ravel()[at]
-    tags[:, 1] = np.ascontiguousarray(local.reshape(codes.shape[::-1]).T).ravel()[at]
-    return tags, np.flatnonzero(used).tolist(), np.compress(first, column)
+    by_key = codes.T.astype(np.int64, order="C").ravel()
+    place = np.arange(len(by_key))
+    first_use[by_key[::-1]] = place[::-1]  # where a code comes more than once, its first place is written last
+    use = first_use[by_key]
+    first = (use == place) & (by_key != ABSENT)
+    local = first.cumsum(dtype=np.uint32)[use]
+    used: Flags = present.any(axis=0)
+    tags = np.empty((*codes.shape, 2), dtype=np.uint32)
+    tags[:, :, 0] = used.cumsum(dtype=np.uint32)
+    tags[:, :, 1] = local.reshape(codes.shape[::-1]).T
+    tags -= 1  # numbers count from 0
+    pairs = tags.view(np.uint64).ravel()  # a tag is moved as one number
+    numbers = pairs[np.flatnonzero(present)].view(np.uint32)
+    return numbers, used.nonzero()[0].tolist(), by_key[first.nonzero()[0]].astype(np.int32)
 
 
-def _feature_stream(features: TileFeatures, tags: _Tags) -> tuple[npt.NDArray[Any], Ints]:
-    """Return all feature messages, with tag and length, as numbers to be written as varints, and their cuts."""
-    commands, command_cuts = geometry_commands(features.pieces)
-    counts = np.diff(command_cuts)[features.piece]
-    tag_counts = np.diff(tags.cuts)
-    tag_bytes = sums(varint_lengths(tags.numbers), tags.cuts)
-    geometry_bytes = sums(varint_lengths(commands), command_cuts)[features.piece]
-    tagged, named = (tag_counts > 0).astype(np.int64), (features.ids >= 0).astype(np.int64)
-    cuts = offsets(6 + 2 * tagged + 2 * named + tag_counts + counts)
-    wide = features.ids.max(initial=0) >> 32
-    out = np.empty(cuts[-1], dtype=np.uint64 if wide else np.uint32)  # half the memory is half the time
-    first, tag_first, last = cuts[:-1], cuts[:-1] + 2 + 2 * named, cuts[1:] - counts
-    ids = np.maximum(features.ids, 0)
-    id_part, tag_part = named * (1 + _lengths(ids)), tagged * (1 + _lengths(tag_bytes)) + tag_bytes
-    out[first], out[first + 1] = 0x12, id_part + tag_part + 3 + _lengths(geometry_bytes) + geometry_bytes
-    rows = np.flatnonzero(named)
-    out[first[rows] + 2], out[first[rows] + 3] = 0x08, ids[rows]
-    rows = np.flatnonzero(tagged)
-    out[tag_first[rows]], out[tag_first[rows] + 1] = 0x12, tag_bytes[rows]
-    out[ranges(tag_first + 2 * tagged, tag_counts)] = tags.numbers
-    out[last - 4], out[last - 3] = 0x18, _TYPES[features.pieces.kind]
-    out[last - 2], out[last - 1] = 0x22, geometry_bytes
-    out[ranges(last, counts)] = commands[ranges(command_cuts[:-1][features.piece], counts)]
-    return out, cuts
+def _messages(features: TileFeatures, tags: _Tags) -> pa.LargeBinaryArray:
+    """Return the message of each feature, with the tag and the length that it has as a field of its layer."""
+    tag_strings, tag_bytes = _varints(tags.numbers, tags.cuts)
+    geometry, geometry_bytes = _varints(*geometry_commands(features.pieces))
+    if len(geometry) != len(features) or (features.piece != np.arange(len(features))).any():
+        geometry, geometry_bytes = geometry.take(pa.array(features.piece)), geometry_bytes[features.piece]
+    ids = features.ids.astype(np.uint64)
+    named, tagged = features.ids >= 0, tag_bytes > 0
+    length = 3 + _lengths(geometry_bytes) + geometry_bytes
+    length += np.where(named, 1 + _lengths(ids), 0) + np.where(tagged, 1 + _lengths(tag_bytes) + tag_bytes, 0)
+    before = np.empty((len(features), 6), dtype=np.uint64)
+    before[:, 0], before[:, 1] = 0x12, length
+    before[:, 2], before[:, 3] = 0x08, ids
+    before[:, 4], before[:, 5] = 0x12, tag_bytes
+    between = np.empty((len(features), 4), dtype=np.uint32)
+    between[:, :3] = 0x18, _TYPES[features.pieces.kind], 0x22
+    between[:, 3] = geometry_bytes
+    parts = (_fields(before, named, tagged), tag_strings, _fields(between), geometry)
+    return pc.binary_join_element_wise(*parts, _NOTHING)
+
+
+def _fields(numbers: npt.NDArray[Any], *there: Flags) -> pa.LargeBinaryArray:
+    """Return rows of numbers as varints; of the last pairs of columns only those that a row has."""
+    rows, width = numbers.shape
+    if all(flags.all() for flags in there):
+        return _varints(numbers.ravel(), width * np.arange(rows + 1))[0]
+    kept = np.ones((rows, width // 2), dtype=bool)
+    kept[:, -len(there) :] = np.column_stack(there)
+    flat = numbers.reshape(-1, 2)[kept.ravel()].ravel()
+    return _varints(flat, 2 * offsets(kept.sum(axis=1)))[0]
+
+
+def _varints(numbers: npt.NDArray[Any], cuts: Ints) -> tuple[pa.LargeBinaryArray, Ints]:
+    """Return slices of numbers, between consecutive cuts, as varints end to end, and how many bytes each takes."""
+    starts = offsets(varint_lengths(numbers))
+    ends = starts[cuts]
+    return binary_array(varint_bytes(numbers, starts), ends), ends[1:] - ends[:-1]
 
 
 def _lengths(numbers: npt.NDArray[Any]) -> Ints:
-    return varint_lengths(numbers.astype(np.uint64)).astype(np.int64)
+    return varint_lengths(numbers).astype(np.int64)
