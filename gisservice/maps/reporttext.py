@@ -21,6 +21,11 @@ RULES = {
 }
 ON_FOOT = "Rule: the nearest by the way on foot along streets, at 3 miles an hour."
 OF_ADDRESSES = "Rule: the city's list of addresses."
+OF_PLACE = {
+    "Taken for ": "This is the report for %(address)s, the address closest to what was typed.",
+    "The nearest address is ": "The nearest address is %(address)s.",
+}
+"""What the answer about the place itself begins with, and how a page says it."""
 TITLE = "Address"
 APPLIES, DOES_NOT_APPLY, OUTSIDE = "applies", "does not apply", "outside the city"
 """As in :mod:`gisservice.analysis.dossier`, whose libraries a server that shows no report should not load."""
@@ -52,6 +57,10 @@ def _rule(language: Language, row: Mapping[str, Any], line: ReportLine | None) -
 def _text(site: Site, row: Mapping[str, Any], line: ReportLine | None, view: LayerView | None) -> tuple[str, str]:
     """Return the sentence and its language: "" for the page's, "en" where the city has said it in English only."""
     language = site.language
+    start = next((start for start in OF_PLACE if line is None and row["sentence"].startswith(start)), None)
+    if start is not None:
+        address = row["sentence"].removeprefix(start).removesuffix(".")
+        return language.text(OF_PLACE[start], address=_isolated(language, address)), ""
     if language is ENGLISH:
         return row["sentence"], ""
     if row["status"] == OUTSIDE:
@@ -88,9 +97,12 @@ def _words(site: Site, row: Mapping[str, Any], view: LayerView | None) -> dict[s
     if row["dates"]:
         first, regular = (date.fromisoformat(row["dates"][0][key]) for key in ("date", "regular"))
         words["weekday"], words["next"] = language.day_name(regular), language.weekday(first)
-    if language.direction == "rtl":  # isolated, so that names in Latin letters do not turn the sentence around
-        words = {name: f"\u2068{word}\u2069" for name, word in words.items()}
-    return words
+    return {name: _isolated(language, word) for name, word in words.items()}
+
+
+def _isolated(language: Language, word: str) -> str:
+    """Isolate a word in a line from right to left, so that names in Latin letters do not turn the line around."""
+    return f"\u2068{word}\u2069" if language.direction == "rtl" else word
 
 
 def _word(language: Language, value: Any, column: Column | None) -> str:

@@ -123,6 +123,8 @@ def test_suggestions_go_on_from_what_was_typed(gazetteer: Gazetteer) -> None:
     assert suggest(gazetteer, "king")["text"].tolist() == ["King St", "King Ct"]
     assert suggest(gazetteer, "n saint a")["text"].tolist() == ["N Saint Asaph St"]
     assert suggest(gazetteer, "100 siant as")["text"].tolist() == ["100 N Saint Asaph St", "100 S Saint Asaph St"]
+    for typed in ("301 kng st", "301 kinng st", "301 kimg st", "301 ikng st"):  # one mistake, also of a whole name
+        assert suggest(gazetteer, typed)["text"].tolist() == ["301 King St"], typed
     assert suggest(gazetteer, "x").empty and suggest(gazetteer, "100").empty and suggest(gazetteer, "").empty
 
 

@@ -29,6 +29,7 @@ Text = tuple[str, str | None]
 
 def all_texts() -> set[Text]:
     fixed = [*WORDS.values(), *reporttext.RULES.values(), reporttext.ON_FOOT, reporttext.OF_ADDRESSES, reporttext.TITLE]
+    fixed += reporttext.OF_PLACE.values()
     fixed += [text for error in OF_PAGES for text in (STATUSES[error].title, STATUSES[error].sentence)]
     fixed += [problem.text for problem in (choosing.UNREAD, choosing.UNPUBLISHED, choosing.CROWDED)]
     fixed += ["points", "lines", "areas", "picture"]  # kinds of geometry, on the page of a layer

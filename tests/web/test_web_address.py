@@ -55,7 +55,8 @@ def test_no_data_no_answer_and_no_city_are_told_apart(visitor: FlaskClient) -> N
 
 def test_a_typing_mistake_is_forgiven_and_shown(visitor: FlaskClient) -> None:
     said = words(page(visitor, "/address?q=10+Mian+St"))
-    assert "Taken for 10 Main St" in said
+    assert "This is the report for 10 Main St, the address closest to what was typed." in said
+    assert "Este es el informe de 10 Main St" in words(page(visitor, "/address?q=10+Mian+St&lang=es"))
 
 
 def test_what_is_not_surely_meant_leads_on(visitor: FlaskClient) -> None:
