@@ -185,7 +185,7 @@ def _numbered(
     use = first_use[by_key]
     first = (use == place) & (by_key != ABSENT)
     local = first.cumsum(dtype=np.uint32)[use]
-    used: Flags = present.any(axis=0)
+    used: Flags = np.logical_or.reduce(present)
     tags = np.empty((*codes.shape, 2), dtype=np.uint32)
     tags[:, :, 0] = used.cumsum(dtype=np.uint32)
     tags[:, :, 1] = local.reshape(codes.shape[::-1]).T
