@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import count, pairwise
+from itertools import compress, count, pairwise
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class Features:
         self._items_at, _ = pack.span("items")
         self._ids = pack.array("ids").data
         self._item_starts: Starts = pack.array("item_starts")
+        self._item_starts_view = self._item_starts.data
         self._id_starts: Starts = pack.array("id_starts")
         # As plain views: one by one they are read ten times faster than numpy's scalars.
         self._id_hashes = pack.array("id_hashes").data
@@ -153,9 +154,17 @@ class Features:
 
     def item_views(self, rows: Rows) -> list[memoryview]:
         """Return what :meth:`items` returns as views of the file, to be put one behind the other."""
-        cuts = self._item_starts[as_runs(rows)] + self._items_at
-        cuts[-1:, 1] -= len(ITEM_SEPARATOR)
-        return [self._view[first:last] for first, last in cuts.tolist()]
+        if not len(rows):
+            return []
+        file, base, starts, found = self._view, self._items_at, self._item_starts_view, rows.tolist()
+        begins = [0, *((rows[1:] - rows[:-1] != 1).nonzero()[0] + 1).tolist()]
+        ends = [*begins[1:], len(found)]
+        cuts = [
+            (base + starts[found[begin]], base + starts[found[end - 1] + 1])
+            for begin, end in zip(begins, ends, strict=True)
+        ]
+        cuts[-1] = (cuts[-1][0], cuts[-1][1] - len(ITEM_SEPARATOR))
+        return [file[first:last] for first, last in cuts]
 
     def item_pieces(self, rows: Rows, bytes_max: int) -> Iterator[bytes]:
         """Yield what :meth:`items` returns in pieces of whole items, to be joined by the separator.
@@ -240,8 +249,8 @@ class Features:
             hits = self._meeting_many(distinct, area)
         if len(distinct) == len(uses):
             return hits
-        hit = dict(zip(distinct, hits.tolist(), strict=True))
-        return np.array([hit[geometry] for geometry in uses], dtype=np.bool_)
+        hit = set(compress(distinct, hits.tolist()))
+        return np.array([geometry in hit for geometry in uses], dtype=np.bool_)
 
     def _meeting_many(self, distinct: list[int], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
         which = np.array(distinct, dtype=np.uint32)

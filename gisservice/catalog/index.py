@@ -31,8 +31,8 @@ _WHOLE_MIN = 2_048
 _STEPS = 1 << 22
 """Of a degree, in which the index counts: 2.7 cm each. A power of two, so that nothing is rounded but on purpose."""
 
-_FARTHEST, _NOWHERE = 2**31 - 2, 2**31 - 1
-"""Steps beyond which all is alike, 512 degrees; what lies nowhere."""
+_DEGREES, _NOWHERE = 511.0, 2**31 - 1
+"""Beyond these degrees all is alike; the edge of what lies nowhere."""
 
 _CHILDREN = np.arange(NODE_SIZE, dtype=np.int64)
 NO_RUNS: Rows = np.empty((0, 2), dtype=np.int64)
@@ -107,8 +107,7 @@ class Index:
         Returns runs, shape (k, 2), first and one past the last row of stretches whose features surely intersect
         ``bbox``; single rows; and which of these surely intersect it, too. Both ascend, and no row is in both.
         """
-        outer = _outer(bbox)
-        inner = -outer[[2, 3, 0, 1]]
+        outer, inner = _sought(bbox)
         nodes: Rows | None = None
         whole = []
         for height in range(len(self._levels), 0, -1):
@@ -181,17 +180,23 @@ def as_rows(runs: Rows) -> Rows:
 
 def _edges(boxes: Boxes) -> Edges:
     """Return the edges of boxes in steps, rounded outward, shape (4, nodes above, 16); the last node is filled up."""
-    steps = np.floor(boxes.T * np.array([[_STEPS], [_STEPS], [-_STEPS], [-_STEPS]], dtype=np.float64))
+    steps = boxes.T * np.array([[_STEPS], [_STEPS], [-_STEPS], [-_STEPS]], dtype=np.float64)
+    farthest = _DEGREES * _STEPS
     edges = np.full((4, -(-len(boxes) // NODE_SIZE) * NODE_SIZE), _NOWHERE, dtype=np.int32)
-    edges[:, : len(boxes)] = np.where(np.isfinite(steps), steps.clip(-_FARTHEST, _FARTHEST), _NOWHERE)
+    edges[:, : len(boxes)] = np.where(np.isfinite(steps), np.floor(steps).clip(-farthest, farthest), _NOWHERE)
     return edges.reshape(4, -1, NODE_SIZE)
 
 
-def _outer(bbox: BBox) -> Edges:
-    """Return the edges, shape (4, 1), that those of a box are at most when it meets the searched one."""
+def _sought(bbox: BBox) -> Edges:
+    """Return the edges, shape (4, 1), that those of a box are at most when it meets the searched one, and are at least
+    when they lie inside.
+    """
     minx, miny, maxx, maxy = bbox
-    steps = [floor(min(max(edge * _STEPS, -_FARTHEST), _FARTHEST)) for edge in (maxx, maxy, -minx, -miny)]
-    return np.array(steps, dtype=np.int32).reshape(4, 1)
+    if not (-_DEGREES < minx and -_DEGREES < miny and maxx < _DEGREES and maxy < _DEGREES):
+        minx, miny, maxx, maxy = (min(max(edge, -_DEGREES), _DEGREES) for edge in bbox)
+    east, north, west, south = floor(maxx * _STEPS), floor(maxy * _STEPS), floor(-minx * _STEPS), floor(-miny * _STEPS)
+    edges = np.array([east, north, west, south, -west, -south, -east, -north], dtype=np.int32)
+    return edges.reshape(2, 4, 1)
 
 
 def _meeting(edges: Edges, parents: Rows | None, outer: Edges) -> tuple[Rows, Edges, Rows]:
