@@ -103,6 +103,10 @@ class Pack:
             raise CatalogError(f"{self._name} is damaged: part {name!r} does not match its checksum.")
         return found
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a section of this name."""
+        return name in self._sections
+
     def span(self, name: str) -> tuple[int, int]:
         """Return where a byte string begins and ends in :attr:`map`."""
         section = self._section(name)

@@ -44,6 +44,30 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Features of the tile at ``place`` that were compressed to learn how many bytes those of its zoom take.
+
+    ``geometries`` (ascending) are what they were made of; ``least`` are their bytes with only their classes, ``most``
+    those with all properties.
+    """
+
+    place: int
+    geometries: Ints
+    least: int
+    most: int
+
+    def to_array(self) -> Ints:
+        """Return all of it as one array."""
+        return np.concatenate([[self.place, self.least, self.most], self.geometries]).astype(np.int64)
+
+    @classmethod
+    def from_array(cls, numbers: Ints) -> Sample:
+        """Return what :meth:`to_array` made an array of."""
+        place, least, most = numbers[:3].tolist()
+        return cls(place, numbers[3:], least, most)
+
+
+@dataclass(frozen=True)
 class Load:
     """What the tiles of a zoom would take: one entry for each geometry and tile that show each other.
 
@@ -68,13 +92,10 @@ class Load:
         total = self._by_tile(np.where(drawn, self.plain + self.detail, self.merged))
         return int(total.argmax()) if (total > BUDGET_BYTES * PARTS).any() else None
 
-    def scaled(self, sample: Ints, least: int, most: int) -> Load:
-        """Return the load with estimates in proportion to a sample of entries.
-
-        Together and compressed these take ``least`` bytes without detail, and ``most`` with it.
-        """
-        plain, detail = (max(int(values[sample].sum()), 1) for values in (self.plain, self.detail))
-        ratio, more = least * PARTS, max(most - least, 0) * PARTS
+    def scaled(self, entries: Ints, sample: Sample) -> Load:
+        """Return the load with estimates in proportion to what a sample takes, which some entries are."""
+        plain, detail = (max(int(values[entries].sum()), 1) for values in (self.plain, self.detail))
+        ratio, more = sample.least * PARTS, max(sample.most - sample.least, 0) * PARTS
         return Load(
             self.tile, self.weight, _share(self.plain, ratio, plain), _share(self.detail, more, detail),
             _share(self.merged, ratio, plain),

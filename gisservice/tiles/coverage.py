@@ -31,7 +31,7 @@ import shapely
 
 from gisservice.tiles.grid import ground_m2
 from gisservice.tiles.noding import Borders
-from gisservice.tiles.shapes import Flags, Ints, Shapes, following, offsets, ranges, sums, to_polygons
+from gisservice.tiles.shapes import Flags, Ints, Shapes, distinct, following, offsets, ranges, sums, to_polygons
 
 Polygons = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
@@ -181,7 +181,7 @@ def _boxes_meet(boxes: npt.NDArray[Any], pairs: Ints) -> Flags:
 
 def _meet(polygons: Polygons, pairs: Ints) -> Flags:
     """Mark the pairs of polygons whose insides meet."""
-    shapely.prepare(polygons[np.unique(pairs[:, 0])])
+    shapely.prepare(polygons[distinct(pairs[:, 0])])
     meet: Flags = shapely.relate_pattern(polygons[pairs[:, 0]], polygons[pairs[:, 1]], _INTERIORS_MEET)
     return meet
 
@@ -239,7 +239,9 @@ def _bare(window: Any, drawn: Arrangement, finer: Arrangement, scale: float) -> 
     """Return what is bare in a window, farther than ``REACH`` from anything the finer polygons leave bare."""
     wide = shapely.buffer(window, 2 * REACH, join_style="mitre")
     near = finer.polygons[finer.tree.query(shapely.transform(wide, lambda xy: xy / scale))]
-    near = shapely.transform(shapely.make_valid(near), lambda xy: xy * scale)
+    bad = ~shapely.is_valid(near)
+    near[bad] = shapely.make_valid(near[bad])  # only the source has such, and looking is cheaper than making
+    near = shapely.transform(near, lambda xy: xy * scale)
     covered = shapely.union_all(shapely.intersection(near, wide))
     kept = shapely.intersection(shapely.buffer(covered, -REACH), window)
     over = shapely.intersection(drawn.polygons[drawn.tree.query(window)], window)
@@ -254,9 +256,11 @@ def _far(drawn: Arrangement, finer: Arrangement) -> Reals:
     shift = finer.z - drawn.z
     known_ends, known_edges = _images(drawn, finer, shift)
     loose_edges = np.flatnonzero(drawn.open & ~known_edges)
-    loose_ends = np.unique(drawn.borders.edges[loose_edges])
+    loose_ends = distinct(drawn.borders.edges[loose_edges].ravel())
     loose_ends = loose_ends[~known_ends[loose_ends]]
     at = np.concatenate([drawn.borders.positions[loose_ends], drawn.middles(loose_edges)])
+    if not len(at):
+        return at  # as most often, and then the open edges need no index
     close = finer.open_lines.query(shapely.points(at * (1 << shift)), "dwithin", REACH * (1 << shift))[0]
     far = np.ones(len(at), dtype=bool)
     far[close] = False

@@ -176,14 +176,19 @@ def vertices_of(shapes: Shapes, rows: Ints) -> Ints:
     return ranges(shapes.vertices[rows], np.diff(shapes.vertices)[rows])
 
 
+def owners_of(shapes: Shapes, vertices: Ints) -> Ints:
+    """Return the geometries that some vertices belong to."""
+    owners: Ints = np.searchsorted(shapes.vertices, vertices, side="right") - 1
+    return owners
+
+
 def seeds(outlines: Outlines, shapes: Shapes, keep: Flags, rows: Ints) -> Ints:
     """Return the vertices of some geometries that must come back, because an edge without them crosses another."""
     if not outlines.coverage:
         return np.zeros(0, dtype=np.int64)
     some = outlines.around(rows)
     back = _wanted_back(shapes, keep, some)
-    owners = np.searchsorted(shapes.vertices, back, side="right") - 1
-    return back[np.isin(owners, rows)]
+    return back[np.isin(owners_of(shapes, back), rows)]
 
 
 def restore(outlines: Outlines, shapes: Shapes, keep: Flags, first: Ints) -> Ints:
@@ -193,13 +198,23 @@ def restore(outlines: Outlines, shapes: Shapes, keep: Flags, first: Ints) -> Int
     deepest zoom, where nothing crosses; so in the end nothing does, and in what order it is done makes no difference.
     """
     keep[first] = True
-    back = [first]
-    while len(back[-1]):
-        rows = distinct(np.searchsorted(shapes.vertices, back[-1], side="right") - 1)
-        more = _wanted_back(shapes, keep, outlines.around(outlines.around(rows)))
+    return np.sort(np.concatenate([first, followed(outlines, shapes, keep, owners_of(shapes, first))]))
+
+
+def followed(outlines: Outlines, shapes: Shapes, keep: Flags, rows: Ints) -> Ints:
+    """Mark in ``keep`` the vertices that must come back because those of some geometries did; return them."""
+    back = [np.zeros(0, dtype=np.int64)]
+    while len(rows):
+        more = _wanted_back(shapes, keep, within_reach(outlines, rows))
         keep[more] = True
         back.append(more)
-    return np.sort(np.concatenate(back))
+        rows = owners_of(shapes, more)
+    return np.concatenate(back)
+
+
+def within_reach(outlines: Outlines, rows: Ints) -> Ints:
+    """Return the geometries, ascending, whose borders could have to get vertices back because those of some did."""
+    return outlines.around(outlines.around(distinct(rows)))
 
 
 def _wanted_back(shapes: Shapes, keep: Flags, rows: Ints) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from gisservice.tiles import selection
 from gisservice.tiles.account import Features, Reason, Tally, byte_tally, byte_totals, lost_tally
 from gisservice.tiles.archive import compress, compress_brotli, decompress
 from gisservice.tiles.attributes import ABSENT
-from gisservice.tiles.budget import ALWAYS, BUDGET_BYTES, Load, Thresholds
+from gisservice.tiles.budget import ALWAYS, BUDGET_BYTES, Load, Sample, Thresholds
 from gisservice.tiles.clip import cut, place
 from gisservice.tiles.coverage import Conflicts
 from gisservice.tiles.encode import TileFeatures, encode_tiles
@@ -44,6 +44,8 @@ class Level:
     thresholds: Thresholds
     groups: selection.Groups | None
     """Of a coverage, but at the deepest zoom."""
+    sample: Sample | None
+    """What the thresholds were reckoned from."""
     tiles: Tiles
     brotli: Tiles
     account: dict[str, Any]
@@ -88,7 +90,8 @@ def build_level(plan: Plan, z: int) -> Level:
         return _deepest_level(plan, zoom, reshaped)
     shapes, tried = zoom.shapes, None
     natural = selection.natural_weight(plan.kind, plan.maxzoom - z)
-    for thresholds in load(plan, shapes, z, natural).thresholds(natural):
+    estimate, sample = load(plan, shapes, reshaped, z, natural)
+    for thresholds in estimate.thresholds(natural):
         reuse = _reuse(plan, z, shapes, reshaped, thresholds)
         if tried is None or reuse is not None or thresholds.drawn != tried.drawn:
             chosen = _select(plan, z, shapes, thresholds.drawn, reuse)
@@ -104,7 +107,7 @@ def build_level(plan: Plan, z: int) -> Level:
     gzip, brotli = _with_clean(plan, tiles, reuse)
     account = _account(plan, z, drawn.features(thresholds.detailed), tallies, gzip, reasons, reuse)
     groups = chosen.merged if plan.coverage else None
-    return Level(z, zoom, thresholds, groups, gzip, brotli, account | _validity(zoom, found))
+    return Level(z, zoom, thresholds, groups, sample, gzip, brotli, account | _validity(zoom, found))
 
 
 def _deepest_level(plan: Plan, zoom: Zoom, reshaped: Flags) -> Level:
@@ -119,6 +122,7 @@ def _deepest_level(plan: Plan, zoom: Zoom, reshaped: Flags) -> Level:
         z,
         zoom,
         thresholds,
+        None,
         None,
         gzip,
         brotli,
@@ -167,8 +171,11 @@ def _fit(tiles: Tiles) -> bool:
     return all(len(tile) <= BUDGET_BYTES for _, tile in tiles)
 
 
-def load(plan: Plan, shapes: Shapes, z: int, natural: int) -> Load:
-    """Estimate what the geometries of a zoom take in each tile, by what a sample of them does."""
+def load(plan: Plan, shapes: Shapes, reshaped: Flags, z: int, natural: int) -> tuple[Load, Sample | None]:
+    """Estimate what the geometries of a zoom take in each tile, by what a sample of them does; return that, too.
+
+    ``reshaped`` marks the shapes that are not as in the version before.
+    """
     placement = place(shapes, z)
     places, tile = np.unique(tile_ids(z, placement.x, placement.y), return_inverse=True)
     origin = placement.origin
@@ -178,19 +185,36 @@ def load(plan: Plan, shapes: Shapes, z: int, natural: int) -> Load:
     estimate = Load.of(tile, plan.weights[origin], plain[origin], detail[origin], merges=plan.coverage)
     heaviest = estimate.heaviest(natural)
     if heaviest is None:
-        return estimate
+        return estimate, None
     here = np.flatnonzero((tile == heaviest) & (estimate.weight >= natural))
     here = here[np.argsort(plan.first[origin[here]], kind="stable")][:_SAMPLE]
-    sample = _summary(plan, selection.whole(shapes, np.sort(origin[here])))
+    rows, where = np.sort(origin[here]), int(places[heaviest])
+    sample = _known_sample(plan, reshaped, z, where, rows) or _compressed_sample(plan, shapes, z, where, rows)
+    return estimate.scaled(here, sample), sample
+
+
+def _known_sample(plan: Plan, reshaped: Flags, z: int, where: int, rows: Ints) -> Sample | None:
+    """Return the sample that some geometries of a tile are, if it was the same in the version before."""
+    if plan.past is None:
+        return None
+    known, changes = plan.past.levels.sample(z), plan.past.changes
+    if known is None or known.place != where or not np.array_equal(changes.origin[rows], known.geometries):
+        return None
+    return None if (reshaped | ~changes.same)[rows].any() else replace(known, geometries=rows)
+
+
+def _compressed_sample(plan: Plan, shapes: Shapes, z: int, where: int, rows: Ints) -> Sample:
+    """Compress the features of some geometries in a tile, with and without their details."""
+    drawn = _summary(plan, selection.whole(shapes, rows))
     least, most = (
         sum(
             len(compress(tile))
-            for sheet in _sheets(sample, z, places[[heaviest]])
-            for _, tile in _encoded(plan, sheet, sample, detailed)
+            for sheet in _sheets(drawn, z, np.array([where]))
+            for _, tile in _encoded(plan, sheet, drawn, detailed)
         )
         for detailed in (ALWAYS + 1, 0)
     )
-    return estimate.scaled(here, least, most)
+    return Sample(where, rows, least, most)
 
 
 def _select(plan: Plan, z: int, shapes: Shapes, weight: int, reuse: Reuse | None) -> selection.Selection:

@@ -16,6 +16,7 @@ A packed file (:mod:`gisservice.pack`), whose index says kind, zooms and columns
 ``seeds_15`` …   int64       see :class:`gisservice.tiles.generalise.Zoom`
 ``restored_15``  int64       likewise
 ``group_…_15``   …           merged groups of a coverage: shapes as above, members and where those of each begin
+``sample_15`` …  int64       see :meth:`gisservice.tiles.budget.Sample.to_array`; where tiles could be too large
 ``stays``        uint8 v     for each vertex of the deepest zoom how many zooms above it is kept
 ``crossing``     bool n      see :class:`gisservice.tiles.generalise.Deepest`
 ``codes``        int32 r,k   for each record and column the place of its value in ``values``; -1: it has none
@@ -43,7 +44,7 @@ from gisservice.errors import CatalogError
 from gisservice.model import GeometryKind, Starts
 from gisservice.pack import Pack
 from gisservice.tiles.attributes import Values
-from gisservice.tiles.budget import Thresholds
+from gisservice.tiles.budget import Sample, Thresholds
 from gisservice.tiles.generalise import Deepest
 from gisservice.tiles.grid import EXTENT_BITS
 from gisservice.tiles.selection import Groups, dust_side
@@ -146,6 +147,11 @@ class Levels:
         """Return how the shapes of a zoom came to be."""
         self._row(z)
         return History(self._part(f"seeds_{z}"), self._part(f"restored_{z}"), self._marked(f"broken_{z}"))
+
+    def sample(self, z: int) -> Sample | None:
+        """Return what the bytes of a zoom were reckoned from, or None where nothing was compressed for that."""
+        name = f"sample_{z}"
+        return Sample.from_array(self._part(name)) if name in self._pack else None
 
     def groups(self, z: int) -> Groups:
         """Return the merged groups of a coverage at a zoom above the deepest."""

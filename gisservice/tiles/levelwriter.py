@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from gisservice.pack import PackWriter
-from gisservice.tiles.budget import Thresholds
+from gisservice.tiles.budget import Sample, Thresholds
 from gisservice.tiles.generalise import Zoom
 from gisservice.tiles.levels import FORMAT, coordinate, made_by
 from gisservice.tiles.plan import Plan
@@ -43,8 +43,10 @@ class LevelsWriter:
             self._pack.array("thresholds", self._thresholds)
         self._pack.__exit__(kind, error, t)
 
-    def add(self, z: int, zoom: Zoom, thresholds: Thresholds, groups: Groups | None) -> None:
-        """Write the shapes of a zoom, how they came to be, its thresholds and its groups."""
+    def add(
+        self, z: int, zoom: Zoom, thresholds: Thresholds, groups: Groups | None, sample: Sample | None = None
+    ) -> None:
+        """Write the shapes of a zoom, how they came to be, its thresholds and what they go by, and its groups."""
         shapes = zoom.shapes
         self._thresholds[z - self._zooms.start] = thresholds.drawn, thresholds.detailed
         self._pack.array(f"xy_{z}", shapes.xy.astype(coordinate(z)))
@@ -54,6 +56,8 @@ class LevelsWriter:
         self._pack.array(f"broken_{z}", np.flatnonzero(zoom.broken))
         self._pack.array(f"seeds_{z}", zoom.seeds)
         self._pack.array(f"restored_{z}", zoom.restored)
+        if sample is not None:
+            self._pack.array(f"sample_{z}", sample.to_array())
         if groups is not None:
             self._add_groups(z, groups)
 

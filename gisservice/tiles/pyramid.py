@@ -58,7 +58,7 @@ def build_pyramid(
                 archive.add(where, tile)
             for where, tile in level.brotli:
                 brotli.add(where, tile)
-            levels.add(level.z, level.zoom, level.thresholds, level.groups)
+            levels.add(level.z, level.zoom, level.thresholds, level.groups, level.sample)
             accounts[level.z] = level.account
             if progress is not None:
                 progress(len(accounts), len(zooms))

@@ -16,18 +16,21 @@ from gisservice.tiles.generalise import (
     Generaliser,
     Stays,
     Zoom,
+    followed,
     node,
+    owners_of,
     restore,
     rounded,
     seeds,
     stays,
     vertices_of,
+    within_reach,
 )
 from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
 from gisservice.tiles.levels import History, Levels
 from gisservice.tiles.noding import edges_apart
 from gisservice.tiles.outlines import Outlines
-from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate, following, offsets
+from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate, distinct, following, offsets
 
 
 class Renewal(Generaliser):
@@ -125,14 +128,40 @@ class Renewal(Generaliser):
         first = np.sort(np.concatenate([self._kept_vertices(former.seeds, near), found]))
         others = self._kept_vertices(former.restored, near)
         if len(found) or len(others) < len(former.restored):
-            return first, restore(self.outlines, shapes, keep, first)
+            return first, self._restored_near(keep, near, first, others)
         keep[others] = True
         return first, others
+
+    def _restored_near(self, keep: Flags, near: Ints, first: Ints, others: Ints) -> Ints:
+        """Return the vertices that come back, as :func:`restore`; ``others`` are those that did, but for ``near``.
+
+        All come back ``first`` that cross without what came back. What more does is followed from ``near`` on, and
+        from those others within reach of that, from one to the next; those out of reach are not concerned, unless
+        they are reached now.
+        """
+        shapes = self.deepest.shapes
+        if len(near) > len(distinct(owners_of(shapes, first))):
+            return restore(self.outlines, shapes, keep, first)
+        later = others[~np.isin(others, first)]
+        owner = owners_of(shapes, later)
+        concerned, unsure = np.zeros((2, len(shapes)), dtype=bool)
+        concerned[owner], more = True, near
+        while len(more):
+            unsure[more] = True
+            reached = within_reach(self.outlines, more)
+            more = reached[concerned[reached] & ~unsure[reached]]
+        sure = later[~unsure[owner]]
+        keep[first] = keep[sure] = True
+        back = followed(self.outlines, shapes, keep, np.flatnonzero(unsure))
+        if (concerned & ~unsure)[within_reach(self.outlines, owners_of(shapes, back))].any():
+            keep[sure] = keep[back] = False
+            return restore(self.outlines, shapes, keep, first)
+        return np.sort(np.concatenate([first, sure, back]))
 
     def _kept_vertices(self, former: Ints, without: Ints) -> Ints:
         """Return the new numbers of vertices of the version before, but those of some geometries (new numbers)."""
         before, after = self._former.shapes.vertices, self.deepest.shapes.vertices
-        owner = np.searchsorted(before, former, side="right") - 1
+        owner = owners_of(self._former.shapes, former)
         image = self.changes.image[owner]
         good = (image >= 0) & ~np.isin(image, without)
         return after[image[good]] + former[good] - before[owner[good]]
@@ -140,8 +169,7 @@ class Renewal(Generaliser):
     def _redrawn(self, keep: Flags, kept: Flags, restored: Ints, former: Ints) -> Ints:
         """Return the geometries that go into a zoom with other vertices than before."""
         shapes, before = self.deepest.shapes, self._former.shapes
-        owners = [np.searchsorted(shapes.vertices, restored, side="right") - 1]
-        owners.append(self.changes.image[np.searchsorted(before.vertices, former, side="right") - 1])
+        owners = [owners_of(shapes, restored), self.changes.image[owners_of(before, former)]]
         rows = np.unique(np.concatenate([self._altered, self._other_extent, *owners]))
         rows = rows[rows >= 0]
         old = rows[self.changes.origin[rows] >= 0]
