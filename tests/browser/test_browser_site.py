@@ -134,6 +134,10 @@ def test_pages_fit_320_pixels_and_targets_are_large_enough(visits) -> None:
           .filter((one) => one.checkVisibility() && !["hidden", "checkbox"].includes(one.type))
           .filter((one) => one.getBoundingClientRect().height < 24).map((one) => one.outerHTML.slice(0, 90))""")
         assert small == [], path
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        page.set_viewport_size({"width": 640, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        page.set_viewport_size({"width": 320, "height": 640})
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
@@ -249,6 +253,19 @@ def test_the_link_of_a_view_keeps_place_layers_record_and_language(visits) -> No
 def test_nothing_moves_for_those_who_want_it_still(visits) -> None:
     page = visits.open("/maps/city", {**DESKTOP, "reduced_motion": "reduce", "forced_colors": "active"})
     assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")  # nothing below the footer
+    measure = page.get_by_role("button", name="Measure")
+    ground = "(button) => getComputedStyle(button).backgroundColor"
+    before = measure.evaluate(ground)
+    measure.press("Enter")
+    page.wait_for_selector("#measure:not([hidden])")
+    assert measure.evaluate(ground) != before
+    page.emulate_media(media="print")
+    for control in (".embed-code", ".map-actions", ".layer-switch input", ".map-tools", "#measure"):
+        assert not page.locator(control).first.is_visible(), control
+    assert (
+        page.locator("#map_city canvas").first.is_visible() and page.locator(".legend, .layer-facts").first.is_visible()
+    )
 
 
 def test_what_was_visited_is_there_without_a_connection_and_says_that_it_is_a_copy(visits) -> None:
