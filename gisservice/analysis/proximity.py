@@ -164,8 +164,6 @@ def _neighbours(ours: Plane, theirs: Plane, k: int) -> tuple[npt.NDArray[Any], .
     The k-th nearest of points in theirs, from a point in ours, is at least as far as the k-th nearest of theirs: so
     all within that distance hold the k nearest, and are compared exactly.
     """
-    from scipy.spatial import cKDTree
-
     mine, targets = ours.there, theirs.there
     k = min(k, len(targets))
     if not len(mine) or not k:
@@ -173,6 +171,8 @@ def _neighbours(ours: Plane, theirs: Plane, k: int) -> tuple[npt.NDArray[Any], .
         return none, none, np.empty(0), none
     if k == 1:
         return _first_neighbours(ours, theirs)
+    from scipy.spatial import cKDTree
+
     points = shapely.get_coordinates(shapely.point_on_surface(ours.shapes[mine]))
     anchors = shapely.get_coordinates(shapely.point_on_surface(theirs.shapes[targets]))
     apart, _ = cKDTree(anchors).query(points, k=[k])
