@@ -110,7 +110,7 @@ def _column_data(site: Site, column: Column) -> dict[str, Any]:
         "name": column.name,
         "meaning": site.said(column.meaning),
         "type": str(column.type),
-        "unit": column.unit,
+        "unit": site.said(column.unit) if column.unit else None,
         "codes": [(code, site.said(meaning)) for code, meaning in column.codes],
     }
 

@@ -11,6 +11,7 @@ WORDS = {
     "mark": "The place of this report",
     "failed_tiles": "Part of {layer} could not be loaded. Try again later.",
     "failed_records": "The records of {layer} could not be loaded. Try again later.",
+    "gone": "{layer} has no such record, or has it no longer.",
     "shown": "{layer} is shown.",
     "hidden": "{layer} is hidden.",
     "here": "At this place",

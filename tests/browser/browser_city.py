@@ -62,7 +62,7 @@ MAPS = f"""
 [maps.city]
 title = "The city"
 description = "Lots, streets and places."
-layers = ["boundary", "lots", "streets", "places"]
+layers = ["lots", "streets", "places", "boundary"]
 center = {list(CENTRE)}
 zoom = {ZOOM}
 reach = "streets"

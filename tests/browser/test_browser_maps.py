@@ -103,7 +103,7 @@ def test_records_that_share_a_place_are_all_there(visits) -> None:
     page.mouse.click(*on_screen(page, position(10, 10)))
     page.wait_for_function("() => document.querySelector('[data-part=count]').textContent === '1 of 4'")
     found = []
-    for _ in range(4):  # three units, then the city boundary
+    for _ in range(4):  # three units, then the city boundary, though it is drawn on top
         found.append(panel_values(page)["Identifier"])
         page.get_by_role("button", name="Next").click()
     assert sorted(found[:3]) == ["lot 10/10", "unit 2 of 10/10", "unit 3 of 10/10"]
@@ -216,6 +216,12 @@ def test_hostile_records_are_shown_as_they_are(visits) -> None:
     page.wait_for_selector("#twin tbody tr")
     assert set(page.locator("#twin tbody th button").all_text_contents()) <= set(ATTACKS)
     assert page.evaluate("Object.prototype.polluted") is None
+
+
+def test_a_link_to_a_record_that_is_no_more_says_so(visits) -> None:
+    visits.expected = "404"
+    page = visits.open("/maps/city#15/38.81/-77.05&item=lots/gone")
+    page.get_by_text("Lots has no such record, or has it no longer.").wait_for()
 
 
 def test_tiles_that_cannot_be_had_are_told(visits) -> None:
