@@ -34,6 +34,7 @@ from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from subprocess import SubprocessError
 
 import features_servers
 import geopandas
@@ -56,7 +57,7 @@ CONNECTIONS = (16, 32)
 SLOWEST_SECONDS = 60
 """A turn of three answers to each connection is to end in about that time."""
 
-CANNOT = (RuntimeError, OSError, HTTPException, ValueError)
+CANNOT = (RuntimeError, OSError, HTTPException, ValueError, LookupError, SubprocessError)
 """What is raised for a server that refuses, does not answer in time, or does not answer with what was asked for."""
 
 QUESTIONS = 1_000
