@@ -20,11 +20,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+from isal.isal_zlib import crc32
 
 from gisservice.errors import CatalogError
 

@@ -20,6 +20,9 @@ from gisservice.tiles.source import ID_MAX
 
 ABSENT = -1
 
+_WHOLE = 0x28
+"""Tag of a whole number that is not negative, in a ``Value``."""
+
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -38,9 +41,10 @@ class Values:
     @classmethod
     def of(cls, messages: _Messages, records: int) -> Values:
         """Frame distinct messages, numbered from 0."""
-        counts = _integers(np.arange(records + 1, dtype=np.int64))
-        found = pc.index_in(counts.binary(), value_set=messages.binary()).fill_null(ABSENT)
-        whole = found.to_numpy(zero_copy_only=False).astype(np.int32)
+        whole = np.full(records + 1, ABSENT, dtype=np.int32)
+        rows, numbers = messages.counts()
+        within = numbers <= records
+        whole[numbers[within]] = rows[within]
         table = messages.framed(0x22)
         return cls(table.data, table.starts, whole)
 
@@ -117,7 +121,7 @@ def encode_attributes(table: pa.Table) -> Attributes:
         known, first = numbers[first : first + len(array.dictionary)], first + len(array.dictionary)
         indices = array.indices.fill_null(len(known)).to_numpy(zero_copy_only=False).astype(np.int64)
         columns.append(np.append(known, np.int32(ABSENT))[indices])
-        distinct.append(len(np.unique(known[known != ABSENT])))
+        distinct.append(np.count_nonzero(np.bincount(known[known != ABSENT])))
         if pat.is_floating(array.dictionary.type):
             infinite = np.append(np.isinf(array.dictionary.to_numpy(zero_copy_only=False)), False)
             omitted[name] = int(infinite[indices].sum())
@@ -166,6 +170,18 @@ class _Messages:
         encoded = self.binary().dictionary_encode()
         numbers = encoded.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int32)
         return _binary_messages(encoded.dictionary), numbers
+
+    def counts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return which of them are whole numbers from 0 to 2**28 - 1, and these numbers."""
+        lengths, first = np.diff(self.starts), self.starts[:-1]
+        rows = np.flatnonzero((lengths > 1) & (lengths < 6))
+        rows = rows[self.data[first[rows]] == _WHOLE]
+        numbers = np.zeros(len(rows), dtype=np.int64)
+        for place in range(4):
+            longer = lengths[rows] > place + 1
+            byte = self.data[first[rows[longer]] + 1 + place]
+            numbers[longer] |= (byte & 0x7F).astype(np.int64) << 7 * place
+        return rows, numbers
 
     def framed(self, tag: int) -> _Messages:
         """Return them as length-delimited fields."""
@@ -255,7 +271,7 @@ def _exact(values: pa.Array) -> bool:
 
 def _integers(numbers: npt.NDArray[np.int64]) -> _Messages:
     negative = numbers < 0
-    return _varints(np.where(negative, -2 * numbers - 1, numbers), np.where(negative, 0x30, 0x28))
+    return _varints(np.where(negative, -2 * numbers - 1, numbers), np.where(negative, 0x30, _WHOLE))
 
 
 def _numbers(numbers: npt.NDArray[np.float64]) -> _Messages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,11 @@ import pyarrow.compute as pc
 
 from gisservice.model import Geometries
 from gisservice.tiles.attributes import ABSENT, Values
-from gisservice.tiles.grid import PYRAMID_ZOOM_MAX
 from gisservice.tiles.outlines import part_of
-from gisservice.tiles.shapes import Flags, Ints, Shapes, from_geometries, offsets, ranges
+from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges, with_positions
 from gisservice.tiles.source import TileSource
 
+Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int32]
 
 _GONE = -2
@@ -107,8 +108,8 @@ def _marks(geometries: Geometries) -> npt.NDArray[np.uint64]:
 
 def _equal(old: Geometries, theirs: Ints, new: Geometries, ours: Ints) -> Flags:
     """Mark the pairs of geometries that are equal in positions, rings and parts."""
-    one, other = (from_geometries(part_of(g, rows), PYRAMID_ZOOM_MAX) for g, rows in ((new, ours), (old, theirs)))
-    equal: Flags = ~differing(one, other)
+    one, other = (part_of(geometries, rows) for geometries, rows in ((new, ours), (old, theirs)))
+    equal: Flags = ~differing(*(with_positions(of, of.coordinates.astype(np.int64)) for of in (one, other)))
     return equal
 
 
@@ -135,9 +136,30 @@ def ascents(numbers: Ints) -> Flags:
 
 def _translated(old: Values, new: Values) -> Ints:
     """Return for each old value the number of the new one of the same message."""
-    found = pc.index_in(_binary(old), value_set=_binary(new))
-    places: Ints = found.fill_null(_GONE).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths, others = np.diff(old.starts), np.diff(new.starts)
+    first = _alike(lengths, old.data, others, new.data)
+    data, other_data = old.data[int(old.starts[first]) :], new.data[int(new.starts[first]) :]
+    last = _alike(lengths[first:][::-1], data[::-1], others[first:][::-1], other_data[::-1])
+    places = np.arange(len(old), dtype=np.int64)
+    places[len(old) - last :] += len(new) - len(old)
+    rest = slice(first, len(old) - last)  # most often a few: all others are the same from either end
+    found = pc.index_in(_binary(old)[rest], value_set=_binary(new)[first : len(new) - last])
+    places[rest] = found.fill_null(_GONE - first).to_numpy(zero_copy_only=False).astype(np.int64) + first
     return places
+
+
+def _alike(lengths: Ints, data: Bytes, others: Ints, other_data: Bytes) -> int:
+    """Return with how many of the same messages two rows of them, given by lengths and bytes, begin."""
+    ends = np.cumsum(lengths[: _agreeing(lengths, others)])
+    size = int(ends[-1]) if len(ends) else 0
+    return int(np.searchsorted(ends, _agreeing(data[:size], other_data[:size]), side="right"))
+
+
+def _agreeing(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:
+    """Return with how many of the same numbers two rows of numbers begin."""
+    count = min(len(one), len(other))
+    apart = np.flatnonzero(one[:count] != other[:count])
+    return int(apart[0]) if len(apart) else count
 
 
 def _binary(values: Values) -> pa.Array:

@@ -102,7 +102,9 @@ class Renewal(Generaliser):
     def _stays(self, shapes: Shapes, moved: Ints) -> tuple[Stays, Ints]:
         """Return for each vertex how long it stays, and the geometries not moved for which that is not as it was."""
         lasting = np.empty(len(shapes.xy), dtype=np.uint8)
-        still = np.setdiff1d(np.arange(len(shapes)), moved)
+        others = np.ones(len(shapes), dtype=bool)
+        others[moved] = False
+        still = np.flatnonzero(others)
         lasting[vertices_of(shapes, still)] = self._former.stays[self._former_vertices(still)]
         near = moved if shapes.kind == GeometryKind.POINT else self._near(shapes, moved, 0)
         if not len(near):
@@ -140,7 +142,8 @@ class Renewal(Generaliser):
         they are reached now.
         """
         shapes = self.deepest.shapes
-        if len(near) > len(distinct(owners_of(shapes, first))):
+        sizes, seeded = np.diff(shapes.vertices), distinct(owners_of(shapes, first))
+        if sizes[near].sum() > sizes[seeded].sum():
             return restore(self.outlines, shapes, keep, first)
         later = others[~np.isin(others, first)]
         owner = owners_of(shapes, later)
@@ -191,7 +194,9 @@ class Renewal(Generaliser):
 
     def _spliced(self, z: int, rows: Ints, made: Shapes) -> Shapes:
         """Return the shapes of all geometries: of some as made, of the others as they were."""
-        rest = np.setdiff1d(np.arange(len(self.outlines)), rows)
+        others = np.ones(len(self.outlines), dtype=bool)
+        others[rows] = False
+        rest = np.flatnonzero(others)
         order = np.empty(len(self.outlines), dtype=np.int64)
         order[rest], order[rows] = np.arange(len(rest)), len(rest) + np.arange(len(rows))
         return concatenate([self.levels.shapes(z, self.changes.origin[rest]), made]).take(order)

@@ -134,10 +134,9 @@ class Reuse:
 
     def _concerned(self, rest: Ints, before: Ints, ours: Ints, theirs: Ints) -> tuple[Ints, Ints]:
         """Return the places in ``rest`` and ``before`` of those alike to one that changed."""
-        _, label = np.unique(np.concatenate([ours, theirs]), axis=0, return_inverse=True)
-        label = label.ravel()
+        label = _labels(np.concatenate([ours, theirs]))
         changed = np.concatenate([self._changed[rest], self._changed_before[before]])
-        concerned = np.isin(label, label[changed])
+        concerned = (np.bincount(label, changed) > 0)[label]
         return np.flatnonzero(concerned[: len(rest)]), np.flatnonzero(concerned[len(rest) :])
 
     def merged(self, shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
@@ -178,6 +177,16 @@ def _apart(now: Shapes, then: Shapes) -> tuple[Ints, Flags]:
     begins = (one.xy[one.rings[:-1]] == other.xy[other.rings[:-1]]).all(axis=1) & (one.exterior == other.exterior)
     alike[rows[one.owners[~begins]]] = False
     return np.where(alike[:, None], boxes, 0.0).astype(np.int64), alike
+
+
+def _labels(rows: Ints) -> Ints:
+    """Return a number for each row, from 0, the same for those alike; much faster than numpy's ``unique`` of rows."""
+    order = np.lexsort(rows.T)
+    opens = np.zeros(len(rows), dtype=bool)
+    opens[1:] = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
+    labels = np.empty(len(rows), dtype=np.int64)
+    labels[order] = np.cumsum(opens)
+    return labels
 
 
 def _group_boxes(alike: Ints, shapes: Shapes) -> Ints:

@@ -47,6 +47,12 @@ class Shapes:
         """Offsets of vertices by geometry."""
         return self.rings[self.starts]
 
+    @cached_property
+    def vertex_counts(self) -> Ints:
+        """Vertices of each geometry."""
+        counts: Ints = self.vertices[1:] - self.vertices[:-1]
+        return counts
+
     @property
     def owners(self) -> Ints:
         """The geometry of each ring."""
@@ -59,12 +65,13 @@ class Shapes:
         first = self.starts[rows]
         ring_counts = self.starts[rows + 1] - first
         rings = ranges(first, ring_counts)
-        return self._pick(rings, offsets(ring_counts))
+        taken = self._pick(rings, offsets(ring_counts))
+        return taken._with_bounds(self._bounds[rows]) if self._has_bounds else taken
 
     def keep_rings(self, keep: Flags) -> Shapes:
         """Return all geometries, with only the rings marked."""
         counts = offsets(keep)[self.starts]
-        return self._pick(np.flatnonzero(keep), counts)
+        return self._pick(keep.nonzero()[0], counts)
 
     def _pick(self, rings: Ints, starts: Starts) -> Shapes:
         lengths = self.ring_lengths[rings]
@@ -73,9 +80,8 @@ class Shapes:
 
     def keep_vertices(self, keep: Flags) -> Shapes:
         """Return all rings, with only the vertices marked."""
-        return Shapes(
-            self.kind, np.compress(keep, self.xy, axis=0), offsets(keep)[self.rings], self.starts, self.exterior
-        )
+        xy = self.xy.take(keep.nonzero()[0], axis=0)
+        return Shapes(self.kind, xy, offsets(keep)[self.rings], self.starts, self.exterior)
 
     def bounds(self) -> Ints:
         """Return minx, miny, maxx, maxy of each geometry, shape (n, 4); an empty one has minimum above maximum.
@@ -96,12 +102,20 @@ class Shapes:
         out.flags.writeable = False
         return out
 
+    @property
+    def _has_bounds(self) -> bool:
+        return "_bounds" in self.__dict__
+
+    def _with_bounds(self, bounds: Ints) -> Shapes:
+        bounds.flags.writeable = False
+        self.__dict__["_bounds"] = bounds
+        return self
+
     def areas(self) -> Ints:
         """Return twice the signed area of each ring: positive where x, y (down) turn clockwise on the screen."""
-        x, y = self.xy[:, 0], self.xy[:, 1]
+        origin = self.xy.take(self.rings[:-1].repeat(self.ring_lengths), axis=0)
+        x, y = np.ascontiguousarray((self.xy - origin).T)
         after = following(self.rings)
-        origin = np.repeat(self.rings[:-1], self.ring_lengths)
-        x, y = x - x[origin], y - y[origin]
         return sums(x * y[after] - x[after] * y, self.rings)
 
 
@@ -120,12 +134,12 @@ def ranges(starts: Ints, lengths: Ints) -> Ints:
     return out
 
 
-def distinct(numbers: Ints) -> Ints:
+def distinct(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the distinct ones of some numbers, ascending; several times faster than numpy's, which hashes first."""
     ordered = np.sort(numbers)
     opens = np.ones(len(ordered), dtype=bool)
     opens[1:] = ordered[1:] != ordered[:-1]
-    found: Ints = ordered[opens]
+    found: npt.NDArray[Any] = ordered[opens]
     return found
 
 
@@ -134,6 +148,12 @@ def sums(values: npt.NDArray[Any], cuts: Starts) -> npt.NDArray[Any]:
     before = offsets(values)[cuts]
     result: npt.NDArray[Any] = before[1:] - before[:-1]
     return result
+
+
+def positions(xy: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return positions, shape (n, 2), as a row in which each is one number, to be moved several times faster."""
+    found: npt.NDArray[Any] = np.ascontiguousarray(xy).view(np.dtype((np.void, 2 * xy.itemsize))).ravel()
+    return found
 
 
 def alike(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Flags:
@@ -217,7 +237,10 @@ def concatenate(shapes: Sequence[Shapes]) -> Shapes:
         vertices, count = vertices + len(part.xy), count + len(part.exterior)
     xy = np.concatenate([part.xy for part in shapes])
     exterior = np.concatenate([part.exterior for part in shapes])
-    return Shapes(shapes[0].kind, xy, np.concatenate(rings), np.concatenate(starts), exterior)
+    joined = Shapes(shapes[0].kind, xy, np.concatenate(rings), np.concatenate(starts), exterior)
+    if not any(part._has_bounds for part in shapes):
+        return joined
+    return joined._with_bounds(np.concatenate([part.bounds() for part in shapes]))
 
 
 def replace(shapes: Shapes, rows: Ints, others: Shapes) -> Shapes:
@@ -253,17 +276,20 @@ def _repeated(shapes: Shapes) -> Flags:
     xy, rings = shapes.xy, shapes.rings
     same = np.zeros(len(xy), dtype=bool)
     same[1:] = alike(xy[1:], xy[:-1])
-    full = np.diff(rings) > 0
-    firsts, lasts = rings[:-1][full], rings[1:][full] - 1
-    same[firsts] = (shapes.kind == GeometryKind.POLYGON) & alike(xy[firsts], xy[lasts])
+    full = shapes.ring_lengths.nonzero()[0]
+    firsts = rings[full]
+    if shapes.kind == GeometryKind.POLYGON:
+        same[firsts] = alike(xy.take(firsts, axis=0), xy.take(rings[full + 1] - 1, axis=0))
+    else:
+        same[firsts] = False
     return same
 
 
 def _keeps_exterior(shapes: Shapes, keep: Flags) -> Flags:
     """Mark the rings whose exterior ring is kept (exterior rings ask themselves)."""
-    if not len(keep):
+    if keep.all():
         return keep
-    part = np.cumsum(shapes.exterior) - 1
+    part = shapes.exterior.cumsum() - 1
     kept: Flags = keep[shapes.exterior][part]
     return kept
 
@@ -293,7 +319,7 @@ def enlarged(shapes: Shapes, whole: Shapes) -> Shapes:
 
     ``whole`` are the same geometries in the same unit before anything was dropped.
     """
-    gone = np.flatnonzero((np.diff(shapes.starts) == 0) & (np.diff(whole.vertices) > 0))
+    gone = ((shapes.starts[1:] == shapes.starts[:-1]) & (whole.vertex_counts > 0)).nonzero()[0]
     if shapes.kind == GeometryKind.POINT or not len(gone):
         return shapes
     around = np.array([[0, 0], [1, 0], [1, 1], [0, 1]] if shapes.kind == GeometryKind.POLYGON else [[0, 0], [1, 0]])
