@@ -5,7 +5,8 @@
 Each question is asked in so many rounds of each in turn and the least time is printed, with the ratio of the best of
 the others to ours: above 1 we are faster. PostGIS has its tables indexed and analyzed, two parallel workers and its
 answer drawn into a table of its own; what is asked of it is the same question, not the same frame. Answers are compared
-before they are timed. Frames keep their index: what is asked again costs less than the first time, which is shown, too.
+before they are timed. Frames keep their index: what is asked again costs less than the first time, which is shown, too;
+libraries are loaded before.
 
 Then so many copies of the city, 22 are 1.04 million parcels, are laid side by side and we alone are asked once of one
 and of all, in a process each: seconds, how many times as many, and the memory that its questions took beyond the data
@@ -36,6 +37,7 @@ import pyogrio
 import shapely
 
 from gisservice import analysis
+from gisservice.analysis import aggregate, nearest, overlay, summarize, within
 from gisservice.errors import AddressNotFound
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -185,33 +187,33 @@ def questions(
         return float(parcels.groupby("ZONING", dropna=False)["LAND_SF"].agg(["size", "sum", "mean"])["sum"].sum())
 
     def totals() -> float:
-        found = analysis.aggregate(parcels, by="ZONING", sums=["LAND_SF"], means=["LAND_SF"])
+        found = aggregate(parcels, by="ZONING", sums=["LAND_SF"], means=["LAND_SF"])
         return float(found["sum_LAND_SF"].sum())
 
     return [
         (
             "within 500 ft",
-            lambda: float(analysis.within(addresses, stations, distance_ft=500)["distance_ft"].sum()),
+            lambda: float(within(addresses, stations, distance_ft=500)["distance_ft"].sum()),
             near,
             "SELECT a.row, min(ST_Distance(a.geometry, s.geometry)) FROM addresses a JOIN stations s "
             "ON ST_DWithin(a.geometry, s.geometry, 500) GROUP BY a.row",
         ),
         (
             "nearest",
-            lambda: float(analysis.nearest(parcels, stations)["distance_ft"].sum()),
+            lambda: float(nearest(parcels, stations)["distance_ft"].sum()),
             closest,
             "SELECT p.row, n.row AS station, n.distance FROM parcels p CROSS JOIN LATERAL (SELECT s.row, "
             "p.geometry <-> s.geometry AS distance FROM stations s ORDER BY p.geometry <-> s.geometry LIMIT 1) n",
         ),
         (
             "summarize points",
-            lambda: float(analysis.summarize(zones, addresses)["count"].sum()),
+            lambda: float(summarize(zones, addresses)["count"].sum()),
             counted,
             "SELECT z.row, count(*) FROM zones z JOIN addresses a ON ST_Intersects(a.geometry, z.geometry) GROUP BY 1",
         ),
         (
             "summarize areas",
-            lambda: float(analysis.overlay(parcels, zones)["area_sqft"].sum()),
+            lambda: float(overlay(parcels, zones)["area_sqft"].sum()),
             shared,
             "SELECT z.row, sum(ST_Area(CASE WHEN ST_Covers(z.geometry, p.geometry) THEN p.geometry "
             "ELSE ST_Intersection(p.geometry, z.geometry) END)) FROM zones z JOIN parcels p "

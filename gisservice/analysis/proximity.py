@@ -55,9 +55,9 @@ def within(
     found = features.iloc[row]
     found["nearest"] = others.index[other]
     found[name] = apart * ratio
-    value = distance_ft if distance_ft is not None else distance_m
-    words = f"{value:,g} {'US survey feet' if distance_ft is not None else 'metres'}"
-    method = f"Within {words}, edge to edge, in the plane of {ours.name}.{repairs(ours, theirs)}"
+    method = (
+        f"Within {_asked(distance_ft, distance_m)}, edge to edge, in the plane of {ours.name}.{repairs(ours, theirs)}"
+    )
     return state(found, method=method, units={name: _unit(name)}, sources=(features, others))
 
 
@@ -110,9 +110,12 @@ def notify(
     if office is not None:
         near = near.join(office[[column for column in office.columns if column not in near.columns]])
     near = near.drop(columns="nearest").sort_values([name], kind="stable")
-    value = distance_ft if distance_ft is not None else distance_m
-    method = f"Parcels within {value:,g} {_unit(name)}s of the subject's land, edge to edge."
+    method = f"Parcels within {_asked(distance_ft, distance_m)} of the subject's land, edge to edge."
     return state(near, method=method, units={name: _unit(name)}, sources=(parcels, subject))
+
+
+def _asked(distance_ft: float | None, distance_m: float | None) -> str:
+    return f"{distance_m:,g} metres" if distance_ft is None else f"{distance_ft:,g} US survey feet"
 
 
 def _unit(name: str) -> str:

@@ -35,7 +35,8 @@ class Pieces:
 
         self._line, self._start, self._low, self._step = _divided(lines, chosen, spacing)
         self._half = float(np.hypot(*self._step.T).max(initial=0.0)) / 2
-        self._tree = cKDTree(self._start + self._step / 2, leafsize=8)
+        # Unbalanced it is made in half the time, and pieces of streets lie evenly enough.
+        self._tree = cKDTree(self._start + self._step / 2, leafsize=8, balanced_tree=False)
         per = 1.0 / (self._step**2).sum(axis=1)
         self._columns = *np.ascontiguousarray(self._start.T), *np.ascontiguousarray(self._step.T), per
 

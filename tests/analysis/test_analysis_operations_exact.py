@@ -69,6 +69,7 @@ def test_a_notice_list_has_the_units_of_a_stack_and_no_owner_that_was_not_handed
     parcels = frame([SQUARE, NEXT, NEXT, FAR, shapely.box(0, 100, 100, 200)], pid=list("12345"))
     office = pandas.DataFrame({"owner_name": list("VWXYZ")}, index=parcels.index)
     found = analysis.notify(parcels, parcels.iloc[[0]], distance_ft=300)
+    assert found.attrs["answer"]["method"].startswith("Parcels within 300 US survey feet of")
     assert found["pid"].tolist() == ["1", "2", "3", "5"]
     assert found["is_subject"].tolist() == [True, False, False, False]
     assert "owner_name" not in found.columns
