@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gisservice.model import GeometryKind
 from gisservice.tiles.grid import BUFFER, EXTENT, EXTENT_BITS
-from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate, following, offsets, ranges, replace, tidy
+from gisservice.tiles.shapes import Flags, Ints, Shapes, concatenate, following, offsets, positions, ranges, tidy
 from gisservice.tiles.validity import invalid, repair
 
 _LOW, _HIGH = -BUFFER, EXTENT + BUFFER
@@ -44,9 +44,12 @@ class Placement:
 
 @dataclass(frozen=True)
 class Pieces:
-    """What tiles show: piece ``i``, in tile units, comes from shape ``origin[i]`` and lies in tile ``x[i], y[i]``."""
+    """What tiles show: piece ``i`` is ``shapes[which[i]]`` in tile units; it comes from shape ``origin[i]`` and lies in
+    tile ``x[i], y[i]``.
+    """
 
     shapes: Shapes
+    which: Ints
     origin: Ints
     x: Ints
     y: Ints
@@ -94,7 +97,7 @@ def place_in(shapes: Shapes, x: int, y: int) -> Placement:
     """Pair shapes in level units with one tile: those whose boxes touch it."""
     box = shapes.bounds() - (np.array([x, y, x, y], dtype=np.int64) << EXTENT_BITS)
     touching = (box[:, 0] <= _HIGH) & (box[:, 1] <= _HIGH) & (box[:, 2] >= _LOW) & (box[:, 3] >= _LOW)
-    rows = np.flatnonzero(touching & (np.diff(shapes.vertices) > 0))
+    rows = (touching & (shapes.vertex_counts > 0)).nonzero()[0]
     box = box.take(rows, axis=0)
     inside: Flags = (box[:, 0] >= _LOW) & (box[:, 1] >= _LOW) & (box[:, 2] <= _HIGH) & (box[:, 3] <= _HIGH)
     return Placement(shapes, rows, rows, np.full(len(rows), x), np.full(len(rows), y), inside)
@@ -181,30 +184,37 @@ def cut(placement: Placement) -> Pieces:
 
     Polygons come out valid, everything tidy.
     """
-    pieces = placement.shapes.take(placement.rows)
-    corner = np.column_stack([placement.x, placement.y]) << EXTENT_BITS
-    xy = pieces.xy - np.repeat(corner, np.diff(pieces.vertices), axis=0)
-    pieces = Shapes(pieces.kind, xy, pieces.rings, pieces.starts, pieces.exterior)
-    crossing = np.flatnonzero(~placement.inside)
-    if len(crossing):
-        pieces = replace(pieces, crossing, _clipped(pieces.take(crossing)))
-    full = np.flatnonzero(np.diff(pieces.vertices) > 0)
-    if len(full) < len(placement):
-        pieces, placement = pieces.take(full), placement.select(full)
-    return Pieces(pieces, placement.origin, placement.x, placement.y)
+    inside, crossing = placement.inside.nonzero()[0], (~placement.inside).nonzero()[0]
+    shapes = concatenate([_in_tile(placement, inside), _clipped(_in_tile(placement, crossing))])
+    which = np.empty(len(placement), dtype=np.int64)
+    which[inside], which[crossing] = np.arange(len(inside)), len(inside) + np.arange(len(crossing))
+    full = shapes.vertex_counts[which].nonzero()[0]
+    return Pieces(shapes, which[full], placement.origin[full], placement.x[full], placement.y[full])
+
+
+def _in_tile(placement: Placement, pairs: Ints) -> Shapes:
+    """Return the shapes of some pairs in the units of their tiles."""
+    shapes = placement.shapes.take(placement.rows[pairs])
+    xy = np.empty_like(shapes.xy)
+    for axis, tile in enumerate((placement.x, placement.y)):
+        corner = (tile[pairs] << EXTENT_BITS).repeat(shapes.vertex_counts)
+        np.subtract(shapes.xy[:, axis], corner, out=xy[:, axis])
+    return Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior)
 
 
 def _clipped(shapes: Shapes) -> Shapes:
     if shapes.kind == GeometryKind.POINT:
         keep: Flags = np.logical_and.reduce((shapes.xy >= _LOW) & (shapes.xy <= _HIGH), axis=1)
         return shapes.keep_vertices(keep)
+    if not len(shapes):
+        return shapes
     if shapes.kind == GeometryKind.LINE:
         return tidy(_clip_lines(shapes))
     for axis in (0, 1):
         shapes = _clip_rings(shapes, axis, _LOW, 1)
         shapes = _clip_rings(shapes, axis, _HIGH, -1)
     shapes = _begun_alike(tidy(shapes))
-    bad = np.flatnonzero(invalid(shapes))
+    bad = invalid(shapes).nonzero()[0]
     return _begun_alike(repair(shapes, bad)) if len(bad) else shapes
 
 
@@ -214,36 +224,44 @@ def _begun_alike(shapes: Shapes) -> Shapes:
         return shapes
     lengths, firsts = shapes.ring_lengths, shapes.rings[:-1]
     key = shapes.xy[:, 0] * (4 * EXTENT) + shapes.xy[:, 1]
-    smallest = np.flatnonzero(key == np.repeat(np.minimum.reduceat(key, firsts), lengths))
-    begin = smallest[np.searchsorted(smallest, firsts)]
+    smallest = (key == np.minimum.reduceat(key, firsts).repeat(lengths)).nonzero()[0]
+    begin = smallest[smallest.searchsorted(firsts)]
     place = ranges(begin, lengths)
-    place -= np.repeat(lengths, lengths) * (place >= np.repeat(shapes.rings[1:], lengths))
+    over = (place >= shapes.rings[1:].repeat(lengths)).nonzero()[0]
+    place[over] -= lengths.repeat(lengths)[over]
     return Shapes(shapes.kind, shapes.xy.take(place, axis=0), shapes.rings, shapes.starts, shapes.exterior)
 
 
 def _clip_rings(shapes: Shapes, axis: int, bound: int, sign: int) -> Shapes:
     """Keep of each ring what has ``sign * (coordinate - bound) >= 0``: Sutherland and Hodgman's step (1974)."""
-    xy = shapes.xy
+    along = shapes.xy[:, axis]
+    inside = along >= bound if sign > 0 else along <= bound
+    if inside.all():
+        return shapes
     after = following(shapes.rings)
-    inside = sign * (xy[:, axis] - bound) >= 0
     crosses = inside != inside[after]
-    place_of = offsets(crosses.astype(np.int64) + inside)
-    out = np.empty((place_of[-1], 2), dtype=np.int64)
-    out[np.compress(inside, place_of[:-1])] = np.compress(inside, xy, axis=0)
-    edge = np.flatnonzero(crosses)
-    out[place_of[1:][edge] - 1] = _crossing(xy.take(edge, axis=0), xy.take(after[edge], axis=0), axis, bound)
-    return Shapes(shapes.kind, out, place_of[shapes.rings], shapes.starts, shapes.exterior)
+    place_of = offsets(crosses.view(np.uint8) + inside.view(np.uint8))
+    xy = positions(shapes.xy)
+    out = np.empty(place_of[-1], dtype=xy.dtype)
+    kept, edge = inside.nonzero()[0], crosses.nonzero()[0]
+    out[place_of[kept]] = xy[kept]
+    out[place_of[edge + 1] - 1] = positions(
+        _crossing(shapes.xy.take(edge, axis=0), shapes.xy.take(after[edge], axis=0), axis, bound)
+    )
+    xy = out.view(np.int64).reshape(-1, 2)
+    return Shapes(shapes.kind, xy, place_of[shapes.rings], shapes.starts, shapes.exterior)
 
 
 def _crossing(start: Ints, end: Ints, axis: int, bound: int) -> Ints:
     """Return where segments meet the line ``axis = bound``; the same whichever way a segment runs."""
-    back = (start[:, axis] > end[:, axis])[:, None]
-    low, high = np.where(back, end, start), np.where(back, start, end)
-    other = 1 - axis
-    share = (bound - low[:, axis]) / (high[:, axis] - low[:, axis])
+    along, other = start[:, axis], start[:, 1 - axis]
+    end_along, end_other = end[:, axis], end[:, 1 - axis]
+    back = along > end_along
+    low, high = np.where(back, end_other, other), np.where(back, other, end_other)
+    share = (bound - np.minimum(along, end_along)) / np.abs(end_along - along)
     out = np.empty_like(start)
     out[:, axis] = bound
-    out[:, other] = np.floor(low[:, other] + share * (high[:, other] - low[:, other]) + 0.5)
+    out[:, 1 - axis] = np.floor(low + share * (high - low) + 0.5)
     return out
 
 

@@ -184,7 +184,7 @@ class _Scene:
             shapes = self._with_exact(shapes, np.arange(len(found.which)))
         pieces = self._cut(shapes)
         piece_of = np.full(len(found.which), -1, dtype=np.int64)
-        piece_of[pieces.origin] = np.arange(len(pieces))
+        piece_of[pieces.origin] = pieces.which
         piece = piece_of[found.owner]
         shown = np.flatnonzero(piece >= 0)
         codes = self._codes(shown, np.ones(len(shown), dtype=np.int64))
@@ -215,7 +215,7 @@ class _Scene:
         groups = self._group_codes(chosen, pieces.origin[grouped] - len(chosen.drawn), first, stack)
         return _features(
             pieces,
-            np.concatenate([grouped, lone]),
+            pieces.which[np.concatenate([grouped, lone])],
             np.concatenate([np.full(len(grouped), -1, dtype=np.int64), found.ids[record]]),
             np.concatenate([groups, codes]),
         )

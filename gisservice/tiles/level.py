@@ -295,7 +295,7 @@ def _sheets(drawn: _Drawn, z: int, only: Ints | None = None) -> Iterator[_Sheet]
         distinct, tile = np.unique(tile_ids(z, pieces.x, pieces.y), return_inverse=True)
         tile = tile[piece]
         order = np.lexsort([drawn.order[feature], tile])
-        yield _Sheet(distinct, pieces.shapes, tile[order], piece[order], feature[order])
+        yield _Sheet(distinct, pieces.shapes, tile[order], pieces.which[piece[order]], feature[order])
 
 
 def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detailed: int) -> list[tuple[int, bytes]]:
