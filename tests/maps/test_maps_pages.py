@@ -200,6 +200,14 @@ def test_a_layer_without_files_has_no_list_of_them() -> None:
     assert "Download the whole layer" not in render_layer(replace(make_layer_page(), downloads=(), downloads_url=""))
 
 
+def test_the_history_leads_to_what_the_last_update_changed_where_there_was_one() -> None:
+    first = make_layer_page()
+    assert "What the last update changed" not in render_layer(first)
+    (only,) = first.versions
+    second = replace(first, versions=(only, replace(only, id="v-fedcba9876543210", current=False)))
+    assert '/api/collections/parcels/changes?f=html">What the last update changed<' in render_layer(second)
+
+
 def test_an_unknown_accuracy_is_not_called_zero() -> None:
     context = make_layer_page()
     operation = replace(context.operations[0], accuracy_m=None)
