@@ -1,11 +1,12 @@
-"""Abstract tests of OGC API Features, asked of our server, of pygeoapi on the same parcels, or of any other server.
+"""Abstract tests of OGC API Features, asked of our server, of pygeoapi and tipg on the same parcels, or of any other.
 
     python benchmarks/conformance.py [--home FOLDER] [--url NAME=ADDRESS] [--layer ID] > docs/conformance.md
 
-Annex A of Part 1 (17-069r4: core, geojson, html, oas30) and of Part 2 (18-058r1: crs), as far as it can be asked from
-outside of a server that is not ours: no test knows anything but the standard and the published data. Core is asked of
-every server, any other class of those that declare it. Answers to queries are compared with shapely and pyproj over the
-data. The full set, with Parts 3 and CQL2, is in tests/web (test_ogcapi_*.py, test_cql2_conformance.py).
+Annex A of Part 1 (17-069r4: core, geojson, html, oas30), of Part 2 (18-058r1: crs), of Part 3 (19-079r2) and of CQL2
+(21-065r2, in :mod:`conformance_filters`), as far as it can be asked from outside of a server that is not ours: no test
+knows anything but the standard and the published data. Core is asked of every server, any other class of those that
+declare it. Answers to queries are compared with pandas, shapely and pyproj over the data. The full set is in tests/web
+(test_ogcapi_*.py, test_cql2_conformance.py).
 
 `--url` asks one server more, which is to have the parcels as a collection called `--layer` already. Prints a page of
 Markdown. The exit code is 1 where our own server fails a test.
@@ -18,197 +19,40 @@ import json
 import re
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote
 
 import features_servers
-import geopandas
 import numpy as np
 import openapi_schema_validator
 import pyproj
 import shapely
 from alexandria import LAYER, publish
+from conformance_site import (
+    BOX,
+    CRS84,
+    EPSG,
+    FEATURES_1,
+    FEATURES_2,
+    TESTS,
+    NotAsked,
+    Site,
+    Test,
+    box_text,
+    expect,
+    is_form,
+    rels,
+    test,
+)
 from tiles_servers import PeerMissing
 
 import gisservice
 
-FEATURES_1 = "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf"
-FEATURES_2 = "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf"
-CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-EPSG = "http://www.opengis.net/def/crs/EPSG/0"
-BOX = (-77.06, 38.815, -77.05, 38.82)
-"""Where pages and walks are compared: some hundred parcels."""
-
 DEGREES = 2e-8
 """How far a position may be off: more than a coordinate's last written digit."""
-
-
-class NotAsked(Exception):
-    """The server does not have what the test is about; the standard does not demand it."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer as it came."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def media(self) -> str:
-        """The media type without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip()
-
-    @property
-    def document(self) -> Any:
-        """The body as strict JSON."""
-        return json.loads(self.body, parse_constant=lambda name: expect(False, f"{name} is no JSON"))
-
-
-@dataclass
-class Site:
-    """A server: its landing page, the collection that has the parcels, and what the parcels are."""
-
-    name: str
-    landing: str
-    layer: str
-    frame: geopandas.GeoDataFrame
-    """The parcels in degrees, indexed by id."""
-    found: dict[str, str] = field(default_factory=dict)
-    """Tests that failed, or were not asked, and why."""
-
-    def get(self, address: str, accept: str = "application/json", **query: str) -> Reply:
-        """Ask; an address is absolute or begins below the landing page."""
-        url = address if "://" in address else self.landing.rstrip("/") + address
-        if query:
-            url += ("&" if "?" in url else "?") + urlencode({k.replace("_", "-"): v for k, v in query.items()})
-        request = urllib.request.Request(url, headers={"Accept": accept})
-        try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
-                return Reply(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
-        except urllib.error.HTTPError as exc:
-            return Reply(exc.code, {k.lower(): v for k, v in exc.headers.items()}, exc.read())
-
-    def ok(self, address: str, accept: str = "application/json", **query: str) -> Any:
-        """Return the JSON of an answer that is to be 200."""
-        reply = self.get(address, accept, **query)
-        expect(reply.status == 200, f"{address} answers {reply.status}")
-        return reply.document
-
-    @cached_property
-    def home(self) -> Any:
-        """The landing page."""
-        return self.ok(self.landing)
-
-    @cached_property
-    def declared(self) -> set[str]:
-        """The conformance classes that it declares."""
-        return set(self.ok("/conformance")["conformsTo"])
-
-    @cached_property
-    def described(self) -> Any:
-        """The description of the collection."""
-        return self.ok(f"/collections/{self.layer}")
-
-    @cached_property
-    def definition(self) -> Any:
-        """The OpenAPI document, with all references followed."""
-        (address, *_) = [link["href"] for link in self.home["links"] if link["rel"] == "service-desc"]
-        return self.ok(urljoin(self.landing, address), "application/vnd.oai.openapi+json;version=3.0, application/json")
-
-    @property
-    def items(self) -> str:
-        """The path of the items."""
-        return f"/collections/{self.layer}/items"
-
-    def page(self, **query: str) -> Any:
-        """Return a page of items."""
-        return self.ok(self.items, "application/geo+json, application/json;q=0.9", **query)
-
-    def inside(self, box: tuple[float, ...]) -> set[str]:
-        """Return the ids of the parcels that meet a box."""
-        return set(self.frame.index[self.frame.intersects(shapely.box(*box))])
-
-    def walk(self, **query: str) -> list[Any]:
-        """Return the items of a query, page after page."""
-        document = self.page(**query)
-        items = list(document["features"])
-        for _ in range(100):
-            following = [link["href"] for link in document["links"] if link["rel"] == "next"]
-            if not following:
-                return items
-            document = self.ok(following[0], "application/geo+json, application/json;q=0.9")
-            items += document["features"]
-        raise AssertionError("a walk does not end")
-
-    def parameter(self, name: str) -> Any:
-        """Return what the definition says of a parameter of the items."""
-        paths = [path for path in self.definition["paths"] if path.endswith(self.items)]
-        paths = paths or [path for path in self.definition["paths"] if re.search(r"/collections/{[^}]+}/items$", path)]
-        expect(bool(paths), "the definition has no path of the items")
-        operation = self.definition["paths"][paths[0]]["get"]
-        for entry in operation.get("parameters", []):
-            reference = entry.get("$ref", "")
-            if ".yaml" in reference and not re.search(rf"/{re.escape(name)}(\.yaml)?$", reference):
-                continue
-            found = self.resolved(entry)
-            if found.get("name") == name and found.get("in") == "query":
-                return found
-        raise AssertionError(f"the definition of the items has no parameter {name}")
-
-    def resolved(self, entry: Any) -> Any:
-        """Return what a reference in the definition stands for, also one into the standard's own components."""
-        if "$ref" not in entry:
-            return entry
-        address, _, place = entry["$ref"].partition("#")
-        document = self.definition
-        if address:
-            if address.endswith((".yaml", ".yml")):
-                raise NotAsked(f"defined elsewhere: {address}")
-            document = self.ok(urljoin(self.landing, address))
-        for step in place.strip("/").split("/"):
-            document = document[step]
-        return self.resolved(document)
-
-
-def expect(condition: bool, message: str) -> None:
-    """Fail a test with a message."""
-    if not condition:
-        raise AssertionError(message)
-
-
-Test = Callable[[Site], None]
-TESTS: list[tuple[str, str, Test]] = []
-"""Conformance class, identifier, test."""
-
-
-def test(*names: str, of: str = f"{FEATURES_1}/core") -> Callable[[Test], Test]:
-    """Register a function as abstract tests of a class."""
-
-    def register(function: Test) -> Test:
-        TESTS.extend((of, f"/conf/{of.rpartition('/')[2]}/{name}", function) for name in names)
-        return function
-
-    return register
-
-
-def rels(document: Any) -> set[str]:
-    """Return the relations of the links of a document."""
-    return {link["rel"] for link in document["links"]}
-
-
-def box_text(box: tuple[float, ...]) -> str:
-    """Return a box as a query has it."""
-    return ",".join(repr(float(value)) for value in box)
 
 
 # Part 1, core
@@ -298,13 +142,6 @@ def bbox_definition(site: Site) -> None:
     expect(schema.get("type") == "array" and schema.get("items", {}).get("type") == "number", "no array of numbers")
     lengths = {(one.get("minItems"), one.get("maxItems")) for one in schema.get("oneOf", [schema])}
     expect(lengths in ({(4, 4), (6, 6)}, {(4, 6)}), f"lengths are {sorted(map(str, lengths))}")
-
-
-def is_form(site: Site, name: str) -> Any:
-    found = site.parameter(name)
-    expect(not found.get("required", False), "it is required")
-    expect(found.get("style", "form") == "form" and found.get("explode") is False, "it is not form, explode false")
-    return found
 
 
 @test("fc-bbox-response")
@@ -610,7 +447,7 @@ def run(site: Site) -> None:
     answers: dict[Test, str] = {}
     for of, name, function in TESTS:
         if of != f"{FEATURES_1}/core" and of not in site.declared:
-            site.found[name] = "– class not declared"
+            site.found[f"all of {of}"] = "– class not declared"
             continue
         if function not in answers:
             answers[function] = outcome(site, function)
@@ -632,10 +469,11 @@ def outcome(site: Site, function: Test) -> str:
 
 HEAD = """# Conformance, beside pygeoapi
 
-Abstract tests of OGC API Features Part 1 (17-069r4) and Part 2 (18-058r1), asked over HTTP of each server
-on the same 47,174 parcels by a client that knows only the standard and the data. Core is asked of every
-server, another class of those that declare it; what a server does not have, and need not, is not asked of it.
-One question can stand for several tests of the annex. pygeoapi has two systems beside CRS84 in its settings.
+Abstract tests of OGC API Features Part 1 (17-069r4), Part 2 (18-058r1) and Part 3 (19-079r2) and of CQL2
+(21-065r2), asked over HTTP of each server on the same 47,174 parcels by a client that knows only the standard
+and the data. Core is asked of every server, another class of those that declare it; what a server does not have,
+and need not, is not asked of it. One question can stand for several tests of the annex. pygeoapi has two systems
+beside CRS84 in its settings.
 """
 
 
@@ -643,7 +481,10 @@ def report(sites: list[Site], command: str) -> None:
     """Print the page."""
     peers = features_servers.peer_versions()
     print(HEAD)
-    print(f"Made by `{command}`; gisservice {version('gisservice')}, pygeoapi {peers['pygeoapi']}.\n")
+    print(
+        f"Made by `{command}`; gisservice {version('gisservice')}, pygeoapi {peers['pygeoapi']}, "
+        f"tipg {peers['tipg']}.\n"
+    )
     print("| server | passed | failed | not asked |\n|---|---|---|---|")
     for site in sites:
         results = list(site.found.values())
@@ -660,8 +501,8 @@ def report(sites: list[Site], command: str) -> None:
             if result.startswith("–"):
                 print(f"| {site.name} | {name} | {cell(result.removeprefix('– '))} |")
     print(
-        "\nParts 3 and CQL2 are not compared: pygeoapi has no CQL2 on files. Ours are in `tests/web`, a test for each\n"
-        "abstract test: `test_ogcapi_features_*.py`, `test_cql2_conformance.py`."
+        "\nOurs are all in `tests/web`, a test for each abstract test, with data that also has times: "
+        "`test_ogcapi_features_*.py`,\n`test_cql2_conformance.py`."
     )
 
 
@@ -676,6 +517,8 @@ def main() -> None:
     parser.add_argument("--url", action="append", default=[], metavar="NAME=ADDRESS", help="one server more")
     parser.add_argument("--layer", default=LAYER, help="what that server calls the parcels")
     options = parser.parse_args()
+    import conformance_filters  # noqa: F401 - its tests are to stand behind those above
+
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         home = options.home or work / "home"
@@ -694,6 +537,9 @@ def main() -> None:
                 providers = [{**provider, **listed} for provider in write(parcels, LAYER, key, work)]
                 peer = features_servers.pygeoapi(stack, f"pygeoapi, {name}", LAYER, providers, work)
                 sites.append(Site(f"pygeoapi, {name}", peer.base, LAYER, frame))
+            database, first = stack.enter_context(features_servers.postgis(parcels, LAYER, key, work, {}))
+            peer = features_servers.tipg(stack, "tipg, PostGIS", LAYER, database, first)
+            sites.append(Site(peer.name, peer.base, f"public.{LAYER}", frame))
         except PeerMissing as exc:
             print(f"Not compared: {exc}", file=sys.stderr)
         for text in options.url:
