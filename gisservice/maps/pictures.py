@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 WIDTH, MAP_HEIGHT, LEGEND_WIDTH, MARGIN = 860, 560, 230, 16
 """Pixels."""
 
+SEEN_PIXELS = 4
+FEW = 300
+"""Of up to so many features each is seen: what is smaller than so many pixels is drawn as a point."""
+
 _BACKGROUND = "#e9e6df"
 _ILLEGAL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0x7F, 0xFFFE, 0xFFFF])
 """Characters that XML cannot hold."""
@@ -87,11 +91,12 @@ def plot(
     shapes = _in(frame, plane)
     below = _in(background, plane) if background is not None else np.empty(0, dtype=object)
     view = _view(shapes, below, plane)
+    seen = _seen(shapes, view) if len(shapes) <= FEW else shapes
     parts = [_paths(below, view, _BACKGROUND, "#d2cdc3", 0.5)] if len(below) else []
     rows = [wanted.places == (-1 if entry.colour == ABSENT else n) for n, entry in enumerate(wanted.classes)]
     areas = [float(shapely.area(shapes[these]).sum()) for these in rows]
     for place in sorted(range(len(rows)), key=lambda place: -areas[place]):  # what is reached sooner lies on top
-        parts.append(_paths(shapes[rows[place]], view, wanted.classes[place].colour, "#ffffff", 0.4))
+        parts.append(_paths(seen[rows[place]], view, wanted.classes[place].colour, "#ffffff", 0.4))
     return Picture(_document(wanted, view, parts))
 
 
@@ -117,6 +122,13 @@ def _view(shapes: npt.NDArray[Any], below: npt.NDArray[Any], plane: Any) -> _Vie
     height = max(min(height, high * pixels), height / 2)
     middle = (west + east) / 2, (south + north) / 2
     return _View(middle[0] - width / pixels / 2, middle[1] + height / pixels / 2, pixels, metres, width, height)
+
+
+def _seen(shapes: npt.NDArray[Any], view: _View) -> npt.NDArray[Any]:
+    """Return shapes with those that would be too small to be seen as points of theirs."""
+    west, south, east, north = shapely.bounds(shapes).T
+    small = np.maximum(east - west, north - south) * view.pixels < SEEN_PIXELS  # False of what is empty
+    return np.where(small, shapely.point_on_surface(shapes), shapes)
 
 
 def _paths(shapes: npt.NDArray[Any], view: _View, fill: str, edge: str, stroke: float) -> str:

@@ -66,6 +66,13 @@ def test_shapes_lie_where_they_are() -> None:
     assert numbers[:, 0].min() > 0 and numbers[:, 0].max() < 600
 
 
+def test_areas_smaller_than_a_pixel_are_seen_as_points() -> None:
+    """A hundred feet in a picture of ten miles: what the legend counts is there."""
+    lots = [shapely.box(x, 0, x + 100, 100) for x in (0, 20_000, 50_000)]
+    svg = plot(geopandas.GeoDataFrame({"zone": ["a", "a", "b"]}, geometry=lots, crs=2283), "zone").svg
+    assert len(re.findall(r"M[\d.]+ [\d.]+h0", svg)) == 2 * len(lots)  # each with a ring around it
+
+
 def test_degrees_are_shown_in_the_plane() -> None:
     degrees = frame().to_crs("OGC:CRS84")
     assert len(paths(plot(degrees, "value").svg)) == len(paths(plot(frame(), "value").svg))
