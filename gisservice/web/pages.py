@@ -116,8 +116,8 @@ def _drawn_by(declaration: MapDeclaration, view: LayerView) -> LayerView:
     styled = replace(view, layer=declaration.styled(view.layer))
     if view.picture_url is None or not declaration.shades(view.layer):
         return styled
-    picture = view.picture_url.removesuffix("png") + f"webp?render={RELIEF.product}&exaggeration={RELIEF.exaggeration:g}"
-    return replace(styled, picture_url=picture, is_relief=True)
+    relief = f"webp?render={RELIEF.product}&exaggeration={RELIEF.exaggeration:g}"
+    return replace(styled, picture_url=view.picture_url.removesuffix("png") + relief, is_relief=True)
 
 
 def declared(service: Service, map_id: str) -> MapDeclaration:
