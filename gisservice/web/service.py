@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gisservice.catalog import Catalog, Collection, load_registry
-from gisservice.errors import CatalogError, RequestError
+from gisservice.errors import CatalogError, Overloaded, RequestError
 from gisservice.maps.assets import Assets
 from gisservice.model import Registry
 from gisservice.query.systems import check_systems
@@ -46,6 +47,9 @@ DRAWN_AT_ONCE = 2
 
 DRAWINGS_MAX = 14
 """Threads that may draw a tile or wait for one to be drawn."""
+
+DRAWING_PATIENCE = 5.0
+"""Seconds that one waits for a drawing to begin."""
 
 COSTLY_MAX = 23
 """Threads that may be busy with analysis and with items that are no cheap slices, or wait for that: of 32 readers who
@@ -127,17 +131,24 @@ class Service:
     def drawn(self, key: Key, draw: Callable[[], bytes]) -> bytes:
         """Return a tile or a picture from the cache, or have it drawn: by one, whoever else asks for it meanwhile.
 
-        ``key`` is all that determines its bytes. Raises :class:`Overloaded` when too many are being drawn already.
+        ``key`` is all that determines its bytes. Raises :class:`Overloaded` when too many are being drawn already, or
+        when nobody has begun with it in time.
         """
         kept = self.tile_cache.kept(key)
         self.tally.looked_up("tiles", kept is not None)
         if kept is not None:
             return kept
 
+        until = time.monotonic() + DRAWING_PATIENCE
+
         def make() -> bytes:
-            with self.pens:
+            if not self.pens.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise Overloaded("Tiles asked for before this one are still being drawn; ask again in a moment.")
+            try:
                 self.tally.drew()
                 return draw()
+            finally:
+                self.pens.release()
 
         with self.drawings.passed():
             return self.tile_cache.get(key, make)

@@ -13,8 +13,8 @@ import pytest
 from web_city import City, build_city, lots_frame, publish
 from werkzeug.test import Client, TestResponse
 
-from gisservice.web import create_app, drawing, wsgi_app
-from gisservice.web.service import DRAWINGS_MAX
+from gisservice.web import create_app, drawing, service, wsgi_app
+from gisservice.web.service import DRAWINGS_MAX, DRAWN_AT_ONCE
 
 MVT = "application/vnd.mapbox-vector-tile"
 TILE = "14/4685/6272"
@@ -359,6 +359,22 @@ def test_more_drawings_than_a_worker_takes_on_are_told_to_come_again_and_stored_
     assert client.get(FILTERED).data == kept.data
     gate.leave()
     assert client.get(FILTERED.replace("RB", "RM")).status_code == 200
+
+
+def test_who_waits_too_long_for_a_drawing_to_begin_is_told_to_come_again(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(city.settings)
+    client, pens = Client(app), app.extensions["gisservice"].pens
+    monkeypatch.setattr(service, "DRAWING_PATIENCE", 0.0)
+    for _ in range(DRAWN_AT_ONCE):
+        pens.acquire()
+    answer = client.get(FILTERED)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "still being drawn" in answer.get_json()["detail"]
+    pens.release()
+    assert client.get(FILTERED).status_code == 200
 
 
 def test_an_error_while_drawing_is_not_kept(city: City, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
