@@ -425,9 +425,7 @@ def _map_relief(table: Table, layers: Mapping[str, Layer]) -> str | None:
     name = table.text("relief")
     if name not in layers or layers[name].raster.unit is None:
         heights = ", ".join(layer.id for layer in layers.values() if layer.raster.unit is not None) or "there is none"
-        table.wrong(
-            "relief", f"one of this map's rasters that declares the unit of heights: {heights}"
-        )
+        table.wrong("relief", f"one of this map's rasters that declares the unit of heights: {heights}")
     return name
 
 
