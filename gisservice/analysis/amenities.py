@@ -133,6 +133,8 @@ def service_gap(
     ``minutes_to_nearest`` and ``nearest`` are added; both are missing where no amenity is reached at all, and
     ``reason`` says why: ``beyond`` the minutes, ``not connected``, or ``no street`` within half a mile. Raises
     :class:`InvalidParameter` for minutes that are not above 0 and up to 240.
+
+    >>> service_gap(Network.open(catalog), parcels, parks, minutes=10)  # doctest: +SKIP
     """
     limit = checked_minutes("minutes", minutes)
     travel = network.travel(mode, towards=True)

@@ -109,6 +109,8 @@ def reverse(
     """Return the addresses nearest to a point (CRS84), within ``distance_m``, the nearest first.
 
     Columns as of :func:`geocode`, and ``distance_m``, measured in the layer's storage system.
+
+    >>> reverse(Gazetteer.open(catalog), -77.0469, 38.8049, limit=3)  # doctest: +SKIP
     """
     return reverse_answer(gazetteer, lon, lat, limit=limit, distance_m=distance_m).frame()
 

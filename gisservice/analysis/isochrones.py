@@ -105,6 +105,8 @@ def reached(
     ``minutes_from_origin`` and ``origin`` (index value of the nearest) are added; features are in order of their own
     frame. Areas are reached as soon as one comes to their edge (``access`` goes to their middle).
     Raises as :func:`reach` does.
+
+    >>> reached(Network.open(catalog), libraries, parcels, minutes=10)  # doctest: +SKIP
     """
     limit = checked_minutes("minutes", minutes)
     checked_count("origins", len(origins))

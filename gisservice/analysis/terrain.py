@@ -94,6 +94,8 @@ def slope(places: geopandas.GeoDataFrame, ground: Ground) -> geopandas.GeoDataFr
     Slope by Horn (1981) from the eight neighbours, heights and distances in the same unit; missing where one of the
     nine has no data, as at the raster's border. Of whole areas take ``zonal`` over :func:`slope_patch`. Raises
     :class:`InvalidParameter` for a raster in degrees or without a unit of height.
+
+    >>> slope(parcels, Ground.open(catalog)).slope_percent.median()  # doctest: +SKIP
     """
     shapes = middle(positions(places, ground.crs, "places"))
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
