@@ -16,11 +16,11 @@ from gisservice.tiles.account import Features, Reason, Tally, byte_tally, byte_t
 from gisservice.tiles.archive import compress, compress_brotli, decompress
 from gisservice.tiles.attributes import ABSENT
 from gisservice.tiles.budget import ALWAYS, BUDGET_BYTES, Load, Sample, Thresholds
-from gisservice.tiles.clip import cut, place
+from gisservice.tiles.clip import Placement, cut, place
 from gisservice.tiles.coverage import Conflicts
 from gisservice.tiles.encode import TileFeatures, encode_tiles
 from gisservice.tiles.generalise import Zoom
-from gisservice.tiles.grid import tile_ids
+from gisservice.tiles.grid import BUFFER, EXTENT_BITS, tile_ids, tile_of_id
 from gisservice.tiles.plan import Plan
 from gisservice.tiles.reuse import Reuse, Tiles
 from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
@@ -273,7 +273,7 @@ def _summary(plan: Plan, chosen: selection.Selection) -> _Drawn:
 
 def _sheets(drawn: _Drawn, z: int, only: Ints | None = None) -> Iterator[_Sheet]:
     """Place all features, and cut them for a bounded number of tiles at a time; ``only`` for the tiles wanted."""
-    placement = place(drawn.shapes, z)
+    placement = place(drawn.shapes, z) if only is None else _placed_near(drawn.shapes, z, only)
     places = tile_ids(z, placement.x, placement.y)
     order = np.argsort(places, kind="stable")
     if only is not None:
@@ -296,6 +296,20 @@ def _sheets(drawn: _Drawn, z: int, only: Ints | None = None) -> Iterator[_Sheet]
         tile = tile[piece]
         order = np.lexsort([drawn.order[feature], tile])
         yield _Sheet(distinct, pieces.shapes, tile[order], pieces.which[piece[order]], feature[order])
+
+
+def _placed_near(shapes: Shapes, z: int, only: Ints) -> Placement:
+    """Place the shapes whose boxes are within the box around all tiles that are wanted, buffer included."""
+    if not len(only):
+        return place(shapes, z).select(np.zeros(0, dtype=np.int64))
+    xy = np.array([tile_of_id(where)[1:] for where in only.tolist()])
+    low, high = (xy.min(axis=0) << EXTENT_BITS) - BUFFER, (xy.max(axis=0) + 1 << EXTENT_BITS) + BUFFER
+    box = shapes.bounds()
+    rows = np.flatnonzero(
+        (box[:, 0] <= high[0]) & (box[:, 1] <= high[1]) & (box[:, 2] >= low[0]) & (box[:, 3] >= low[1])
+    )
+    placement = place(shapes.take(rows), z)
+    return replace(placement, origin=rows[placement.origin])
 
 
 def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detailed: int) -> list[tuple[int, bytes]]:
