@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WIDTH, MAP_HEIGHT, LEGEND_WIDTH, MARGIN = 860, 560, 230, 16
 """Pixels."""
 
-SEEN_PIXELS = 4
+SEEN_PIXELS = 8
 FEW = 300
 """Of up to so many features each is seen: what is smaller than so many pixels is drawn as a point."""
 
