@@ -467,7 +467,7 @@ def outcome(site: Site, function: Test) -> str:
     return ""
 
 
-HEAD = """# Conformance, beside pygeoapi
+HEAD = """# Conformance, beside pygeoapi and tipg
 
 Abstract tests of OGC API Features Part 1 (17-069r4), Part 2 (18-058r1) and Part 3 (19-079r2) and of CQL2
 (21-065r2), asked over HTTP of each server on the same 47,174 parcels by a client that knows only the standard
