@@ -26,7 +26,8 @@ _TYPES = {GeometryKind.POINT: 1, GeometryKind.LINE: 2, GeometryKind.POLYGON: 3}
 _MOVE, _LINE, _CLOSE = 1, 2, 15
 _VERSION = b"\x78\x02"
 _EXTENT_FIELD = b"\x28" + varint(EXTENT)
-_NOTHING = pa.scalar(b"", pa.large_binary())
+# An empty text, made of buffers: pa.scalar would load pandas into every server.
+_NOTHING = pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(bytes(16)), pa.py_buffer(b"")])[0]
 
 
 @dataclass(frozen=True)
