@@ -18,7 +18,7 @@ import shutil
 import signal
 import sys
 import traceback
-from errno import EFBIG, ENOMEM
+from errno import EAGAIN, EFBIG, ENOMEM
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -159,12 +159,16 @@ def described(error: Exception, task: dict[str, Any]) -> dict[str, Any]:
     return {"type": "", "message": "".join(traceback.format_exception(error))}
 
 
+_NO_MEMORY = ("bad_alloc", "Unable to allocate", os.strerror(EAGAIN))
+"""How libraries say so; the last when a thread finds no room for its stack."""
+
+
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Tell whether an error, or what it came from, is that no memory was left; C libraries say so in words only."""
     while error is not None:
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == ENOMEM):
             return True
-        if any(words in str(error) for words in ("bad_alloc", "Unable to allocate")):
+        if any(words in str(error) for words in _NO_MEMORY):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -64,7 +64,7 @@ _PATHS = (
         "analysis",
     ),
     (re.compile(r"/api/collections/[^/]+/aggregate"), "analysis"),
-    (re.compile(r"/(?:tiles|maps|wmts)/.*(\.[a-z]+)", re.DOTALL), ""),
+    (re.compile(r"/(?:tiles|maps|wmts)(?:/.*)?(\.[a-z]+)", re.DOTALL), ""),
     (
         re.compile(r"/(?:api|tiles|wmts)(?:/.*)?|/maps/.*\.json|/(?:catalog|data)\.json|/feed\.xml", re.DOTALL),
         "document",
