@@ -72,15 +72,16 @@ class Scratch:
         held = os.open(draft / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(held, fcntl.LOCK_EX)
         self.path = draft.rename(home / draft.name.removeprefix("."))
-        weakref.finalize(self, _let_go, self.path, held)
+        weakref.finalize(self, _let_go, self.path, held, os.getpid())
 
 
 _SCRATCH, _HELD = "gisservice-", "held"
 
 
-def _let_go(path: Path, held: int) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    os.close(held)
+def _let_go(path: Path, held: int, owner: int) -> None:
+    if os.getpid() == owner:  # a fork of it has a copy of the object, not of what the object stands for
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(held)
 
 
 def _remove_unheld(path: Path) -> None:
@@ -125,7 +126,7 @@ class _Backroom:
         self.alive = True
         assert self.process.stdout is not None
         Thread(target=_listen, args=(weakref.ref(self), self.process.stdout), daemon=True).start()
-        weakref.finalize(self, _end, self.process)
+        weakref.finalize(self, _end, self.process, os.getpid())
 
     def send(self, line: dict[str, Any]) -> None:
         assert self.process.stdin is not None
@@ -154,8 +155,13 @@ def _listen(backroom: weakref.ref[_Backroom], lines: BinaryIO) -> None:
         there.ended()
 
 
-def _end(process: Popen[bytes]) -> None:
-    """Let the process end, which it does when its input does."""
+def _end(process: Popen[bytes], owner: int) -> None:
+    """Let the process end, which it does when its input does.
+
+    Not from a fork of its owner, in which a lock of the thread that listens would be held for ever.
+    """
+    if os.getpid() != owner:
+        return
     assert process.stdin is not None
     try:
         process.stdin.close()

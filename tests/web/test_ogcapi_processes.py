@@ -347,6 +347,20 @@ def test_a_job_whose_process_dies_fails_and_the_next_is_answered(own_asked_city:
     assert own_asked_city.execute("within", **{**NEAR, "distance_ft": 252}).status_code == 200
 
 
+def test_a_fork_lets_nothing_go_that_its_owner_holds(own_asked_city: AskedCity) -> None:
+    own_asked_city.execute("within", **NEAR)
+    computer = answering(own_asked_city).computer
+    folder = computer._room.scratch.path
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)  # ends a child that waits for a lock which nobody will release
+        computer._room = None
+        os._exit(0 if folder.exists() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert own_asked_city.execute("within", **{**NEAR, "distance_ft": 253}).status_code == 200
+
+
 def test_a_small_question_takes_little_memory(own_asked_city: AskedCity, monkeypatch: pytest.MonkeyPatch) -> None:
     """The libraries have 250 MB; none of them may reserve much of what is left for the question."""
     monkeypatch.setattr(answering(own_asked_city).computer, "at_once", Limits(60.0, 450_000_000, 1_000_000))
