@@ -134,7 +134,8 @@ def downloads_path(collection_id: str, version: str = "") -> str:
 
 def changes_path(collection_id: str, query: str) -> str:
     """Return the path of what changed in a collection, with a query string."""
-    return f"{collection_path(collection_id)}/changes?{query}"
+    path = f"{collection_path(collection_id)}/changes"
+    return f"{path}?{query}" if query else path
 
 
 def style_path(collection_id: str) -> str:

@@ -144,6 +144,8 @@ def test_its_links_lead_to_both_versions_and_back(told: Told) -> None:
     history = told.client.get("/api/collections/lots/versions").get_json()["versions"]
     (related,) = history[-1]["links"]
     assert told.client.get(related["href"].removeprefix("http://localhost")).get_json()["numberMatched"] == 52
+    (plain,) = (link for link in told.client.get(CHANGES).get_json()["links"] if link["rel"] == "self")
+    assert plain["href"] == f"http://localhost{CHANGES}"
     page = told.get("&f=html").text
     assert "numberAdded" in page and told.added[0] in page
 
