@@ -53,10 +53,11 @@ class Values:
 
     def joined(self, which: npt.NDArray[np.integer[Any]]) -> bytes:
         """Return these messages, one after the other."""
-        return byte_strings(self._strings.take(pa.array(which)))[0]
+        return byte_strings(self.strings.take(pa.array(which)))[0]
 
     @cached_property
-    def _strings(self) -> pa.LargeBinaryArray:
+    def strings(self) -> pa.LargeBinaryArray:
+        """The messages as an array of Arrow."""
         return binary_array(self.data, self.starts)
 
     def known(self, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

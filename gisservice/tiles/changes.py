@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from gisservice.model import Geometries
@@ -143,7 +142,7 @@ def _translated(old: Values, new: Values) -> Ints:
     places = np.arange(len(old), dtype=np.int64)
     places[len(old) - last :] += len(new) - len(old)
     rest = slice(first, len(old) - last)  # most often a few: all others are the same from either end
-    found = pc.index_in(_binary(old)[rest], value_set=_binary(new)[first : len(new) - last])
+    found = pc.index_in(old.strings[rest], value_set=new.strings[first : len(new) - last])
     places[rest] = found.fill_null(_GONE - first).to_numpy(zero_copy_only=False).astype(np.int64) + first
     return places
 
@@ -160,12 +159,6 @@ def _agreeing(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:
     count = min(len(one), len(other))
     apart = np.flatnonzero(one[:count] != other[:count])
     return int(apart[0]) if len(apart) else count
-
-
-def _binary(values: Values) -> pa.Array:
-    cuts = pa.py_buffer(np.ascontiguousarray(values.starts, dtype=np.int64))
-    data = pa.py_buffer(np.ascontiguousarray(values.data))
-    return pa.Array.from_buffers(pa.large_binary(), len(values), [None, cuts, data])
 
 
 def _same(old: TileSource, new: TileSource, origin: Ints, theirs: Ints, codes: Codes) -> Flags:
