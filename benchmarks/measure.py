@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 import threading
 import time
@@ -15,15 +16,19 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Wall seconds, and peak of the summed proportional set sizes (MiB) of the command and all its children."""
+    """What the command and all its children took.
+
+    Wall seconds, the peak of their summed proportional set sizes (MiB), and seconds of the processor.
+    """
 
     seconds: float
     peak_mib: float
+    processor_seconds: float
 
 
 def run(command: Sequence[str], **options: object) -> Cost:
     """Run ``command``, raise when it fails, and return its cost."""
-    started = time.perf_counter()
+    started, before = time.perf_counter(), _children_seconds()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
     watch = Watch(process.pid)
     watch.start()
@@ -32,7 +37,13 @@ def run(command: Sequence[str], **options: object) -> Cost:
     watch.stop()
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {complaint.decode()[-2000:]}")
-    return Cost(seconds, watch.peak_kib / 1024)
+    return Cost(seconds, watch.peak_kib / 1024, _children_seconds() - before)
+
+
+def _children_seconds() -> float:
+    """Processor time of all that this process started and that has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Watch(threading.Thread):
@@ -111,7 +122,13 @@ def alternate(commands: dict[str, list[list[str]]], runs: int) -> dict[str, list
     for _ in range(runs):
         for name, steps in commands.items():
             parts = [run(step) for step in steps]
-            costs[name].append(Cost(sum(p.seconds for p in parts), max(p.peak_mib for p in parts)))
+            costs[name].append(
+                Cost(
+                    sum(p.seconds for p in parts),
+                    max(p.peak_mib for p in parts),
+                    sum(p.processor_seconds for p in parts),
+                )
+            )
     return costs
 
 

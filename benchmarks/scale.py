@@ -3,8 +3,8 @@
     python benchmarks/scale.py [COPIES …]
 
 The copies lie side by side, as a city many times as large would. Each size is built in a process of its own: zooms 10
-to 16, with the archive in brotli, the levels file and the account. Time and memory should grow no faster than the
-number of parcels.
+to 16, with the archive in brotli, the levels file and the account. Processor time, memory and bytes, which the last
+figures compare with the first size's, should grow no faster than the number of parcels.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ def main(sizes: list[int]) -> None:
             folder.mkdir()
             cost = measure.run([sys.executable, __file__, "--build", str(home), str(folder), str(copies)])
             size = sum(file.stat().st_size for file in folder.iterdir())
-            first = first or (copies, cost.seconds, cost.peak_mib, size)
-            share = copies / first[0]
+            taken = cost.processor_seconds, cost.peak_mib, size
+            first = first or (copies, *taken)
+            growth = [f"{now / then / (copies / first[0]):.2f}" for now, then in zip(taken, first[1:], strict=True)]
             print(
-                f"{47_174 * copies:>9,} parcels  {cost.seconds:7.1f} s  {cost.peak_mib:7.0f} MiB  {size / 1e6:7.1f} MB"
-                f"   {cost.seconds / first[1] / share:5.2f}, {cost.peak_mib / first[2] / share:5.2f} and"
-                f" {size / first[3] / share:5.2f} of what is proportional",
+                f"{47_174 * copies:>9,} parcels  {cost.seconds:7.1f} s, {cost.processor_seconds:7.1f} s of a processor"
+                f"  {cost.peak_mib:7.0f} MiB  {size / 1e6:7.1f} MB   {', '.join(growth)} of what is proportional",
                 flush=True,
             )
             for file in folder.iterdir():
