@@ -1,11 +1,13 @@
-"""Network and zones against what a planner would use instead: networkx and pandana, rasterstats, exactextract.
+"""Network and zones against what a planner would use instead: networkx and pandana, and rasterstats.
+
+    python benchmarks/analysis_network.py [--rounds 3] [--edges 100000] [--home FOLDER] [--peers PYTHON]
 
 Conditions: the sample city as published in the catalog named (by default data/published), and its streets copied side
 by side until they have about 100,000 edges. Each peer answers the same question on the same arrays. The quickest answer
-of each is shown, and the first, with what it makes of these arrays to find ways; libraries are loaded before. Where
-places lie on the streets is kept with their frame, so our later answers cost less. Peers run in an environment of their
-own, made of `peers.txt` where ``--peers`` names no Python of another; where it cannot be made, only our own figures are
-printed.
+of so many rounds of each is shown, and the first, with what it makes of these arrays to find ways; libraries are loaded
+before. Where places lie on the streets is kept with their frame, so our later answers cost less. Peers run in an
+environment of their own, made of `peers.txt` where ``--peers`` names no Python of another; where it cannot be made,
+only our own figures are printed.
 """
 
 from __future__ import annotations
@@ -36,10 +38,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MINUTES = 10.0
 
 
-def best(run: Callable[[], object], times: int = 3) -> float:
+def best(run: Callable[[], object], rounds: int) -> float:
     """Return the seconds of the quickest of some runs."""
     seconds = []
-    for _ in range(times):
+    for _ in range(rounds):
         begin = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - begin)
@@ -76,12 +78,13 @@ def for_peers(network: Network, places: geopandas.GeoDataFrame, goals: np.ndarra
     return file
 
 
-def peer(python: Path | None, question: str, file: Path) -> dict[str, list[float]]:
+def peer(python: Path | None, question: str, file: Path, rounds: int) -> dict[str, list[float]]:
     """Return the seconds that each peer took, at best and the first time."""
     if python is None:
         return {}
     script = Path(__file__).with_name("analysis_peers.py")
-    done = subprocess.run([str(python), str(script), question, str(file)], capture_output=True, text=True, check=False)
+    command = [str(python), str(script), question, str(file), str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"  peers did not answer {question}: {done.stderr.strip().splitlines()[-1:]}")
         return {}
@@ -106,7 +109,11 @@ def python_of_peers(given: Path | None) -> Path | None:
 
 
 def measure_network(
-    network: Network, places: geopandas.GeoDataFrame, goals: geopandas.GeoDataFrame, python: Path | None
+    network: Network,
+    places: geopandas.GeoDataFrame,
+    goals: geopandas.GeoDataFrame,
+    python: Path | None,
+    rounds: int,
 ) -> None:
     print(f"\n{len(network.lines):,} edges, {len(network.nodes):,} nodes, {len(places):,} places, {len(goals)} goals")
     with tempfile.TemporaryDirectory() as name:
@@ -118,19 +125,19 @@ def measure_network(
         for question, meaning, run in asked:
             fresh, copy = replace(network, _travels={}), places.copy(deep=True)
             first = best(lambda run=run, fresh=fresh, copy=copy: run(fresh, copy), 1)
-            ours = best(lambda run=run: run(network, places))
-            told(f"{question}, {meaning}", ours, first, peer(python, question, file))
+            ours = best(lambda run=run, fresh=fresh, copy=copy: run(fresh, copy), rounds)
+            told(f"{question}, {meaning}", ours, first, peer(python, question, file, rounds))
 
 
-def measure_zones(parcels: geopandas.GeoDataFrame, ground: Ground, python: Path | None) -> None:
+def measure_zones(parcels: geopandas.GeoDataFrame, ground: Ground, python: Path | None, rounds: int) -> None:
     print(f"\n{len(parcels):,} parcels, {ground.raster.width} x {ground.raster.height} cells")
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "parcels.gpkg"
         parcels[["geometry"]].to_file(file)
         (Path(name) / "raster.txt").write_text(str(ground.raster.path))
         first = best(lambda: zonal(parcels, ground), 1)
-        ours = best(lambda: zonal(parcels, ground), 2)
-        told("zonal, cells, mean, min, max", ours, first, peer(python, "zonal", file))
+        ours = best(lambda: zonal(parcels, ground), rounds)
+        told("zonal, cells, mean, min, max", ours, first, peer(python, "zonal", file, rounds))
 
 
 _LIBRARIES = ("scipy.spatial", "scipy.sparse.csgraph", "exactextract")
@@ -143,6 +150,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=ROOT / "data" / "published")
     parser.add_argument("--peers", type=Path, help="Python of an environment with networkx, pandana and rasterstats")
     parser.add_argument("--edges", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     catalog = open_catalog(options.home)
     if not {"streets", "parcels", "libraries", "elevation"} <= set(catalog.ids()):
@@ -152,8 +160,8 @@ def main() -> None:
     python = python_of_peers(options.peers)
     streets, parcels = catalog.read("streets"), catalog.read("parcels")
     for frame in (streets, tiled(streets, options.edges)):
-        measure_network(Network.of(frame, layer.network), parcels, catalog.read("libraries"), python)
-    measure_zones(parcels, Ground.open(catalog), python)
+        measure_network(Network.of(frame, layer.network), parcels, catalog.read("libraries"), python, options.rounds)
+    measure_zones(parcels, Ground.open(catalog), python, options.rounds)
 
 
 if __name__ == "__main__":
