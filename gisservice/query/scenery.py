@@ -8,7 +8,6 @@ merged groups and squares for what is too small.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,16 +79,8 @@ def _merged(features: Features, levels: Levels, z: int) -> selection.Groups:
 def _merged_anew(levels: Levels, z: int, which: Ints, record: Ints) -> selection.Groups:
     """Return the groups that some geometries and their records alone are merged into, as tiles with a filter do."""
     small = np.flatnonzero(levels.ranks[which] >= levels.limit(z))
-    which, record = which[small], record[small]
-    alike = np.zeros(len(which), dtype=np.int64)
-    if levels.merge_by is not None:
-        alike = levels.codes[record, levels.keys.index(levels.merge_by)].astype(np.int64)
-    cells = levels.centres[which] >> (levels.maxzoom - z + selection.CELL_BITS)
-    members, cuts = selection.groups(np.arange(len(which)), cells, alike)
-    place = selection.same_groups(which[members], cuts, *levels.group_members(z))
-    known = partial(levels.group_shapes, z)
-    shapes = selection.dissolved(levels.shapes(z, which), members, cuts, place, known)
-    return selection.Groups(shapes, record[members], cuts)
+    merged = levels.regrouped(z, which[small], record[small])
+    return replace(merged, members=record[small[merged.members]])
 
 
 def _corners(bbox: BBox, z: int) -> tuple[Ints, Ints]:

@@ -12,11 +12,13 @@ from gisservice.catalog import Features
 from gisservice.catalog.features import take
 from gisservice.errors import InvalidParameter, TileOutsideMatrix
 from gisservice.model import BBox, Condition
-from gisservice.tiles.dynamic import Candidates, draw, is_past, search_box, wider_box
+from gisservice.tiles.archive import Archive, decompress
+from gisservice.tiles.dynamic import Candidates, Stored, View
 from gisservice.tiles.grid import TileCoord
 from gisservice.tiles.levels import Levels
 from gisservice.tiles.matrix import TileMatrixSet
 from gisservice.tiles.shapes import Ints
+from gisservice.tiles.stored import StoredTile
 
 _SQUARE_LATITUDE = 85.05
 """Degrees; a little inside of where the pyramid's square ends."""
@@ -63,12 +65,13 @@ def choose_properties(names: Iterable[str], columns: Sequence[str]) -> tuple[str
     return tuple(column for column in columns if column in chosen)
 
 
-def draw_tile(name: str, features: Features, levels: Levels, query: TileQuery) -> bytes:
+def draw_tile(name: str, features: Features, levels: Levels, query: TileQuery, archive: Archive | None = None) -> bytes:
     """Return an uncompressed vector tile with one layer, called ``name``; nothing where there is nothing to see.
 
-    Tiles of several layers are these bytes end to end. ``levels`` are those of the version of ``features``. Raises
-    :class:`TileOutsideMatrix` for a tile outside the grid or the layer's zooms, and :class:`InvalidParameter` for a
-    property that the layer does not have, both before anything is read.
+    Tiles of several layers are these bytes end to end. ``levels`` are those of the version of ``features``, and so is
+    ``archive``, from which geometries are taken as they are stored, where it has the tile; None: all are cut anew.
+    Raises :class:`TileOutsideMatrix` for a tile outside the grid or the layer's zooms, and :class:`InvalidParameter`
+    for a property that the layer does not have, both before anything is read.
     """
     grid, tile = query.matrix_set, query.tile
     grid.check(tile)
@@ -76,13 +79,15 @@ def draw_tile(name: str, features: Features, levels: Levels, query: TileQuery) -
     if not first <= tile.z <= last:
         raise TileOutsideMatrix(f"The tiles of {name!r} in {grid.id} have zooms {first} to {last}, and not {tile.z}.")
     columns = _columns(levels, query.properties)
-    rows = _matching(features, search_box(levels, grid, tile), query)
-    which, owner = _geometries(features, rows)
-    wider = wider_box(levels, grid, tile, which)
+    view = View(levels, grid, tile)
+    near = _near(features, view.search_box)
+    rows, which, owner = _matching(features, near, query)
+    wider = view.wider_box(which)
     if wider is not None:
-        rows = _matching(features, wider, query)
-        which, owner = _geometries(features, rows)
-    return draw(name, levels, grid, tile, _candidates(features, levels, query, rows, which, owner), columns)
+        near = _near(features, wider)
+        rows, which, owner = _matching(features, near, query)
+    stored = None if archive is None or not view.in_pyramid else _stored(features, near, archive, tile)
+    return view.draw(name, _candidates(features, view, query, (rows, which, owner), stored), columns)
 
 
 def _columns(levels: Levels, properties: tuple[str, ...] | None) -> Ints | None:
@@ -92,27 +97,42 @@ def _columns(levels: Levels, properties: tuple[str, ...] | None) -> Ints | None:
     return np.array([levels.keys.index(name) for name in chosen], dtype=np.int64)
 
 
-def _matching(features: Features, bbox: BBox, query: TileQuery) -> Ints:
-    """Return the rows whose box meets ``bbox`` and that pass the filter, ascending."""
+def _near(features: Features, bbox: BBox) -> Ints:
+    """Return the rows whose box meets ``bbox``, ascending."""
     rows = np.concatenate(features.search(bbox))
     rows.sort()
-    return rows if query.filter is None else query.filter.among(features, rows)
+    return rows
 
 
-def _geometries(features: Features, rows: Ints) -> tuple[Ints, Ints]:
-    """Return the distinct geometries of rows, ascending, and for each row which of them it has."""
-    return np.unique(features.record_geometry[rows].astype(np.int64), return_inverse=True)
+def _matching(features: Features, rows: Ints, query: TileQuery) -> tuple[Ints, Ints, Ints]:
+    """Return those rows that pass the filter, their distinct geometries, ascending, and which of these each has."""
+    if query.filter is not None:
+        rows = query.filter.among(features, rows)
+    which, owner = np.unique(features.record_geometry[rows].astype(np.int64), return_inverse=True)
+    return rows, which, owner
+
+
+def _stored(features: Features, near: Ints, archive: Archive, tile: TileCoord) -> Stored:
+    """Return what the stored tile shows of the geometries of the rows near it."""
+    data = archive.get(tile)
+    held = StoredTile.read(b"" if data is None else decompress(data), features.kind)
+    place = held.rows(features.tile_ids[near])
+    known = np.flatnonzero(place >= 0)
+    return Stored(held.geometry, known, features.record_geometry[near[place[known]]].astype(np.int64))
 
 
 def _candidates(
-    features: Features, levels: Levels, query: TileQuery, rows: Ints, which: Ints, owner: Ints
+    features: Features, view: View, query: TileQuery, found: tuple[Ints, Ints, Ints], stored: Stored | None
 ) -> Candidates:
-    if is_past(levels, query.matrix_set, query.tile):
+    rows, which, owner = found
+    if view.is_past:
         exactly = np.arange(len(which))
+    elif view.grid.pyramid_shift == 0:
+        exactly = np.zeros(0, dtype=np.int64)
     else:
         boxes = features.boxes[rows]
         beyond = (boxes[:, 1] < -_SQUARE_LATITUDE) | (boxes[:, 3] > _SQUARE_LATITUDE)
         exactly = np.unique(owner[beyond])
     exact = take(features.geometries, which[exactly])
     ids = features.tile_ids[rows] if query.with_ids else np.full(len(rows), -1, dtype=np.int64)
-    return Candidates(rows, ids, which, owner, exact, exactly)
+    return Candidates(rows, ids, which, owner, exact, exactly, stored)

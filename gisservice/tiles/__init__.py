@@ -13,6 +13,7 @@
     plan        what is worked out once for all zooms
     clip        shapes to tiles; cut what crosses a tile's edge
     encode      Mapbox Vector Tile 2.1 from arrays, many tiles at a time
+    stored      a tile of the pyramid taken apart, for tiles that show the same geometries
     account     what became of every record, by zoom and by tile
     coverage    what of a coverage overlaps or gapes at a zoom, and did not in the source
     level       the tiles of one zoom within their byte budget

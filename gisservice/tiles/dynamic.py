@@ -1,17 +1,18 @@
 """One tile of any grid, drawn when it is asked for, from the arrays that the pyramid was cut from.
 
 What a zoom shows is decided as for the pyramid: by the same ranks and thresholds, on the same generalised shapes,
-only among fewer records when there is a filter. In another grid than the pyramid's the shapes are those of the
-pyramid's zoom that is just finer; their vertices are moved one by one, so borders that are shared stay shared. Past
-the pyramid every record is drawn from its exact positions. Nothing that is decided here depends on the tile, so
-neighbouring tiles agree.
+only among fewer records when there is a filter. What the stored tile at the same place shows of a geometry is taken
+from there; only what it does not have, such as groups of fewer small polygons, is cut anew. In another grid than the
+pyramid's the shapes are those of the pyramid's zoom that is just finer; their vertices are moved one by one, so
+borders that are shared stay shared. Past the pyramid every record is drawn from its exact positions. Nothing that is
+decided here depends on the tile, so neighbouring tiles agree.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,8 @@ from gisservice.crs import square_lonlat, square_positions
 from gisservice.model import BBox, Geometries, GeometryKind
 from gisservice.tiles import selection
 from gisservice.tiles.attributes import ABSENT
-from gisservice.tiles.clip import Pieces, cut, place_in
-from gisservice.tiles.encode import TileFeatures, encode_tiles
+from gisservice.tiles.clip import cut, place_in
+from gisservice.tiles.encode import Encoded, TileFeatures, encode_tiles
 from gisservice.tiles.grid import BUFFER, EXTENT, TileCoord
 from gisservice.tiles.levels import Levels
 from gisservice.tiles.matrix import TileMatrixSet
@@ -49,7 +50,7 @@ class Candidates:
     ``rows`` (ascending) are the records and ``ids`` their feature ids, -1 for none; record ``i`` has geometry
     ``which[owner[i]]``, where ``which`` (ascending) are numbers of the layer's distinct geometries. ``exact`` has
     the exact positions (CRS84) of the geometries ``which[exactly]``: of all past the pyramid, else of those that
-    the pyramid's square has no room for.
+    the pyramid's square has no room for. ``stored`` is what the pyramid's tile at the same place shows, if it has one.
     """
 
     rows: Ints
@@ -58,6 +59,19 @@ class Candidates:
     owner: Ints
     exact: Geometries
     exactly: Ints
+    stored: Stored | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a tile of the pyramid shows of the geometries drawn one by one: ``geometry[i]`` as piece ``piece[i]``.
+
+    A geometry of sufficient rank that is not among them does not show in that tile. One may come more than once.
+    """
+
+    pieces: Encoded
+    piece: Ints
+    geometry: Ints
 
 
 @dataclass(frozen=True)
@@ -78,75 +92,90 @@ class Window:
         return max(west, -180.0), bottom, min(east, 180.0), top
 
 
-def is_past(levels: Levels, grid: TileMatrixSet, tile: TileCoord) -> bool:
-    """Return whether a tile is drawn from exact positions, because the pyramid has no shapes so fine."""
-    return grid.pyramid_zoom(tile.z) > levels.maxzoom
+@dataclass(frozen=True)
+class View:
+    """A tile of a grid over the shapes of a layer."""
 
+    levels: Levels
+    grid: TileMatrixSet
+    tile: TileCoord
 
-def search_box(levels: Levels, grid: TileMatrixSet, tile: TileCoord) -> BBox:
-    """Return the box (CRS84) in which the records lie that a tile may show, its buffer included."""
-    if is_past(levels, grid, tile):
-        return grid.lonlat_bounds(tile, BUFFER + 1)
-    return _window(levels, grid, tile).bbox
+    @cached_property
+    def z(self) -> int:
+        """The zoom of the pyramid whose shapes are drawn."""
+        return self.grid.pyramid_zoom(self.tile.z)
 
+    @property
+    def is_past(self) -> bool:
+        """Whether the tile is drawn from exact positions, because the pyramid has no shapes so fine."""
+        return self.z > self.levels.maxzoom
 
-def wider_box(levels: Levels, grid: TileMatrixSet, tile: TileCoord, which: Ints) -> BBox | None:
-    """Return a larger box to search, or None when :func:`search_box` has found all that matters.
+    @property
+    def in_pyramid(self) -> bool:
+        """Whether the tile is one of the pyramid's own."""
+        return self.grid.pyramid_shift == 0 and self.levels.minzoom <= self.z <= self.levels.maxzoom
 
-    ``which`` are the geometries that were found. A small polygon of a coverage is drawn with the others of its
-    cell; one that is long and thin may reach into the tile from a cell outside the searched box.
-    """
-    z = grid.pyramid_zoom(tile.z)
-    if z >= levels.maxzoom or not levels.coverage:
-        return None
-    window = _window(levels, grid, tile)
-    small = which[levels.ranks[which] >= levels.limit(z)]
-    centres = levels.centres[small] >> (levels.maxzoom - z)
-    outside = ((centres < window.low) | (centres >= window.high)).any(axis=1)
-    small, centres = small[outside], centres[outside]
-    touching = _touching(levels.shapes(z, small), *_tile_box(grid, tile, z))
-    if not touching.any():
-        return None
-    cells = centres[touching] >> selection.CELL_BITS
-    low = np.minimum(window.low, cells.min(axis=0) << selection.CELL_BITS)
-    high = np.maximum(window.high, (cells.max(axis=0) + 1) << selection.CELL_BITS)
-    return Window(z, low, high).bbox
+    @property
+    def search_box(self) -> BBox:
+        """The box (CRS84) in which the records lie that the tile may show, its buffer included."""
+        return self.grid.lonlat_bounds(self.tile, BUFFER + 1) if self.is_past else self._window.bbox
 
+    def wider_box(self, which: Ints) -> BBox | None:
+        """Return a larger box to search, or None when :attr:`search_box` has found all that matters.
 
-def draw(
-    name: str, levels: Levels, grid: TileMatrixSet, tile: TileCoord, found: Candidates, columns: Ints | None
-) -> bytes:
-    """Return an uncompressed tile with one layer, called ``name``; nothing where nothing is to be seen.
+        ``which`` are the geometries that were found. A small polygon of a coverage is drawn with the others of its
+        cell; one that is long and thin may reach into the tile from a cell outside the searched box.
+        """
+        levels, z = self.levels, self.z
+        if z >= levels.maxzoom or not levels.coverage:
+            return None
+        window = self._window
+        small = which[levels.ranks[which] >= levels.limit(z)]
+        centres = levels.centres[small] >> (levels.maxzoom - z)
+        outside = ((centres < window.low) | (centres >= window.high)).any(axis=1)
+        small, centres = small[outside], centres[outside]
+        if not len(small):
+            return None
+        touching = _touching(levels.shapes(z, small), *self.box)
+        if not touching.any():
+            return None
+        cells = centres[touching] >> selection.CELL_BITS
+        low = np.minimum(window.low, cells.min(axis=0) << selection.CELL_BITS)
+        high = np.maximum(window.high, (cells.max(axis=0) + 1) << selection.CELL_BITS)
+        return Window(z, low, high).bbox
 
-    ``columns`` are the properties, as places in ``levels.keys``, that every feature gets if it has them; None: all,
-    but for those features that have only their classes in the pyramid's tiles.
-    """
-    if not len(found.rows):
-        return b""
-    drawn = _Scene(levels, grid, tile, found).features(plain=columns is None)
-    if not len(drawn):
-        return b""
-    if columns is None:
-        return encode_tiles(name, drawn, levels.keys, levels.values)[0]
-    chosen = dataclasses.replace(drawn, codes=drawn.codes.take(columns, axis=1))
-    return encode_tiles(name, chosen, [levels.keys[column] for column in columns.tolist()], levels.values)[0]
+    @cached_property
+    def box(self) -> tuple[Ints, Ints]:
+        """The corners of the tile with its buffer in level units of a zoom of the pyramid, and a little more."""
+        west, south, east, north = self.grid.lonlat_bounds(self.tile, BUFFER)
+        units = square_positions(np.array([[west, north], [east, south]])) * (EXTENT << self.z)
+        return np.floor(units[0]).astype(np.int64) - _REACH, np.ceil(units[1]).astype(np.int64) + _REACH
 
+    @cached_property
+    def _window(self) -> Window:
+        levels, z = self.levels, self.z
+        low, high = self.box
+        if levels.kind == GeometryKind.POLYGON and z < levels.maxzoom:
+            side = 0 if levels.coverage else levels.dust_side(z)
+            low, high = (low - side) >> selection.CELL_BITS, ((high + side) >> selection.CELL_BITS) + 1
+            low, high = low << selection.CELL_BITS, high << selection.CELL_BITS
+        return Window(z, low, high)
 
-def _window(levels: Levels, grid: TileMatrixSet, tile: TileCoord) -> Window:
-    z = grid.pyramid_zoom(tile.z)
-    low, high = _tile_box(grid, tile, z)
-    if levels.kind == GeometryKind.POLYGON and z < levels.maxzoom:
-        side = 0 if levels.coverage else levels.dust_side(z)
-        low, high = (low - side) >> selection.CELL_BITS, ((high + side) >> selection.CELL_BITS) + 1
-        low, high = low << selection.CELL_BITS, high << selection.CELL_BITS
-    return Window(z, low, high)
+    def draw(self, name: str, found: Candidates, columns: Ints | None) -> bytes:
+        """Return an uncompressed tile with one layer, called ``name``; nothing where nothing is to be seen.
 
-
-def _tile_box(grid: TileMatrixSet, tile: TileCoord, z: int) -> tuple[Ints, Ints]:
-    """Return the corners of a tile with its buffer in level units of a zoom of the pyramid, and a little more."""
-    west, south, east, north = grid.lonlat_bounds(tile, BUFFER)
-    units = square_positions(np.array([[west, north], [east, south]])) * (EXTENT << z)
-    return np.floor(units[0]).astype(np.int64) - _REACH, np.ceil(units[1]).astype(np.int64) + _REACH
+        ``columns`` are the properties, as places in ``levels.keys``, that every feature gets if it has them; None:
+        all, but for those features that have only their classes in the pyramid's tiles.
+        """
+        if not len(found.rows):
+            return b""
+        levels, drawn = self.levels, _Scene(self, found).features(plain=columns is None)
+        if not len(drawn):
+            return b""
+        if columns is None:
+            return encode_tiles(name, drawn, levels.keys, levels.values)[0]
+        chosen = dataclasses.replace(drawn, codes=drawn.codes.take(columns, axis=1))
+        return encode_tiles(name, chosen, [levels.keys[column] for column in columns.tolist()], levels.values)[0]
 
 
 def _touching(shapes: Shapes, low: Ints, high: Ints) -> Flags:
@@ -157,18 +186,40 @@ def _touching(shapes: Shapes, low: Ints, high: Ints) -> Flags:
 
 
 @dataclass(frozen=True)
+class _Seen:
+    """What a tile shows of geometries or groups: of ``origin[i]`` it shows ``pieces[piece[i]]``."""
+
+    origin: Ints
+    piece: Ints
+    pieces: Encoded
+
+    def and_those(self, other: _Seen) -> _Seen:
+        """Return both, with those of the other behind these; origins are kept as they are."""
+        if not len(other.origin):
+            return self
+        return _Seen(
+            np.concatenate([self.origin, other.origin]),
+            np.concatenate([self.piece, len(self.pieces) + other.piece]),
+            Encoded.joined([self.pieces, other.pieces]),
+        )
+
+
+@dataclass(frozen=True)
 class _Scene:
     """A tile to be drawn, and all it may show."""
 
-    levels: Levels
-    grid: TileMatrixSet
-    tile: TileCoord
+    view: View
     found: Candidates
+
+    @property
+    def levels(self) -> Levels:
+        """The layer's shapes."""
+        return self.view.levels
 
     @property
     def z(self) -> int:
         """The zoom of the pyramid whose shapes are drawn."""
-        return self.grid.pyramid_zoom(self.tile.z)
+        return self.view.z
 
     def features(self, *, plain: bool) -> TileFeatures:
         """Return the features; with ``plain``, those that have only their classes in the pyramid have here, too."""
@@ -177,18 +228,14 @@ class _Scene:
     def _every_record(self) -> TileFeatures:
         """Draw each record of each geometry: the records of a stack have equal shapes."""
         found = self.found
-        if self.z > self.levels.maxzoom:
-            shapes = self._exact()
-        else:
-            shapes = self._in_grid(self.levels.shapes(self.z, found.which))
-            shapes = self._with_exact(shapes, np.arange(len(found.which)))
-        pieces = self._cut(shapes)
-        piece_of = np.full(len(found.which), -1, dtype=np.int64)
-        piece_of[pieces.origin] = pieces.which
+        every = np.arange(len(found.which))
+        seen = self._cut(self._exact(), every) if self.view.is_past else self._alone(every)
+        piece_of = np.full(len(every), -1, dtype=np.int64)
+        piece_of[seen.origin] = seen.piece
         piece = piece_of[found.owner]
         shown = np.flatnonzero(piece >= 0)
         codes = self._codes(shown, np.ones(len(shown), dtype=np.int64))
-        return _features(pieces, piece[shown], found.ids[shown], codes)
+        return _features(seen.pieces, piece[shown], found.ids[shown], codes)
 
     def _summary(self, plain: bool) -> TileFeatures:
         """Draw each geometry of sufficient rank once for each record it is drawn for, and groups of small ones.
@@ -198,84 +245,86 @@ class _Scene:
         found, levels = self.found, self.levels
         named, cuts = selection.representatives(found.owner, levels.always[found.rows], len(found.which))
         first, stack = named[cuts[:-1]], np.diff(offsets(np.bincount(found.owner)))
-        chosen = self._select(first)
-        pieces = self._cut(self._with_exact(self._in_grid(chosen.shapes), chosen.drawn))
-        lone = np.flatnonzero(pieces.origin < len(chosen.drawn))
-        grouped = np.flatnonzero(pieces.origin >= len(chosen.drawn))
-        geometry = chosen.drawn[pieces.origin[lone]]
+        large = levels.ranks[found.which] < levels.limit(self.z)
+        seen, small = self._alone(np.flatnonzero(large)), np.flatnonzero(~large)
+        if not len(small) or levels.kind != GeometryKind.POLYGON:
+            return self._lone(seen, named, cuts, stack, plain)
+        if not levels.coverage:
+            return self._lone(seen.and_those(self._dust(small)), named, cuts, stack, plain)
+        groups, merged = self._merged(small, first)
+        return _joined(self._grouped(groups, merged, first, stack), self._lone(seen, named, cuts, stack, plain))
+
+    def _alone(self, geometries: Ints) -> _Seen:
+        """Return what the tile shows of some geometries, each by itself; these are positions in ``found.which``."""
+        found, view = self.found, self.view
+        if found.stored is None:
+            shapes = self.levels.shapes(self.z, found.which[geometries])
+            near = np.flatnonzero(_touching(shapes, *view.box))
+            geometries = geometries[near]
+            return self._cut(self._with_exact(self._in_grid(shapes.take(near)), geometries), geometries)
+        held = found.stored
+        piece_of = np.full(len(found.which), -1, dtype=np.int64)
+        place = np.minimum(found.which.searchsorted(held.geometry), len(found.which) - 1)
+        there = found.which[place] == held.geometry
+        piece_of[place[there]] = held.piece[there]
+        piece = piece_of[geometries]
+        shown = np.flatnonzero(piece >= 0)
+        return _Seen(geometries[shown], piece[shown], held.pieces)
+
+    def _dust(self, small: Ints) -> _Seen:
+        """Return the squares that stand for small polygons that share no borders."""
+        levels, which = self.levels, self.found.which[small]
+        standing, squares = selection.dust(
+            levels.ranks[which],
+            levels.areas[which],
+            levels.centres.take(which, axis=0),
+            levels.maxzoom - self.z,
+            levels.dust_side(self.z),
+        )
+        drawn = small[standing]
+        return self._cut(self._with_exact(self._in_grid(squares), drawn), drawn)
+
+    def _merged(self, small: Ints, first: Ints) -> tuple[_Seen, selection.Groups]:
+        """Return the groups of the small polygons of a coverage that may show, and what does show of each group.
+
+        The members of groups are positions in ``found.which``.
+        """
+        levels, z, which = self.levels, self.z, self.found.which[small]
+        seen = _touching(levels.shapes(z, which), *self.view.box)
+        cells = levels.centres.take(which, axis=0) >> (levels.maxzoom - z + selection.CELL_BITS)
+        near = np.flatnonzero(_in_their_cells(seen, cells))
+        merged = levels.regrouped(z, which[near], self.found.rows[first[small[near]]])
+        merged = dataclasses.replace(merged, members=small[near[merged.members]])
+        return self._cut(self._in_grid(merged.shapes), np.arange(len(merged.shapes))), merged
+
+    def _lone(self, seen: _Seen, named: Ints, cuts: Ints, stack: Ints, plain: bool) -> TileFeatures:
+        """Return the features of geometries drawn one by one, for each record that they are drawn for, in their order.
+
+        ``stack`` says how many records each geometry has.
+        """
+        geometry = seen.origin
         times = np.diff(cuts)[geometry]
         record = named[ranges(cuts[geometry], times)]
         count = np.ones(len(record), dtype=np.int64)
         count[offsets(times)[:-1]] += stack[geometry] - times
         order = np.argsort(record, kind="stable")
-        record, lone, geometry = record[order], np.repeat(lone, times)[order], np.repeat(geometry, times)[order]
+        record, piece, geometry = record[order], np.repeat(seen.piece, times)[order], np.repeat(geometry, times)[order]
         codes = self._codes(record, count[order])
         if plain:
             codes = self._reduced(codes, geometry)
-        groups = self._group_codes(chosen, pieces.origin[grouped] - len(chosen.drawn), first, stack)
-        return _features(
-            pieces,
-            pieces.which[np.concatenate([grouped, lone])],
-            np.concatenate([np.full(len(grouped), -1, dtype=np.int64), found.ids[record]]),
-            np.concatenate([groups, codes]),
-        )
+        return _features(seen.pieces, piece, self.found.ids[record], codes)
 
-    def _select(self, first: Ints) -> selection.Selection:
-        """Choose among the geometries found as the pyramid does; what cannot be seen in the tile may be left out.
-
-        The answer's numbers are positions in ``found.which``.
-        """
-        levels, z, which = self.levels, self.z, self.found.which
-        limit, ranks = levels.limit(z), levels.ranks[which]
-        near = np.arange(len(which)) if levels.kind == GeometryKind.POLYGON else np.flatnonzero(ranks < limit)
-        shapes = levels.shapes(z, which[near])
-        seen = _touching(shapes, *_tile_box(self.grid, self.tile, z))
-        if levels.kind != GeometryKind.POLYGON:
-            keep = np.flatnonzero(seen)
-            chosen = selection.select(shapes.take(keep), ranks[near[keep]], limit)
-        elif levels.coverage:
-            keep, chosen = self._merged(shapes, seen, ranks >= limit, first)
-        else:
-            keep, chosen = self._with_dust(shapes, seen, ranks >= limit)
-        keep = near[keep]
-        return selection.Selection(chosen.shapes, keep[chosen.drawn], keep[chosen.members], chosen.cuts)
-
-    def _merged(self, shapes: Shapes, seen: Flags, small: Flags, first: Ints) -> tuple[Ints, selection.Selection]:
-        """Choose among the polygons of a coverage; return which were looked at, and what is drawn of them."""
-        levels, z, which = self.levels, self.z, self.found.which
-        centres = levels.centres.take(which, axis=0) >> (levels.maxzoom - z)
-        keep = np.flatnonzero(_with_their_cells(seen, small, centres >> selection.CELL_BITS))
-        classes = np.zeros(len(keep), dtype=np.int64)
-        if levels.merge_by is not None:
-            column = levels.keys.index(levels.merge_by)
-            classes = levels.codes[self.found.rows[first[keep]], column].astype(np.int64)
-        ranks = levels.ranks[which[keep]]
-        chosen = selection.select_with_merged(
-            shapes.take(keep), ranks, levels.limit(z), classes, centres.take(keep, axis=0), partial(self._groups, keep)
-        )
-        return keep, chosen
-
-    def _groups(self, keep: Ints, shapes: Shapes, members: Ints, cuts: Ints) -> Shapes:
-        """Return the shapes of groups: those with all members that they have in the pyramid are as they are there."""
-        levels, z = self.levels, self.z
-        place = selection.same_groups(self.found.which[keep[members]], cuts, *levels.group_members(z))
-        return selection.dissolved(shapes, members, cuts, place, partial(levels.group_shapes, z))
-
-    def _with_dust(self, shapes: Shapes, seen: Flags, small: Flags) -> tuple[Ints, selection.Selection]:
-        """Choose among polygons that share no borders; return which were looked at, and what is drawn of them."""
-        levels, z = self.levels, self.z
-        keep = np.flatnonzero(seen | small)
-        which = self.found.which[keep]
-        chosen = selection.select_with_dust(
-            shapes.take(keep),
-            levels.ranks[which],
-            levels.limit(z),
-            levels.areas[which],
-            levels.centres.take(which, axis=0),
-            levels.maxzoom - z,
-            levels.dust_side(z),
-        )
-        return keep, chosen
+    def _grouped(self, seen: _Seen, merged: selection.Groups, first: Ints, stack: Ints) -> TileFeatures:
+        """Return the features of groups: what their members agree in, and how many records they are."""
+        levels, groups = self.levels, seen.origin
+        codes = np.full((len(groups), len(levels.keys)), ABSENT, dtype=np.int32)
+        if len(groups):
+            members, cuts = selection.part_of_groups(merged.members, merged.cuts, groups)
+            theirs = levels.codes.take(self.found.rows[first[members]], axis=0)
+            lowest, highest = (f.reduceat(theirs, cuts[:-1], axis=0) for f in (np.minimum, np.maximum))
+            codes[:, :-2] = np.where(lowest == highest, lowest, ABSENT)
+            codes[:, -1] = len(levels.values) + np.diff(offsets(stack[members])[cuts])
+        return _features(seen.pieces, seen.piece, np.full(len(groups), -1, dtype=np.int64), codes)
 
     def _codes(self, record: Ints, count: Ints) -> npt.NDArray[np.int32]:
         """Return the codes of records, each of which stands for ``count`` of them."""
@@ -295,55 +344,52 @@ class _Scene:
         lost = np.array([key not in kept for key in levels.keys])
         return np.where(plain[:, None] & lost, np.int32(ABSENT), codes)
 
-    def _group_codes(
-        self, chosen: selection.Selection, groups: Ints, first: Ints, stack: Ints
-    ) -> npt.NDArray[np.int32]:
-        """Return the codes of some groups: what their members agree in, and how many records they are."""
-        levels = self.levels
-        out = np.full((len(groups), len(levels.keys)), ABSENT, dtype=np.int32)
-        if len(groups):
-            theirs = levels.codes.take(self.found.rows[first[chosen.members]], axis=0)
-            lowest, highest = (f.reduceat(theirs, chosen.cuts[:-1], axis=0)[groups] for f in (np.minimum, np.maximum))
-            out[:, :-2] = np.where(lowest == highest, lowest, ABSENT)
-            out[:, -1] = len(levels.values) + np.diff(offsets(stack[chosen.members])[chosen.cuts])[groups]
-        return out
-
     def _in_grid(self, shapes: Shapes) -> Shapes:
         """Return shapes of the pyramid's zoom in the level units of the tile's zoom in its own grid."""
-        if self.grid.pyramid_shift == 0:
+        if self.view.grid.pyramid_shift == 0:
             return shapes
         lonlat = square_lonlat(shapes.xy / float(EXTENT << self.z))
-        xy = _whole(self.grid.positions(lonlat, self.tile.z))
+        xy = _whole(self.view.grid.positions(lonlat, self.view.tile.z))
         return _finished(Shapes(shapes.kind, xy, shapes.rings, shapes.starts, shapes.exterior))
 
     def _exact(self) -> Shapes:
         """Return the geometries whose exact positions are known in the level units of the tile's zoom."""
         geometries = self.found.exact
-        return _finished(with_positions(geometries, _whole(self.grid.positions(geometries.coordinates, self.tile.z))))
+        xy = _whole(self.view.grid.positions(geometries.coordinates, self.view.tile.z))
+        return _finished(with_positions(geometries, xy))
 
     def _with_exact(self, shapes: Shapes, drawn: Ints) -> Shapes:
         """Replace the shapes of geometries ``drawn`` (positions in ``found.which``) whose exact positions are known."""
         found = self.found
-        if not len(found.exactly) or self.grid.pyramid_shift == 0:
+        if not len(found.exactly) or self.view.grid.pyramid_shift == 0:
             return shapes
         place = np.full(len(found.which), -1, dtype=np.int64)
         place[found.exactly] = np.arange(len(found.exactly))
         rows = np.flatnonzero(place[drawn] >= 0)
         return replace(shapes, rows, self._exact().take(place[drawn[rows]]))
 
-    def _cut(self, shapes: Shapes) -> Pieces:
-        return cut(place_in(shapes, self.tile.x, self.tile.y))
+    def _cut(self, shapes: Shapes, origin: Ints) -> _Seen:
+        """Return what the tile shows of shapes, each of which is that of an ``origin``."""
+        pieces = cut(place_in(shapes, self.view.tile.x, self.view.tile.y))
+        return _Seen(origin[pieces.origin], pieces.which, Encoded.of(pieces.shapes))
 
 
-def _features(pieces: Pieces, piece: Ints, ids: Ints, codes: npt.NDArray[np.int32]) -> TileFeatures:
-    return TileFeatures(pieces.shapes, np.zeros(len(piece), dtype=np.int64), piece, ids, codes)
+def _features(pieces: Encoded, piece: Ints, ids: Ints, codes: npt.NDArray[np.int32]) -> TileFeatures:
+    return TileFeatures(pieces, np.zeros(len(piece), dtype=np.int64), piece, ids, codes)
 
 
-def _with_their_cells(seen: Flags, small: Flags, cells: Ints) -> Flags:
-    """Mark what is seen, and of what is small also all that may be merged with something seen."""
+def _joined(first: TileFeatures, second: TileFeatures) -> TileFeatures:
+    """Return the features of the same tile end to end."""
+    pieces = Encoded.joined([first.pieces, second.pieces])
+    piece = np.concatenate([first.piece, len(first.pieces) + second.piece])
+    ids, codes = (np.concatenate([getattr(part, name) for part in (first, second)]) for name in ("ids", "codes"))
+    return _features(pieces, piece, ids, codes)
+
+
+def _in_their_cells(seen: Flags, cells: Ints) -> Flags:
+    """Mark all that may be merged with something that is seen."""
     key = (cells[:, 0] << 32) | cells[:, 1]
-    wanted = np.unique(key[seen & small])
-    marked: Flags = seen | (small & np.isin(key, wanted))
+    marked: Flags = np.isin(key, np.unique(key[seen]))
     return marked
 
 

@@ -31,6 +31,40 @@ _NOTHING = pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, pa.py_b
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """Geometries of one kind as tiles hold them: the command integers of each (Vector Tile 2.1, 4.3) as varints.
+
+    ``sizes`` says how many bytes each takes.
+    """
+
+    kind: GeometryKind
+    commands: pa.LargeBinaryArray
+    sizes: Ints
+
+    @classmethod
+    def of(cls, shapes: Shapes) -> Encoded:
+        """Encode tidy shapes in tile units."""
+        return cls(shapes.kind, *_varints(*geometry_commands(shapes)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Encoded]) -> Encoded:
+        """Return pieces of one kind end to end."""
+        if len(parts) == 1:
+            return parts[0]
+        commands = pa.concat_arrays([part.commands for part in parts])
+        return cls(parts[0].kind, commands, np.concatenate([part.sizes for part in parts]))
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def take(self, rows: Ints) -> Encoded:
+        """Return these pieces in this order; a row may come more than once."""
+        if len(rows) == len(self) and (rows == np.arange(len(rows))).all():
+            return self
+        return Encoded(self.kind, self.commands.take(pa.array(rows)), self.sizes[rows])
+
+
+@dataclass(frozen=True)
 class TileFeatures:
     """The features of some tiles, tile after tile, in the order in which they are drawn.
 
@@ -39,7 +73,7 @@ class TileFeatures:
     values, or that many plus a whole number, or ``ABSENT``.
     """
 
-    pieces: Shapes
+    pieces: Encoded
     tile: Ints
     piece: Ints
     ids: npt.NDArray[np.int64]
@@ -199,9 +233,8 @@ def _numbered(
 def _messages(features: TileFeatures, tags: _Tags) -> pa.LargeBinaryArray:
     """Return the message of each feature, with the tag and the length that it has as a field of its layer."""
     tag_strings, tag_bytes = _varints(tags.numbers, tags.cuts)
-    geometry, geometry_bytes = _varints(*geometry_commands(features.pieces))
-    if len(geometry) != len(features) or (features.piece != np.arange(len(features))).any():
-        geometry, geometry_bytes = geometry.take(pa.array(features.piece)), geometry_bytes[features.piece]
+    geometry = features.pieces.take(features.piece)
+    geometry_bytes = geometry.sizes
     ids = features.ids.astype(np.uint64)
     named, tagged = features.ids >= 0, tag_bytes > 0
     length = 3 + _lengths(geometry_bytes) + geometry_bytes
@@ -211,9 +244,9 @@ def _messages(features: TileFeatures, tags: _Tags) -> pa.LargeBinaryArray:
     before[:, 2], before[:, 3] = 0x08, ids
     before[:, 4], before[:, 5] = 0x12, tag_bytes
     between = np.empty((len(features), 4), dtype=np.uint32)
-    between[:, :3] = 0x18, _TYPES[features.pieces.kind], 0x22
+    between[:, :3] = 0x18, _TYPES[geometry.kind], 0x22
     between[:, 3] = geometry_bytes
-    parts = (_fields(before, named, tagged), tag_strings, _fields(between), geometry)
+    parts = (_fields(before, named, tagged), tag_strings, _fields(between), geometry.commands)
     return pc.binary_join_element_wise(*parts, _NOTHING)
 
 

@@ -18,7 +18,7 @@ from gisservice.tiles.attributes import ABSENT
 from gisservice.tiles.budget import ALWAYS, BUDGET_BYTES, Load, Sample, Thresholds
 from gisservice.tiles.clip import Placement, cut, place
 from gisservice.tiles.coverage import Conflicts
-from gisservice.tiles.encode import TileFeatures, encode_tiles
+from gisservice.tiles.encode import Encoded, TileFeatures, encode_tiles
 from gisservice.tiles.generalise import Zoom
 from gisservice.tiles.grid import BUFFER, EXTENT_BITS, tile_ids, tile_of_id
 from gisservice.tiles.plan import Plan
@@ -317,7 +317,7 @@ def _encoded(plan: Plan, sheet: _Sheet, drawn: _Drawn, detailed: int) -> list[tu
     plain = drawn.weight[sheet.feature] < detailed
     if plain.any():
         codes[np.ix_(plain, ~plan.class_keys)] = ABSENT
-    features = TileFeatures(sheet.pieces, sheet.tile, sheet.piece, drawn.ids[sheet.feature], codes)
+    features = TileFeatures(Encoded.of(sheet.pieces), sheet.tile, sheet.piece, drawn.ids[sheet.feature], codes)
     return list(
         zip(sheet.places.tolist(), encode_tiles(plan.name, features, plan.keys, plan.attributes.values), strict=True)
     )

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from gisservice.tiles.attributes import Values
 from gisservice.tiles.budget import Sample, Thresholds
 from gisservice.tiles.generalise import Deepest
 from gisservice.tiles.grid import EXTENT_BITS
-from gisservice.tiles.selection import Groups, dust_side
+from gisservice.tiles.selection import CELL_BITS, Groups, dissolved, dust_side, groups, same_groups
 from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges
 
 LEVELS_FILE = "tiles.levels"
@@ -166,6 +166,21 @@ class Levels:
     def group_shapes(self, z: int, which: Ints) -> Shapes:
         """Return the shapes of some merged groups of a zoom, in this order; only what is asked for is copied."""
         return self._shapes(z, "group_", which)
+
+    def regrouped(self, z: int, small: Ints, records: Ints) -> Groups:
+        """Return the groups that some small polygons of a coverage are merged into at a zoom when there are no others.
+
+        ``small`` are geometries, ascending, and ``records`` those that they are drawn for. Members are positions in
+        ``small``. A group that has all members that it has among all geometries looks as it does there.
+        """
+        alike = np.zeros(len(small), dtype=np.int64)
+        if self.merge_by is not None:
+            alike = self.codes[records, self.keys.index(self.merge_by)].astype(np.int64)
+        cells = self.centres.take(small, axis=0) >> (self.maxzoom - z + CELL_BITS)
+        members, cuts = groups(np.arange(len(small)), cells, alike)
+        place = same_groups(small[members], cuts, *self.group_members(z))
+        known = partial(self.group_shapes, z)
+        return Groups(dissolved(self.shapes(z, small), members, cuts, place, known), members, cuts)
 
     def _marked(self, name: str) -> Flags:
         flags = np.zeros(self.count, dtype=bool)

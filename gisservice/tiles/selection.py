@@ -242,27 +242,32 @@ def dust_side(drawn: int, weights: Ints, shift: int) -> int:
 def select_with_dust(
     shapes: Shapes, ranks: Ints, limit: int, areas: Ints, centres: Ints, shift: int, side: int
 ) -> Selection:
-    """Draw the polygons of rank below ``limit``, and squares that have as much area as the rest together.
+    """Draw the polygons of rank below ``limit``, and squares for the rest (:func:`dust`)."""
+    chosen = select(shapes, ranks, limit)
+    rest = np.flatnonzero(ranks >= limit)
+    standing, squares = dust(ranks[rest], areas[rest], centres[rest], shift, side)
+    drawn = np.concatenate([chosen.drawn, rest[standing]])
+    return replace(chosen, shapes=concatenate([chosen.shapes, squares]), drawn=drawn)
+
+
+def dust(ranks: Ints, areas: Ints, centres: Ints, shift: int, side: int) -> tuple[Ints, Shapes]:
+    """Return squares that have as much area as some small polygons together, and the polygons that they stand for.
 
     ``areas`` (doubled) and ``centres`` (n, 2) are those of the polygons ``shift`` zooms deeper, so that what has no
     extent here counts too; ``side`` is that of a square (:func:`dust_side`). Areas are added up cell by cell in the
     order of rank; where the sum passes a multiple of a square's area, the polygon there is drawn as that square.
     """
-    rest = np.flatnonzero(ranks >= limit)
-    cells = centres[rest] >> (shift + CELL_BITS)
-    order = np.lexsort([ranks[rest], cells[:, 1], cells[:, 0]])
-    rest, cells = rest[order], cells[order]
-    total = np.cumsum(areas[rest])
-    opens = np.ones(len(rest), dtype=bool)
+    cells = centres >> (shift + CELL_BITS)
+    order = np.lexsort([ranks, cells[:, 1], cells[:, 0]])
+    cells, areas = cells[order], areas[order]
+    total = np.cumsum(areas)
+    opens = np.ones(len(order), dtype=bool)
     opens[1:] = (cells[1:] != cells[:-1]).any(axis=1)
-    within = total - (total - areas[rest])[np.maximum.accumulate(np.where(opens, np.arange(len(rest)), 0))]
+    within = total - (total - areas)[np.maximum.accumulate(np.where(opens, np.arange(len(order)), 0))]
     square = side * side << (2 * shift + 1)
-    passes = (within + square // 2) // square > (within - areas[rest] + square // 2) // square
-    dust = rest[passes]
-    chosen = select(shapes, ranks, limit)
-    drawn = np.concatenate([chosen.drawn, dust])
-    squares = _squares((centres[dust] >> shift) - side // 2, side)
-    return replace(chosen, shapes=concatenate([chosen.shapes, squares]), drawn=drawn)
+    passes = (within + square // 2) // square > (within - areas + square // 2) // square
+    standing = order[passes]
+    return standing, _squares((centres[standing] >> shift) - side // 2, side)
 
 
 def _squares(corners: Ints, side: int) -> Shapes:

@@ -47,7 +47,7 @@ class Part:
         if plain and grid is WEB_MERCATOR_QUAD and tile.z <= tileset.maxzoom:
             return tileset.stored(tile, "") or b""
         query = TileQuery(grid, tile, self.filter, self.properties, self.with_ids)
-        return draw_tile(tileset.id, tileset.features, tileset.levels, query)
+        return draw_tile(tileset.id, tileset.features, tileset.levels, query, tileset.archive)
 
 
 @dataclass(frozen=True)

@@ -313,7 +313,7 @@ def test_what_is_summed_up_for_want_of_bytes_is_drawn_as_it_is_stored(
         found = np.unique(
             layer.features.record_geometry[np.concatenate(layer.features.search(WEB.lonlat_bounds(tile)))]
         )
-        reaching += dynamic.wider_box(layer.levels, WEB, tile, found.astype(np.int64)) is not None
+        reaching += dynamic.View(layer.levels, WEB, tile).wider_box(found.astype(np.int64)) is not None
     assert summed > 10 and (reaching > 3) == shared
     for grid in GRIDS:
         for z in (10, 12, 13):
