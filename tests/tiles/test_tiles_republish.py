@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,9 @@ def check(tmp_path: Path, sources: list[TileSource]) -> None:
     before = None
     for number, source in enumerate(sources):
         whole = files(source, tmp_path / f"whole-{number}")
+        if before is None:
+            before = Previous(source, tmp_path / f"whole-{number}")
+            continue
         again = files(source, tmp_path / f"again-{number}", before, workers=1 + number % 2)
         assert whole.keys() == again.keys()
         for name, content in whole.items():
@@ -243,31 +247,49 @@ def test_from_nothing_and_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     check(tmp_path, [full, empty, full][emptied:])
 
 
+@dataclass(frozen=True)
+class Edited:
+    """Land before and after an edit, and what a pyramid from nothing is of each."""
+
+    before: TileSource
+    folder: Path
+    after: TileSource
+    whole: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Edited:
+    """No test alters the folder."""
+    folder = tmp_path_factory.mktemp("edited")
+    land = Land(np.random.default_rng(3), clean=True)
+    before = land.source(minzoom=Z - 2, always=False)
+    files(before, folder / "before")
+    land.edit()
+    after = land.source(minzoom=Z - 2, always=False)
+    return Edited(before, folder / "before", after, files(after, folder / "after"))
+
+
 @pytest.mark.parametrize("name", ["tiles.pmtiles", "tiles.br.pmtiles", "tiles.levels", "tiles.json"])
 @pytest.mark.parametrize("harm", ["missing", "short", "other"])
-def test_a_damaged_version_is_none(tmp_path: Path, name: str, harm: str) -> None:
-    land = Land(np.random.default_rng(3), clean=True)
-    first = land.source(minzoom=Z - 2, always=False)
-    files(first, tmp_path / "first")
+def test_a_damaged_version_is_none(tmp_path: Path, edited: Edited, name: str, harm: str) -> None:
+    shutil.copytree(edited.folder, tmp_path / "first")
     path = tmp_path / "first" / name
     content = path.read_bytes()
     path.unlink()
     if harm != "missing":
         path.write_bytes(content[:20] if harm == "short" else b"something else, as long as a file may be" * 99)
-    land.edit()
-    second = land.source(minzoom=Z - 2, always=False)
-    again = files(second, tmp_path / "again", Previous(first, tmp_path / "first"))
-    assert again == files(second, tmp_path / "whole")
+    assert files(edited.after, tmp_path / "again", Previous(edited.before, tmp_path / "first")) == edited.whole
 
 
 @pytest.mark.parametrize(
     "other", [{"minzoom": Z - 1}, {"merge_by": None}, {"coverage": False, "merge_by": None}, {"name": "plots"}]
 )
-def test_a_version_declared_otherwise_is_none(tmp_path: Path, made: list[float], other: dict[str, Any]) -> None:
-    source = Land(np.random.default_rng(3), clean=True).source(minzoom=Z - 2, always=False)
-    files(replace(source, **other), tmp_path / "first")
-    again = files(source, tmp_path / "again", Previous(replace(source, **other), tmp_path / "first"))
-    assert again == files(source, tmp_path / "whole") and not made
+def test_a_version_declared_otherwise_is_none(
+    tmp_path: Path, made: list[float], edited: Edited, other: dict[str, Any]
+) -> None:
+    files(replace(edited.after, **other), tmp_path / "first")
+    again = files(edited.after, tmp_path / "again", Previous(replace(edited.after, **other), tmp_path / "first"))
+    assert again == edited.whole and not made
 
 
 @pytest.mark.slow
