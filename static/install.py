@@ -31,7 +31,10 @@ FILES = {
         f"noto-sans-{script}.woff": f"@fontsource/noto-sans/files/noto-sans-{script}-400-normal.woff"
         for script in ("latin", "latin-ext", "vietnamese", "greek", "cyrillic")
     },
-    "noto-sans-ethiopic.woff": "@fontsource/noto-sans-ethiopic/files/noto-sans-ethiopic-ethiopic-400-normal.woff",
+    **{
+        f"noto-sans-{script}.woff": f"@fontsource/noto-sans-{script}/files/noto-sans-{script}-{script}-400-normal.woff"
+        for script in ("ethiopic", "arabic")
+    },
 }
 """Logical name to the file inside node_modules. Leaflet's pictures are not among them: our pages show none.
 
@@ -44,6 +47,7 @@ LICENCES = (
     "swagger-ui-dist/LICENSE",
     "@fontsource/noto-sans/LICENSE",
     "@fontsource/noto-sans-ethiopic/LICENSE",
+    "@fontsource/noto-sans-arabic/LICENSE",
 )
 
 

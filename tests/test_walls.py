@@ -39,6 +39,7 @@ OWNERS = {
     "branca": ("maps/",),
     "pypdfium2": ("maps/canvas.py",),
     "fontTools": ("maps/lettering.py",),
+    "uharfbuzz": ("maps/lettering.py",),
     "pyproj": ("crs.py", "tiles/grid.py"),
     "rasterio": ("ingest/", "catalog/rasters.py", "analysis/ground.py"),
     "rio_cogeo": ("ingest/",),

@@ -10,7 +10,8 @@ from pathlib import Path
 from gisservice.errors import SettingsError
 
 LETTERS = tuple(
-    f"noto-sans-{script}.woff" for script in ("latin", "latin-ext", "vietnamese", "greek", "cyrillic", "ethiopic")
+    f"noto-sans-{script}.woff"
+    for script in ("latin", "latin-ext", "vietnamese", "greek", "cyrillic", "ethiopic", "arabic")
 )
 """The fonts that maps are lettered with when the server draws them."""
 

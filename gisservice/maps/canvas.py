@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gisservice.maps.lettering import EM, Lettering
+from gisservice.maps.lettering import EM, Lettering, Outline
 from gisservice.tiles.rasterdraw import rgb
 from gisservice.tiles.rasterimage import Bytes, Picture, encode_png
 
@@ -96,18 +96,14 @@ class Canvas:
         )  # fmt: skip
         self._content.append(b"q %s gs %s /%s Do Q" % (self._opacity(opacity), box, name))
 
-    def text(self, text: str, x: float, y: float, size: float, color: str, halo: str | None = None) -> None:
+    def text(self, line: Outline, x: float, y: float, size: float, color: str, halo: str | None = None) -> None:
         """Draw a line of text that begins at ``x`` and stands on ``y``; with a ``halo`` around its letters."""
-        forms, points = [], []
-        for glyph in self.letters.glyphs(text):
-            forms.append(glyph.form)
-            points.append(glyph.points * (size / EM, -size / EM) + (x, y))
-            x += glyph.advance * size / EM
-        if not "".join(forms):
+        if not line.form:
             return
         # One path for the whole line: PDFium widens a path that is a rectangle, as a letter can be, to whole pixels.
-        whole = np.rint(np.concatenate(points) * STEPS).astype(np.int64)
-        path = ("".join(forms) % tuple(whole.reshape(-1).tolist())).encode()
+        placed = line.points * (size / EM, -size / EM) + (x, y)
+        whole = np.rint(placed * STEPS).astype(np.int64)
+        path = (line.form % tuple(whole.reshape(-1).tolist())).encode()
         if halo is not None:
             self._paint(b"S", [path], halo, 1.0, b"%d w" % (3 * STEPS))
         self._paint(b"f", [path], color)
@@ -117,14 +113,14 @@ class Canvas:
         corners = [[left, top], [left + width, top], [left + width, top + height], [left, top + height]]
         self.fill(np.array(corners, dtype=np.float64), np.array([0, 4]), color, opacity)
 
-    def pdf(self, title: str) -> bytes:
-        """Return the page as PDF 1.7; equal pages are equal bytes."""
-        return self._file(title, packed=True)
+    def pdf(self, title: str, language: str = "en") -> bytes:
+        """Return the page as PDF 1.7, called by a title in a language; equal pages are equal bytes."""
+        return self._file(title, language, packed=True)
 
     def png(self) -> bytes:
         """Return the page as PNG, ``pixels`` for each CSS pixel, on white."""
         size = self.width * self.pixels, self.height * self.pixels
-        return encode_png(Picture(_rendered(self._file("", packed=False), *size)), flat=True)
+        return encode_png(Picture(_rendered(self._file("", "en", packed=False), *size)), flat=True)
 
     def _paint(
         self, operator: bytes, paths: Sequence[bytes], color: str, opacity: float = 1.0, pen: bytes = b""
@@ -154,7 +150,7 @@ class Canvas:
     def _image_number(index: int) -> int:
         return 6 + index
 
-    def _file(self, title: str, *, packed: bool) -> bytes:
+    def _file(self, title: str, language: str, *, packed: bool) -> bytes:
         sides = self.width * _POINTS_PX, self.height * _POINTS_PX
         head = b"%.6f 0 0 %.6f 0 %.4f cm 1 J 1 j" % (_POINTS_PX / STEPS, -_POINTS_PX / STEPS, sides[1])
         content = b"\n".join([head, *self._content])
@@ -162,7 +158,8 @@ class Canvas:
                            sorted(self._opacities.items()))  # fmt: skip
         images = b" ".join(b"/I%d %d 0 R" % (n, self._image_number(n)) for n in range(len(self._images)))
         objects = [
-            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Catalog /Pages 2 0 R /Lang (%s) /ViewerPreferences << /DisplayDocTitle true >> >>"
+            % language.encode(),
             b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %.4f %.4f] /Contents 4 0 R /Resources << /ExtGState << %s >> "
             b"/XObject << %s >> >> >>" % (*sides, states, images),

@@ -15,6 +15,7 @@ import shapely
 
 from gisservice.crs import square_lonlat, square_positions
 from gisservice.maps.canvas import Canvas, Positions
+from gisservice.maps.languages import ENGLISH, Language
 from gisservice.maps.lettering import Lettering
 from gisservice.model import BBox, GeometryKind, Style
 from gisservice.query.scenery import Scenery
@@ -26,7 +27,12 @@ WORLD_M = 2 * math.pi * 6_378_137.0
 """The side of the Web Mercator square, metres of its own."""
 
 _ECCENTRICITY = 0.00669437999014
-_FOOT_M = 0.3048
+_FEET = (("mile", 1609.344), ("foot", 0.3048))
+_METRES = (("kilometer", 1000.0), ("meter", 1.0))
+"""Units of the scale bars, as CLDR calls them, in metres; the larger ones first."""
+
+NORTH = "N"
+"""On the arrow; a text of the interface."""
 
 _LAND, _INK, _HALO = "#e1e7ea", "#26313b", "#ffffff"
 _MARGIN = 64.0
@@ -135,10 +141,19 @@ class RasterLayer:
 
 @dataclass(frozen=True)
 class Words:
-    """What is written on the map: its title, and the lines below (sources, date, notice)."""
+    """What is written on the map: its title, the lines below (sources, date, notice), and in which language.
+
+    A map in a language from right to left has its words and its scale on the right, and the arrow on the left.
+    """
 
     title: str
     lines: tuple[str, ...]
+    language: Language = ENGLISH
+
+    @property
+    def leftward(self) -> bool:
+        """Whether its lines run from right to left."""
+        return self.language.direction == "rtl"
 
 
 def share_of_world(length_m: float, bbox: BBox) -> float:
@@ -177,8 +192,8 @@ def draw_map(
     canvas, named = draw_layers(frame, layers, letters, pixels)
     taken = _Taken(frame)
     foot = _foot(canvas, words, taken)
-    _arrow(canvas, taken)
-    _scale_bar(canvas, frame, foot, taken)
+    _arrow(canvas, words, taken)
+    _scale_bar(canvas, frame, words, foot, taken)
     _names(canvas, named, taken)
     return canvas
 
@@ -358,20 +373,22 @@ def _name(canvas: Canvas, taken: _Taken, label: str, x: float, y: float, room: f
     text = " ".join(label.split())[:80]
     if not text or not canvas.letters.has(text):
         return
-    width = canvas.letters.width(text, _NAME_SIZE)
+    line = canvas.letters.line(text)
+    width = line.width(_NAME_SIZE)
     if room is not None and room < width:
         return
     left = x + 7 if room is None else x - width / 2
     if taken.take(text, left - 2, y - _NAME_SIZE * 0.7, left + width + 2, y + _NAME_SIZE * 0.7):
-        canvas.text(text, left, y + _NAME_SIZE * 0.36, _NAME_SIZE, _INK, _HALO)
+        canvas.text(line, left, y + _NAME_SIZE * 0.36, _NAME_SIZE, _INK, _HALO)
 
 
 def _foot(canvas: Canvas, words: Words, taken: _Taken) -> float:
     """Write title and lines along the lower edge; return where they begin. Small pictures have no room for all."""
     room = canvas.width - 16.0
-    lines = [(line, _NAME_SIZE) for line in canvas.letters.wrapped(words.title, _NAME_SIZE, room)]
-    for line in words.lines:
-        lines += [(part, _SMALL_SIZE) for part in canvas.letters.wrapped(line, _SMALL_SIZE, room)]
+    letters, base = canvas.letters, int(words.leftward)
+    lines = [(line, _NAME_SIZE) for line in letters.lines(words.title, _NAME_SIZE, room, base)]
+    for text in words.lines:
+        lines += [(line, _SMALL_SIZE) for line in letters.lines(text, _SMALL_SIZE, room, base)]
     while lines and sum(size * _LINE for _, size in lines) + 8 > canvas.height / 3:
         lines.pop()
     height = sum(size * _LINE for _, size in lines) + 8 if lines else 0.0
@@ -380,51 +397,59 @@ def _foot(canvas: Canvas, words: Words, taken: _Taken) -> float:
     y = top + 3
     for line, size in lines:
         y += size * _LINE
-        canvas.text(line, 8, y - size * 0.2, size, _INK)
+        left = canvas.width - 8 - line.width(size) if words.leftward else 8.0
+        canvas.text(line, left, y - size * 0.2, size, _INK)
     taken.add(0, top, canvas.width, canvas.height)
     return top
 
 
-def _arrow(canvas: Canvas, taken: _Taken) -> None:
-    """Draw the north arrow in the upper right corner: north is up everywhere in this projection."""
+def _arrow(canvas: Canvas, words: Words, taken: _Taken) -> None:
+    """Draw the north arrow in the upper corner where lines end: north is up everywhere in this projection."""
     if canvas.width < 120 or canvas.height < 120:
         return
-    x, top = canvas.width - 22.0, 10.0
+    x, top = 22.0 if words.leftward else canvas.width - 22.0, 10.0
     canvas.box(x - 12, top - 4, 24, 44, _HALO, 0.85)
     half = np.array([[x, top], [x + 7, top + 22], [x, top + 17], [x - 7, top + 22]])
     canvas.fill(half, np.array([0, 4]), _INK)
-    width = canvas.letters.width("N", _NAME_SIZE)
-    canvas.text("N", x - width / 2, top + 36, _NAME_SIZE, _INK)
+    line = canvas.letters.line(words.language.text(NORTH))
+    canvas.text(line, x - line.width(_NAME_SIZE) / 2, top + 36, _NAME_SIZE, _INK)
     taken.add(x - 12, top - 4, x + 12, top + 40)
 
 
-def _scale_bar(canvas: Canvas, frame: Frame, foot: float, taken: _Taken) -> None:
+def _scale_bar(canvas: Canvas, frame: Frame, words: Words, foot: float, taken: _Taken) -> None:
     """Draw bars of round lengths in feet or miles, and in metres or kilometres, that hold in the picture's middle."""
     room = min(160.0, canvas.width * 0.4)
     if canvas.width < 120 or canvas.height < 120:
         return
-    bars = [_bar(frame.ground_m, room, _FOOT_M, "ft", 5280, "mi"), _bar(frame.ground_m, room, 1.0, "m", 1000, "km")]
-    height, left = 16.0, 8.0
+    height, base = 16.0, int(words.leftward)
+    bars = []
+    for units in (_FEET, _METRES):
+        width, length, unit = _bar(frame.ground_m, room, units)
+        bars.append((width, canvas.letters.line(words.language.length(length, unit), base)))
+    whole = max(width + 6 + line.width(_SMALL_SIZE) for width, line in bars)
+    left = canvas.width - 8.0 - whole if words.leftward else 8.0
     top = foot - 2 * height - 8
-    canvas.box(left - 4, top - 2, max(width for width, _ in bars) + 66, 2 * height + 6, _HALO, 0.85)
-    for number, (width, text) in enumerate(bars):
+    canvas.box(left - 4, top - 2, whole + 8, 2 * height + 6, _HALO, 0.85)
+    for number, (width, line) in enumerate(bars):
         y = top + number * height + height / 2 + 1
-        canvas.box(left, y - 1, width, 2, _INK)
-        for x in (left, left + width - 2):
+        start = left + whole - width if words.leftward else left
+        canvas.box(start, y - 1, width, 2, _INK)
+        for x in (start, start + width - 2):
             canvas.box(x, y - 4, 2, 8, _INK)
-        canvas.text(text, left + width + 6, y + _SMALL_SIZE * 0.36, _SMALL_SIZE, _INK)
-    taken.add(left - 4, top - 2, left + max(width for width, _ in bars) + 66, foot)
+        beside = start - 6 - line.width(_SMALL_SIZE) if words.leftward else start + width + 6
+        canvas.text(line, beside, y + _SMALL_SIZE * 0.36, _SMALL_SIZE, _INK)
+    taken.add(left - 4, top - 2, left + whole + 4, foot)
 
 
-def _bar(ground_m: float, room: float, unit_m: float, unit: str, larger: float, larger_unit: str) -> tuple[float, str]:
-    """Return the width of a bar in pixels and its text: the longest of 1, 2 or 5 times a power of ten in the room.
+def _bar(ground_m: float, room: float, units: tuple[tuple[str, float], ...]) -> tuple[float, float, str]:
+    """Return the width of a bar in pixels, its length and the unit of that: the longest of 1, 2 or 5 times a power of
+    ten in the room, in the largest unit of which there is room for one.
 
-    >>> _bar(1.0, 160, 1.0, "m", 1000, "km")
-    (100.0, '100 m')
+    >>> _bar(1.0, 160, _METRES)
+    (100.0, 100.0, 'meter')
     """
+    unit, unit_m = next(((name, size) for name, size in units if room * ground_m >= size), units[-1])
     most = room * ground_m / unit_m
-    if most >= larger:
-        most, unit_m, unit = most / larger, unit_m * larger, larger_unit
     power = 10.0 ** math.floor(math.log10(most))
     length = max(step * power for step in (1, 2, 5) if step * power <= most)
-    return length * unit_m / ground_m, f"{length:,.10g} {unit}"
+    return length * unit_m / ground_m, length, unit

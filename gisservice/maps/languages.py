@@ -11,6 +11,7 @@ from __future__ import annotations
 import gettext
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -27,12 +28,15 @@ _FOLDER = Path(__file__).parent / "locale"
 
 @dataclass(frozen=True)
 class Language:
-    """One language of the pages: its code for ``lang``, its CLDR locale, its own name, and how its lines run."""
+    """One language of the pages: its code for ``lang``, its CLDR locale, its own name, how its lines run, and what
+    stands between the words of a list.
+    """
 
     code: str
     locale: str
     name: str
     direction: str = "ltr"
+    comma: str = ", "
 
     @cached_property
     def texts(self) -> gettext.NullTranslations:
@@ -63,6 +67,29 @@ class Language:
 
         plain = value if isinstance(value, int) else float(f"{value:.6g}")
         return numbers.format_decimal(plain, "#,##0.######", locale=self.locale, numbering_system="latn")
+
+    def length(self, value: float, unit: str) -> str:
+        """Write a length in a unit by its name in CLDR (``foot``, ``mile``, ``meter``, ``kilometer``).
+
+        >>> ENGLISH.length(2000, "foot")
+        '2,000 ft'
+        """
+        from babel import units
+
+        plain = int(value) if value == int(value) else value
+        return units.format_unit(plain, f"length-{unit}", "short", locale=self.locale, numbering_system="latn")
+
+    def listed(self, words: Sequence[str]) -> str:
+        """Write words one after the other, with the comma of the language.
+
+        >>> ENGLISH.listed(["one", "two"])
+        'one, two'
+        """
+        return self.comma.join(words)
+
+    def isolated(self, word: str) -> str:
+        """Isolate a word in a line from right to left, so that a name in Latin letters does not turn the line."""
+        return f"\u2068{word}\u2069" if word and self.direction == "rtl" else word
 
     def day(self, value: date) -> str:
         """Write a day.
@@ -119,8 +146,8 @@ LANGUAGES = {
     for language in (
         ENGLISH,
         Language("es", "es_US", "Español"),
-        Language("am", "am", "አማርኛ"),
-        Language("ar", "ar", "العربية", "rtl"),
+        Language("am", "am", "አማርኛ", comma="፣ "),
+        Language("ar", "ar", "العربية", "rtl", "، "),
     )
 }
 """By code, in the order in which a page offers them."""

@@ -60,7 +60,7 @@ def _text(site: Site, row: Mapping[str, Any], line: ReportLine | None, view: Lay
     start = next((start for start in OF_PLACE if line is None and row["sentence"].startswith(start)), None)
     if start is not None:
         address = row["sentence"].removeprefix(start).removesuffix(".")
-        return language.text(OF_PLACE[start], address=_isolated(language, address)), ""
+        return language.text(OF_PLACE[start], address=language.isolated(address)), ""
     if language is ENGLISH:
         return row["sentence"], ""
     if row["status"] == OUTSIDE:
@@ -97,12 +97,7 @@ def _words(site: Site, row: Mapping[str, Any], view: LayerView | None) -> dict[s
     if row["dates"]:
         first, regular = (date.fromisoformat(row["dates"][0][key]) for key in ("date", "regular"))
         words["weekday"], words["next"] = language.day_name(regular), language.weekday(first)
-    return {name: _isolated(language, word) for name, word in words.items()}
-
-
-def _isolated(language: Language, word: str) -> str:
-    """Isolate a word in a line from right to left, so that names in Latin letters do not turn the line around."""
-    return f"\u2068{word}\u2069" if language.direction == "rtl" else word
+    return {name: language.isolated(word) for name, word in words.items()}
 
 
 def _word(language: Language, value: Any, column: Column | None) -> str:

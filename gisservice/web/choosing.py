@@ -58,7 +58,7 @@ def chosen(service: Service, request: Request) -> Answer:
 
 
 def own_map(service: Service, layers: str) -> MapDeclaration:
-    """Return the map of layers that are named with commas between them, bottom first, called by their titles.
+    """Return the map of layers that are named with commas between them, bottom first; it has no name of its own.
 
     Raises :class:`InvalidParameter`, :class:`LimitExceeded` and :class:`CollectionNotFound`.
     """
@@ -68,8 +68,7 @@ def own_map(service: Service, layers: str) -> MapDeclaration:
     if len(names) > LAYERS_MAX:
         raise LimitExceeded("A map", len(names), LAYERS_MAX, "layers")
     found = sorted((service.catalog.collection(name) for name in names), key=lambda one: _height(one.manifest.kind))
-    title = ", ".join(one.layer.title for one in reversed(found))
-    return MapDeclaration("", title, "", tuple(one.id for one in found))
+    return MapDeclaration("", "", "", tuple(one.id for one in found))
 
 
 def _height(kind: GeometryKind) -> int:

@@ -14,8 +14,8 @@ from difflib import get_close_matches
 from urllib.parse import unquote
 
 from gisservice.errors import InvalidParameter, LimitExceeded
+from gisservice.maps.contexts import Site
 from gisservice.maps.speech import WORDS
-from gisservice.maps.wording import day, number
 from gisservice.model import Column, ColumnType
 
 CONDITIONS_MAX = 8
@@ -70,24 +70,27 @@ class ColumnCondition:
             return f"TIMESTAMP('{self.value}{clock}')"
         return _quoted(self.value)
 
-    @property
-    def words(self) -> str:
-        """The condition as people read it, in English."""
-        heading = self.column.meaning or self.column.name
-        return " ".join(part for part in (heading, WORDS[f"filter_{self.operator}"], self._readable) if part)
+    def told(self, site: Site) -> str:
+        """Return the condition as people read it, in the language of a site."""
+        language = site.language
+        parts = (
+            language.isolated(site.said(self.column.meaning) or self.column.name),
+            language.text(WORDS[f"filter_{self.operator}"]),
+            language.isolated(self._readable(site)),
+        )
+        return " ".join(part for part in parts if part)
 
-    @property
-    def _readable(self) -> str:
-        value, column = self.value, self.column
+    def _readable(self, site: Site) -> str:
+        value, column, language = self.value, self.column, site.language
         if column.type is ColumnType.BOOLEAN and value:
-            return WORDS["yes" if value == "true" else "no"]
+            return language.text(WORDS["yes" if value == "true" else "no"])
         if column.type in _DAYS and value:
-            return day(date.fromisoformat(value))
+            return language.day(date.fromisoformat(value))
         meaning = dict(column.codes).get(value)
         if meaning:
-            return f"{meaning} ({value})"
-        text = number(float(value)) if column.type in _NUMBERS and column.unit and value else value
-        return f"{text} {column.unit}" if column.unit and text else text
+            return f"{site.said(meaning)} ({value})"
+        text = language.number(float(value)) if column.type in _NUMBERS and column.unit and value else value
+        return f"{text} {site.said(column.unit)}" if column.unit and text else text
 
 
 def read_conditions(text: str, columns: Mapping[str, Sequence[Column]]) -> tuple[ColumnCondition, ...]:

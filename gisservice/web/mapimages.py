@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from gisservice.errors import CatalogError, CollectionNotFound, InvalidParameter, LimitExceeded
 from gisservice.maps.assets import LETTERS
+from gisservice.maps.contexts import Site
+from gisservice.maps.languages import ENGLISH, LANGUAGES
 from gisservice.maps.mapdata import spacing_m
 from gisservice.model import BBox, Condition, MapDeclaration, union
 from gisservice.query.rastering import PLAIN, RELIEF
@@ -25,6 +27,7 @@ from gisservice.web.mapfilters import CONDITIONS_MAX, read_conditions, read_hidd
 from gisservice.web.params import Parameter, decimal, numbers, read, whole
 from gisservice.web.rastersets import RasterTileset
 from gisservice.web.service import Service
+from gisservice.web.sites import LANGUAGE, site_of
 from gisservice.web.tileparams import TileOptions
 from gisservice.web.tilesets import Tileset
 
@@ -49,7 +52,7 @@ _TILE_PIXELS = 512
 """CSS pixels that a vector tile is drawn wide, as the page of the map does."""
 _WHERE = "west,south,east,north in degrees, west before east and south before north, latitudes from -85 to 85"
 
-NAMES = ("bbox", "center", "zoom", "width", "height", "hidden", "where")
+NAMES = ("bbox", "center", "zoom", "width", "height", "hidden", "where", LANGUAGE)
 """What a print takes."""
 
 PICTURE_NAMES = (*NAMES, "scale")
@@ -98,6 +101,11 @@ PARAMETERS: tuple[Parameter, ...] = (
         {"type": "array", "items": {"type": "string"}, "maxItems": CONDITIONS_MAX},
     ),
     Parameter(
+        LANGUAGE,
+        "The language of the words on it, as of the pages; without it the one that Accept-Language likes best.",
+        {"type": "string", "enum": list(LANGUAGES)},
+    ),
+    Parameter(
         "layers",
         f"Ids of the collections to draw, separated by commas, at most {choosing.LAYERS_MAX}; areas lie below lines, "
         "and these below points.",
@@ -130,27 +138,27 @@ class Asked:
 
 @dataclass(frozen=True)
 class Left:
-    """What of its layers a picture has left: the filter of each layer that has one, and all of it in words."""
+    """What of its layers a picture has left: the filter of each layer that has one, and each in words."""
 
     filters: Mapping[str, Condition] = field(default_factory=dict)
-    words: str = ""
+    words: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, ...]:
-        """All that determines it."""
-        return (self.words, *(f"{name} {condition.text}" for name, condition in self.filters.items()))
+        """All that determines what is drawn."""
+        return tuple(f"{name} {condition.text}" for name, condition in self.filters.items())
 
 
 def map_png(service: Service, request: Request, *, map_id: str) -> Answer:
     """Answer a picture of a map."""
-    asked = parse(read(request.query, PICTURE_NAMES))
-    return _answer(service, request, pages.declared(service, map_id), asked, PNG)
+    values = read(request.query, PICTURE_NAMES)
+    return _answer(service, request, pages.declared(service, map_id), values, PNG)
 
 
 def map_pdf(service: Service, request: Request, *, map_id: str) -> Answer:
     """Answer a map for print: vectors, at 96 CSS pixels an inch."""
-    asked = parse(read(request.query, NAMES))
-    return _answer(service, request, pages.declared(service, map_id), asked, PDF)
+    values = read(request.query, NAMES)
+    return _answer(service, request, pages.declared(service, map_id), values, PDF)
 
 
 def chosen_png(service: Service, request: Request) -> Answer:
@@ -165,11 +173,13 @@ def chosen_pdf(service: Service, request: Request) -> Answer:
 
 def _chosen(service: Service, request: Request, names: tuple[str, ...], media: str) -> Answer:
     values = read(request.query, (*names, LAYERS))
-    return _answer(service, request, choosing.own_map(service, values.get(LAYERS, "")), parse(values), media)
+    return _answer(service, request, choosing.own_map(service, values.get(LAYERS, "")), values, media)
 
 
 def parse(values: Mapping[str, str]) -> Asked:
     """Check the parameters. Raises :class:`InvalidParameter` and :class:`LimitExceeded`."""
+    if values.get(LANGUAGE, ENGLISH.code) not in LANGUAGES:
+        raise InvalidParameter(LANGUAGE, values[LANGUAGE], f"one of {', '.join(LANGUAGES)}")
     width = whole("width", values["width"], SIDE_MIN, SIDE_MAX) if "width" in values else _WIDTH
     height = whole("height", values["height"], SIDE_MIN, SIDE_MAX) if "height" in values else _HEIGHT
     scale = whole("scale", values["scale"], 1, 2) if "scale" in values else 1
@@ -223,15 +233,15 @@ class MapPicture:
     scale: int
     media: str
     left: Left = Left()
-    framed: bool = True
-    """Whether names, title, sources, scale and arrow are written on it; a tile has nothing but its layers."""
+    words: Words | None = None
+    """What is written on it, beside names, scale and arrow; None for a tile, which has nothing but its layers."""
 
     @property
     def key(self) -> tuple[str, ...]:
         """All that determines its bytes, but the release and the registry."""
         versions = (f"{tileset.id} {tileset.version}" for tileset in self.tilesets)
         letters = ",".join(self.service.assets[name].path for name in LETTERS)
-        form = str(self.scale), self.media, str(self.framed)
+        form = str(self.scale), self.media, repr(self.words)
         return ("map", self.declared.id, *versions, repr(self.frame), *form, *self.left.key, letters, _drawer())
 
     def make(self) -> bytes:
@@ -242,10 +252,10 @@ class MapPicture:
         service, is_print = self.service, self.media == PDF
         letters = lettering(tuple(service.settings.static / service.assets[name].path for name in LETTERS))
         layers = [layer for layer in map(self._layer, self.tilesets) if layer is not None]
-        if not self.framed:
+        if self.words is None:
             return draw_layers(self.frame, layers, letters, self.scale)[0].png()
-        canvas = draw_map(self.frame, layers, self._words(), letters, 0 if is_print else self.scale)
-        return canvas.pdf(self.declared.title) if is_print else canvas.png()
+        canvas = draw_map(self.frame, layers, self.words, letters, 0 if is_print else self.scale)
+        return canvas.pdf(self.words.title, self.words.language.code) if is_print else canvas.png()
 
     def _layer(self, tileset: Tileset | RasterTileset) -> VectorLayer | RasterLayer | None:
         return self._vector(tileset) if isinstance(tileset, Tileset) else self._raster(tileset)
@@ -290,37 +300,36 @@ class MapPicture:
         size = rect.width / share, rect.height / share
         return RasterLayer(picture.rgba(), left, top, *size, tileset.collection.layer.style.opacity)
 
-    def _words(self) -> Words:
-        from gisservice.maps.drawnmap import Words
-
-        collections = [tileset.collection for tileset in self.tilesets]
-        sources = dict.fromkeys(entry.layer.attribution for entry in collections if entry.layer.attribution)
-        newest = max((entry.manifest.created for entry in collections), default=None)
-        city = self.service.registry.city
-        lines = (
-            self.left.words,
-            f"Sources: {'; '.join(sources)}" if sources else "",
-            f"As published on {newest:%Y-%m-%d}." if newest else "",
-            city.notice,
-        )
-        return Words(f"{self.declared.title} – {city.name}", tuple(line for line in lines if line))
-
 
 @lru_cache(maxsize=1)
 def _drawer() -> str:
     return metadata.version("pypdfium2")
 
 
-def _answer(service: Service, request: Request, declared: MapDeclaration, asked: Asked, media: str) -> Answer:
+def _answer(
+    service: Service, request: Request, declared: MapDeclaration, values: Mapping[str, str], media: str
+) -> Answer:
+    asked, site = parse(values), site_of(service, request, "", None)
     tilesets = drawn_layers(service, declared)
     hidden = frozenset() if asked.hidden is None else read_hidden(asked.hidden, declared.layers)
-    left = Left() if asked.where is None else _left(asked.where, tilesets, hidden)
+    left = Left() if asked.where is None else _left(site, asked.where, tilesets, hidden)
     frame = _frame(asked, declared, tilesets)
     shown = tuple(tileset for tileset in tilesets if tileset.id not in hidden)
-    return answered(request, MapPicture(service, declared, shown, frame, asked.scale, media, left), _placed(frame))
+    words = _words(site, declared, shown, left)
+    picture = MapPicture(service, declared, shown, frame, asked.scale, media, left, words)
+    told = (("Content-Language", site.language.code), ("Vary", "Accept-Language"))
+    return answered(request, picture, (*_placed(frame), *told))
 
 
-def _left(where: str, tilesets: tuple[Tileset | RasterTileset, ...], hidden: frozenset[str]) -> Left:
+def _words(site: Site, declared: MapDeclaration, shown: tuple[Tileset | RasterTileset, ...], left: Left) -> Words:
+    from gisservice.maps.printwords import print_words
+
+    collections = [tileset.collection for tileset in shown]
+    newest = max((entry.manifest.created for entry in collections), default=None)
+    return print_words(site, declared, [entry.layer for entry in collections], newest, left.words)
+
+
+def _left(site: Site, where: str, tilesets: tuple[Tileset | RasterTileset, ...], hidden: frozenset[str]) -> Left:
     """Return what conditions leave of the layers that are shown; those on hidden layers are checked, too."""
     layers = {tileset.id: tileset for tileset in tilesets if isinstance(tileset, Tileset)}
     conditions = read_conditions(where, {name: tileset.columns for name, tileset in layers.items()})
@@ -331,8 +340,9 @@ def _left(where: str, tilesets: tuple[Tileset | RasterTileset, ...], hidden: fro
         found = tileset.filter_of(TileOptions(" AND ".join(one.cql for one in theirs) or None))
         if found is not None and name not in hidden:
             filters[name] = found
-            words.append(f"{tileset.collection.layer.title}: {', '.join(one.words for one in theirs)}")
-    return Left(filters, f"Filter: {'; '.join(words)}." if words else "")
+            title = site.language.isolated(site.said(tileset.collection.layer.title))
+            words.append(f"{title}: {site.language.listed([one.told(site) for one in theirs])}")
+    return Left(filters, tuple(words))
 
 
 def answered(request: Request, picture: MapPicture, extra: Headers = ()) -> Answer:

@@ -98,4 +98,4 @@ def map_tile(service: Service, request: Request, *, map_id: str, set_id: str, ad
     if limits is None or not limits.hold(tile):
         raise TileOutsideMatrix(f"Tile {'/'.join(address)} lies outside the limits of the map {map_id!r}.")
     frame = Frame(float(PIXELS << tile.z), float(tile.x * PIXELS), float(tile.y * PIXELS), PIXELS, PIXELS)
-    return answered(request, MapPicture(service, declared, tileset.layers, frame, 1, PNG, framed=False))
+    return answered(request, MapPicture(service, declared, tileset.layers, frame, 1, PNG))

@@ -8,13 +8,18 @@ from pathlib import Path
 import numpy as np
 import pypdfium2
 import pytest
+import uharfbuzz
+from fontTools.pens.boundsPen import BoundsPen
+from fontTools.pens.transformPen import TransformPen
+from fontTools.ttLib import TTFont
 from PIL import Image
 from pyproj import Geod
 
 from gisservice.maps.assets import LETTERS, Assets
 from gisservice.maps.canvas import Canvas
 from gisservice.maps.drawnmap import Frame, VectorLayer, Words, draw_map
-from gisservice.maps.lettering import Lettering, lettering
+from gisservice.maps.languages import LANGUAGES
+from gisservice.maps.lettering import Lettering, Outline, lettering
 from gisservice.model import GeometryKind, Style
 from gisservice.query.scenery import Scenery
 from gisservice.tiles.shapes import Shapes
@@ -28,6 +33,15 @@ def letters() -> Lettering:
         pytest.skip("the letters are not installed (python static/install.py)")
     assets = Assets.load(STATIC)
     return lettering(tuple(STATIC / assets[name].path for name in LETTERS))
+
+
+def outline_box(line: Outline) -> tuple[float, ...]:
+    pen, numbers = BoundsPen(None), iter(line.points.tolist())
+    takes = {"m": (pen.moveTo, 1), "l": (pen.lineTo, 1), "c": (pen.curveTo, 3), "h": (pen.closePath, 0)}
+    for operator in line.form.replace("%d", "").split():
+        take, count = takes[operator]
+        take(*(next(numbers) for _ in range(count)))
+    return pen.bounds
 
 
 def pixels(canvas: Canvas) -> np.ndarray:
@@ -69,7 +83,7 @@ def test_thin_lines_are_light_on_pixels_and_thin_in_print(letters: Lettering):
 )
 def test_letters_of_any_script_are_drawn_or_boxes(letters: Lettering, text: str):
     canvas = Canvas(200, 40, letters, 1)
-    canvas.text(text, 5, 25, 16, "#000000", "#ffff00")
+    canvas.text(letters.line(text), 5, 25, 16, "#000000", "#ffff00")
     assert (pixels(canvas) < 128).any() == bool(text.strip())
     assert canvas.pdf(text) == canvas.pdf(text)
     document = pypdfium2.PdfDocument(canvas.pdf(text))
@@ -77,10 +91,67 @@ def test_letters_of_any_script_are_drawn_or_boxes(letters: Lettering, text: str)
 
 
 def test_what_has_letters_is_known(letters: Lettering):
-    assert letters.has("Zürich 'Ω' Я አ Ệ") and not letters.has("a 日") and not letters.has("ع")
-    assert letters.width("iiii", 10) < letters.width("MMMM", 10)
-    assert letters.wrapped("one two three", 10, letters.width("one two", 10) + 0.1) == ["one two", "three"]
-    assert letters.wrapped("x" * 500, 10, 100)[0].count("x") < 30
+    assert letters.has("Zürich 'Ω' Я አ Ệ ع \u2068x\u2069") and not letters.has("a 日")
+    assert letters.line("iiii").width(10) < letters.line("MMMM").width(10)
+    whole = letters.line("one two").width(10)
+    assert [line.width(10) for line in letters.lines("one two three", 10, whole + 0.1)] == [
+        letters.line(text).width(10) for text in ("one two", "three")
+    ]
+    cut, rest = letters.lines(f"{'x' * 500} y", 10, 100)
+    assert 90 < cut.width(10) <= 100 and rest.width(10) == letters.line("y").width(10)
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [("مدينة الإسكندرية", "arabic"), ("لا بُدَّ", "arabic"), ("የጎርፍ ክልሎች", "ethiopic"), ("AVAÉ", "latin")],
+)
+def test_letters_are_joined_and_placed_as_harfbuzz_does(letters: Lettering, text: str, script: str):
+    """The oracle: HarfBuzz, asked for the glyphs of each word in the one font that has them."""
+    font = TTFont(STATIC / Assets.load(STATIC)[f"noto-sans-{script}.woff"].path)
+    font.flavor, plain = None, io.BytesIO()
+    font.save(plain)
+    oracle = uharfbuzz.Font(uharfbuzz.Face(plain.getvalue()))
+    names = font.getGlyphOrder()
+    for word in text.split():
+        buffer = uharfbuzz.Buffer()
+        buffer.add_str(word)
+        buffer.guess_segment_properties()
+        uharfbuzz.shape(oracle, buffer)
+        drawn = letters.line(word)
+        assert drawn.advance == pytest.approx(sum(place.x_advance for place in buffer.glyph_positions))
+        wanted, x = BoundsPen(font.getGlyphSet()), 0
+        for info, place in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
+            moved = TransformPen(wanted, (1, 0, 0, 1, x + place.x_offset, place.y_offset))
+            font.getGlyphSet()[names[info.codepoint]].draw(moved)
+            x += place.x_advance
+        assert outline_box(drawn) == pytest.approx(wanted.bounds, abs=2)
+    isolated = [letters.line(letter).points for letter in text if not letter.isspace()]
+    joined = np.concatenate([letters.line(word).points for word in text.split()])
+    assert (len(joined) != sum(map(len, isolated))) == (script == "arabic"), "joined letters have other outlines"
+
+
+def test_lines_from_the_right_stand_in_the_order_of_the_screen(letters: Lettering):
+    """Arabic with a number and a name in it: parts of the line, each as it stands alone, from left to right."""
+    line = letters.line("شارع 12 (King St)", 1)
+    parts = [letters.line(text) for text in ("(King St)", " ", "12", " ", "شارع")]
+    assert line.advance == pytest.approx(sum(part.advance for part in parts), abs=1)
+    x, points = 0.0, []
+    for part in parts:
+        points.append(part.points + np.array([x, 0]))
+        x += part.advance
+    assert line.points == pytest.approx(np.concatenate(points), abs=1)
+
+
+def test_a_map_from_the_right_has_its_words_on_the_right(letters: Lettering):
+    frame = Frame.around((-77.05, 38.81), 15, 400, 300)
+    english, arabic = (
+        pixels(draw_map(frame, [], Words("Title", ("Line",), LANGUAGES[code]), letters, 1)) for code in ("en", "ar")
+    )
+    dark = [(seen < 90).all(axis=-1) for seen in (english, arabic)]
+    halves = [(seen[180:, :200].sum(), seen[180:, 200:].sum()) for seen in dark]  # words and scale
+    assert halves[0][0] > 100 and halves[0][1] == 0 and halves[1][0] == 0 and halves[1][1] > 100
+    arrows = [(seen[:80, :200].sum(), seen[:80, 200:].sum()) for seen in dark]
+    assert arrows[0][0] == 0 and arrows[0][1] > 50 and arrows[1][0] > 50 and arrows[1][1] == 0
 
 
 def test_a_frame_reckons_the_scale_on_the_ellipsoid():

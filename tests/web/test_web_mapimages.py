@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import mapbox_vector_tile
 import numpy as np
@@ -18,6 +19,11 @@ from PIL import Image
 from web_city import EAST, NORTH, SOUTH, STEP, WEST, City, lots_frame, publish
 from werkzeug.test import Client
 
+from gisservice.maps.assets import Assets
+from gisservice.maps.contexts import Site
+from gisservice.maps.drawnmap import Words
+from gisservice.maps.languages import LANGUAGES
+from gisservice.model import City as Town
 from gisservice.model import Column, ColumnType, GeometryKind, Style, StyleClass
 from gisservice.query.filter import parse_filter
 from gisservice.query.scenery import scenery
@@ -191,7 +197,7 @@ def test_a_print_is_the_picture_as_vectors(client: Client):
     document = pypdfium2.PdfDocument(answer.data)
     page = document[0]
     assert page.get_size() == pytest.approx((600, 450))  # points: 800 and 600 pixels of 1/96 inch
-    assert document.get_metadata_dict()["Title"] == "The city"
+    assert document.get_metadata_dict()["Title"].startswith("The city – ")
     print_pixels = page.render(scale=4 / 3).to_numpy()[:600, :800, 2::-1].astype(int)
     seen = Seen(client.get(f"/maps/city.png?{CLOSE}"))
     assert np.abs(print_pixels - seen.pixels).mean() < 3
@@ -211,6 +217,7 @@ def test_a_print_is_the_picture_as_vectors(client: Client):
         ("where=lots.zoning.is.", "characters"), ("where=lots.zoning.empty.RB", "empty"),
         ("where=lots.area.least.1e3", "decimal"), ("where=relief.a.is.1", "layer of this map"),
         ("where=" + ",".join(["lots.zoning.is.RB"] * 9), "conditions"), ("layers=lots", "layers"),
+        ("lang=de", "one of en, es, am, ar"), ("lang=", "lang"),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_refused_by_name(client: Client, query: str, name: str):
@@ -319,9 +326,48 @@ def test_conditions_are_those_of_the_page_and_are_told_in_words():
         "lots.zone.empty": ('"zone" IS NULL', "Zone is not recorded"),
     }
     found = read_conditions(",".join(wanted), columns)
-    assert [(one.cql, one.words) for one in found] == list(wanted.values())
+    site = Site(Town("Testville"), Assets({}), "")
+    assert [(one.cql, one.told(site)) for one in found] == list(wanted.values())
     for one in found:
         assert parse_filter(one.cql, "cql2-text", columns["lots"]).text
+
+
+LEFT = f"{CLOSE}&where=lots.zoning.is.RB"
+
+
+def words_of(client: Client, monkeypatch: pytest.MonkeyPatch, query: str, accept: str = "") -> tuple[Words, str]:
+    """What is written on a picture, and the language that its answer names."""
+    asked: list[mapimages.MapPicture] = []
+    monkeypatch.setattr(mapimages.MapPicture, "make", lambda self: asked.append(self) or b"")
+    answer = client.get(f"/maps/city.png?{query}", headers={"Accept-Language": accept} if accept else {})
+    assert answer.status_code == 200 and answer.headers["Vary"] == "Accept-Language"
+    return asked[0].words, answer.headers["Content-Language"]
+
+
+@pytest.mark.parametrize(
+    ("language", "accept", "code"),
+    [("lang=ar&", "", "ar"), ("", "am, en;q=0.5", "am"), ("", "", "en"), ("lang=es&", "ar", "es")],
+)
+def test_a_picture_speaks_the_language_of_its_page(
+    own_city: City, monkeypatch: pytest.MonkeyPatch, language: str, accept: str, code: str
+):
+    folder = own_city.settings.registry.parent / "locale"
+    folder.mkdir()
+    (folder / f"{code}.po").write_text('msgid ""\nmsgstr ""\n\nmsgid "The city"\nmsgstr "Xyz"\n')
+    client = Client(wsgi_app(own_city.settings))
+    words, told = words_of(client, monkeypatch, f"{language}{LEFT}", accept)
+    spoken = LANGUAGES[code]
+    assert told == code and words.language is spoken
+    assert words.title.startswith(spoken.isolated("Xyz"))
+    start = spoken.text("Filter: %(conditions)s.").partition("%")[0]
+    assert words.lines[0].startswith(start) and "RB" in words.lines[0]
+    assert any(spoken.day(datetime.now(UTC).date())[-4:] in line for line in words.lines)
+
+
+def test_each_language_has_its_own_picture(client: Client):
+    answers = [client.get(f"/maps/city.{form}?{CLOSE}&lang={code}") for form in ("png", "pdf") for code in LANGUAGES]
+    assert len({answer.data for answer in answers}) == len({answer.headers["ETag"] for answer in answers}) == 8
+    assert b"/Lang (ar)" in answers[-1].data
 
 
 RANGES = """
@@ -370,3 +416,6 @@ def test_the_page_of_a_map_links_its_print_and_names_its_picture(client: Client,
     assert client.get(html.unescape(picture)).content_type == "image/png"
     (link,) = re.findall(r'<a href="([^"]+\.pdf[^"]*)"', page)
     assert client.get(html.unescape(link)).content_type == "application/pdf"
+    page = client.get(f"{address}{'&' if '?' in address else '?'}lang=ar").get_data(as_text=True)
+    for link in re.findall(r'(?:href|content|data-picture)="([^"]+\.(?:png|pdf)\b[^"]*)"', page):
+        assert client.get(html.unescape(link.removeprefix("http://localhost"))).headers["Content-Language"] == "ar"

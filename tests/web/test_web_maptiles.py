@@ -56,7 +56,7 @@ def pictures(service: Service, z: int, count: int, style: Style):
 
     def drawn(column: int, row: int, side: int) -> np.ndarray:
         frame = Frame(float(SIDE << z), float(column * SIDE), float(row * SIDE), side, side)
-        return read(MapPicture(service, declared, layers, frame, 1, PNG, framed=False).make())
+        return read(MapPicture(service, declared, layers, frame, 1, PNG).make())
 
     yield drawn(x, y, SIDE * count)
     for column in range(count):

@@ -77,6 +77,7 @@ VALUES = {
     "map-width": ("300", "10000"),
     "map-height": ("200", "1"),
     "map-scale": ("2", "3"),
+    "map-lang": ("ar", "xx"),
     "map-hidden": ("lots", "nope"),
     "map-where": ("lots.zoning.is.RB,lots.area.least.100", "lots.zoning.near.RB"),
     "map-layers": ("places,lots", "lots,lots"),
