@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from gisservice.catalog import Collection
 from gisservice.model import GeometryKind
-from gisservice.query.formats.desktop import qlr
+from gisservice.query.formats.desktop import MERCATOR, qlr
+from gisservice.tiles.matrix import WEB_MERCATOR_QUAD
+from gisservice.tiles.rasterimage import PNG
 from gisservice.web.exchange import Answer, Offer, Request
 from gisservice.web.links import style_path, tiles_path
 from gisservice.web.params import read
 from gisservice.web.service import Service
 from gisservice.web.tilesets import Tileset
+from gisservice.web.wmts import CAPABILITIES_PATH, STYLE
 
 XML = "application/xml"
 QLR = "application/x-qgis-layer-definition"
@@ -44,13 +47,23 @@ def definition(service: Service, request: Request, *, collection_id: str) -> Ans
 
 
 def _source(request: Request, collection: Collection) -> tuple[str, str]:
-    """Return QGIS's provider for a layer, and the address in that provider's spelling."""
-    layer = collection.layer
+    """Return QGIS's provider for a layer, and the address in that provider's spelling.
+
+    A raster comes by WMTS, which says how far it reaches; tiles by a bare template reach around the world. Of paging
+    nothing is said: it is the default, and releases differ in what they call it.
+    """
     if collection.manifest.kind is GeometryKind.RASTER:
-        tiles = f"{request.address}/tiles/{collection.id}/{{z}}/{{x}}/{{y}}.png"
-        return "wms", f"type=xyz&url={quote(tiles, safe='')}&zmin={layer.minzoom}&zmax={layer.maxzoom}"
+        return "wms", urlencode(
+            {
+                "crs": MERCATOR,
+                "format": PNG,
+                "layers": collection.id,
+                "styles": STYLE,
+                "tileMatrixSet": WEB_MERCATOR_QUAD.id,
+                "url": request.address + CAPABILITIES_PATH,
+            }
+        )
     parts = {
-        "pagingEnabled": "default",
         "restrictToRequestBBOX": "1",
         "srsname": "OGC:CRS84",
         "typename": collection.id,

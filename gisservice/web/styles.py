@@ -120,8 +120,8 @@ def _colour(style: Style) -> str | list[Any]:
     if style.classes[0].least is not None:
         number = ["to-number", ["get", style.by], -1e300]  # no number at all is below the first class
         return ["step", number, style.color, *(part for entry in style.classes for part in (entry.least, entry.color))]
-    # Classes are named by text; a column may hold numbers.
+    # Classes are named by text; a column may hold numbers. QGIS reads labels in lists only.
     expression: list[Any] = ["match", ["to-string", ["get", style.by]]]
     for entry in {entry.value: entry for entry in style.classes}.values():
-        expression += [entry.value, entry.color]
+        expression += [[entry.value], entry.color]
     return [*expression, style.color]

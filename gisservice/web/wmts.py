@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
 
 from gisservice.errors import CatalogError, InvalidParameter, UnknownParameter
 from gisservice.model import BBox, GeometryKind
 from gisservice.query.formats import markup
 from gisservice.tiles import MATRIX_SETS, TileMatrixSet
 from gisservice.tiles.matrix import TILE_CELLS, VIRGINIA_NORTH_FEET, WEB_MERCATOR_QUAD, WORLD_CRS84_QUAD
-from gisservice.tiles.rasterimage import FORMATS, PNG
+from gisservice.tiles.rasterimage import FORMATS, PNG, Picture, encode
 from gisservice.web import rasters
 from gisservice.web.exchange import Answer, Offer, Request
 from gisservice.web.maptiles import PREFIX, map_tile, map_tilesets
@@ -97,12 +100,25 @@ def kvp(service: Service, request: Request) -> Answer:
 def _tile(
     service: Service, request: Request, layer: str, set_id: str, address: tuple[str, str, str], media: str
 ) -> Answer:
-    """Answer a tile of a raster, or of a map, whose id has a prefix; ``address`` is zoom, column and row."""
+    """Answer a tile of a raster, or of a map, whose id has a prefix; ``address`` is zoom, column and row.
+
+    A tile is a picture also where there is nothing (07-057r7, 7.2.1): QGIS reports an answer without one as flawed.
+    """
     if not layer.startswith(PREFIX):
-        return rasters.grid_tile(service, request, collection_id=layer, set_id=set_id, address=address, media=media)
+        answer = rasters.grid_tile(service, request, collection_id=layer, set_id=set_id, address=address, media=media)
+        if answer.status == 204:
+            return Answer(200, (("Content-Type", media), *answer.headers), _blank(media))
+        return answer
     if media != PNG:
         raise InvalidParameter("format", media, f"{PNG!r}: maps are drawn in no other")
     return map_tile(service, request, map_id=layer.removeprefix(PREFIX), set_id=set_id, address=address)
+
+
+@cache
+def _blank(media: str) -> bytes:
+    """Return the tile that shows nothing: clear, in JPEG white."""
+    clear = np.zeros((1, 4), dtype=np.uint8)
+    return encode(Picture(np.zeros((TILE_CELLS, TILE_CELLS, 1), dtype=np.uint8), palette=clear), media)
 
 
 def _values(query: str) -> dict[str, str]:

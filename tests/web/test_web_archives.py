@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
 import pytest
+from owslib.wmts import WebMapTileService
 from pmtiles.reader import Reader
 from web_city import City, lots_frame, publish
 from werkzeug.test import Client
@@ -194,7 +196,7 @@ def test_classes_are_coloured_by_their_column() -> None:
     for kind, key in ((GeometryKind.POLYGON, "fill-color"), (GeometryKind.LINE, "line-color")):
         shown = drawn_as("lots", Layer("lots", "Lots", kind, style=style), kind)[0]
         assert shown["paint"][key] == [
-            "match", ["to-string", ["get", "zoning"]], "RB", "#333333", "RM", "#222222", "#999999",
+            "match", ["to-string", ["get", "zoning"]], ["RB"], "#333333", ["RM"], "#222222", "#999999",
         ]  # fmt: skip
     plain = drawn_as("x", Layer("x", "X", GeometryKind.POINT), GeometryKind.POINT)[0]
     assert plain["paint"]["circle-color"] == Style().color
@@ -212,10 +214,18 @@ def test_the_definition_of_a_layer_is_what_qgis_opens(client: Client) -> None:
     assert layer.findtext("provider") == "OAPIF"
     source = layer.findtext("datasource") or ""
     assert "typename='lots' url='http://localhost/api' version='OGC_API_FEATURES'" in source
+    assert "paging" not in source  # any word but 'true' ends at the first page in QGIS 3.22; pages are the default
+    assert layer.findtext("srs/spatialrefsys/authid") == "EPSG:4326"  # without it QGIS draws nothing
+    assert layer.findtext("resourceMetadata/title") == "Lots"
     listed = root.find("layer-tree-group/layer-tree-layer")
     assert listed is not None and (listed.get("source"), listed.get("id")) == (source, layer.findtext("id"))
-    picture = ElementTree.fromstring(client.get("/layers/relief.qlr").data).findtext("maplayers/maplayer/datasource")
-    assert "url=http%3A%2F%2Flocalhost%2Ftiles%2Frelief%2F%7Bz%7D" in (picture or "")
+    picture = ElementTree.fromstring(client.get("/layers/relief.qlr").data).find("maplayers/maplayer")
+    assert picture is not None and picture.findtext("srs/spatialrefsys/authid") == "EPSG:3857"
+    tiles = dict(parse_qsl(picture.findtext("datasource") or ""))
+    assert tiles["url"] == "http://localhost/wmts/1.0.0/WMTSCapabilities.xml"
+    offered = WebMapTileService(tiles["url"], xml=client.get("/wmts/1.0.0/WMTSCapabilities.xml").data)["relief"]
+    assert tiles["layers"] == "relief" and tiles["format"] in offered.formats and tiles["styles"] in offered.styles
+    assert tiles["tileMatrixSet"] in offered.tilematrixsetlinks
     assert client.get("/layers/nope.qlr").status_code == 404
     assert client.get("/layers/lots.qlr", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
 

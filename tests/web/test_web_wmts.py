@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import rasterio
 from live_server import free_port, serving
 from owslib.wmts import WebMapTileService
+from PIL import Image
 from web_city import City
 from werkzeug.test import Client
 
@@ -121,6 +123,22 @@ def test_tiles_by_address_and_by_parameters_are_the_same(client: Client):
     short = client.get(f"/tiles/relief/14/{x}/{y}.png")
     assert rest.status_code == kvp.status_code == 200
     assert rest.data == kvp.data == short.data
+
+
+def test_a_tile_without_anything_is_a_clear_picture(client: Client):
+    """WMTS has no empty answers, as OGC API Tiles has; clients report one as a broken picture."""
+    contents = WebMapTileService("http://localhost/wmts", xml=client.get(CAPABILITIES).data).contents
+    empty = 0
+    for zoom, span in contents["relief"].tilematrixsetlinks["VirginiaNorthFeet"].tilematrixlimits.items():
+        for row, column in {(span.mintilerow, span.mintilecol), (span.maxtilerow, span.maxtilecol)}:
+            grid = f"VirginiaNorthFeet/{zoom}/{row}/{column}"
+            answer = client.get(f"/wmts/1.0.0/relief/default/{grid}.png")
+            assert (answer.status_code, answer.content_type) == (200, "image/png")
+            if client.get(f"/api/collections/relief/map/tiles/{grid}?f=png").status_code == 204:
+                empty += 1
+                picture = Image.open(io.BytesIO(answer.data)).convert("RGBA")
+                assert picture.size == (256, 256) and picture.getextrema()[3] == (0, 0)
+    assert empty
 
 
 def test_kvp_capabilities_are_the_document(client: Client):

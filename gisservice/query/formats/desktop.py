@@ -10,6 +10,9 @@ _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _QGIS = "3.28.0"
 """The release whose form of the files this is; later ones read it."""
 
+DEGREES, MERCATOR = "EPSG:4326", "EPSG:3857"
+"""Reference systems of what a layer definition opens: features in degrees, and picture tiles."""
+
 _SYMBOLS = {GeometryKind.POINT: "marker", GeometryKind.LINE: "line", GeometryKind.POLYGON: "fill"}
 _LAYERS = {GeometryKind.POINT: "SimpleMarker", GeometryKind.LINE: "SimpleLine", GeometryKind.POLYGON: "SimpleFill"}
 _GEOMETRIES = {GeometryKind.POINT: "Point", GeometryKind.LINE: "Line", GeometryKind.POLYGON: "Polygon"}
@@ -28,13 +31,20 @@ def qml(style: Style, kind: GeometryKind, fields: dict[str, str]) -> str:
 def qlr(layer: Layer, kind: GeometryKind, provider: str, source: str) -> str:
     """Return a layer definition that QGIS opens: where the layer is read from, by which provider, and how it is drawn.
 
-    A picture (a raster) is drawn as it comes. Columns have their own names in the source.
+    A picture (a raster) is drawn as it comes. Columns have their own names in the source. The reference system has to
+    be said: QGIS asks the source for it only when a layer is added by hand, and draws nothing without one.
     """
     name, title = attribute(layer.id), attribute(layer.title)
     fields = {one.name: one.name for one in layer.columns or ()}
     picture = kind is GeometryKind.RASTER
     kinds = 'type="raster"' if picture else f'type="vector" geometry="{_GEOMETRIES[kind]}"'
     drawn = "" if picture else _drawn(layer.style, kind, fields)
+    described = (
+        f"<srs><spatialrefsys><authid>{MERCATOR if picture else DEGREES}</authid></spatialrefsys></srs>"
+        f"<resourceMetadata><type>dataset</type><title>{text(layer.title)}</title>"
+        f"<abstract>{text(layer.description)}</abstract><rights>{text(layer.attribution)}</rights>"
+        f"<license>{text(layer.licence)}</license></resourceMetadata>"
+    )
     return (
         "<!DOCTYPE qgis-layer-definition>\n<qlr>\n"
         '<layer-tree-group name="" checked="Qt::Checked" expanded="1"><customproperties/>'
@@ -42,7 +52,7 @@ def qlr(layer: Layer, kind: GeometryKind, provider: str, source: str) -> str:
         f"providerKey={attribute(provider)} source={attribute(source)}><customproperties/></layer-tree-layer>"
         "</layer-tree-group>\n"
         f'<maplayers><maplayer {kinds} version="{_QGIS}" labelsEnabled="{int(layer.style.label in fields)}">'
-        f"<id>{text(layer.id)}</id><datasource>{text(source)}</datasource><layername>{text(layer.title)}</layername>"
+        f"<id>{text(layer.id)}</id><datasource>{text(source)}</datasource><layername>{text(layer.title)}</layername>{described}"
         f'<provider encoding="UTF-8">{text(provider)}</provider>\n{drawn}</maplayer></maplayers>\n</qlr>\n'
     )
 
