@@ -16,8 +16,6 @@ import jinja2
 import numpy as np
 import orjson
 import shapely
-from branca.element import Figure, MacroElement
-from folium.template import Template
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -28,7 +26,12 @@ from gisservice.maps.answerparts import ABSENT, Shown, shown
 from gisservice.maps.assets import Assets
 from gisservice.maps.foliummap import CityMap
 from gisservice.maps.pages import page_data
+from gisservice.maps.sparing import without_pandas
 from gisservice.settings import Settings
+
+with without_pandas():
+    from branca.element import Figure, MacroElement
+    from folium.template import Template
 
 if TYPE_CHECKING:
     import geopandas

@@ -10,10 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import folium
-from branca.element import Figure, MacroElement
-from folium.template import Template
 from markupsafe import Markup
+
+from gisservice.maps.sparing import without_pandas
+
+with without_pandas():
+    import folium
+    from branca.element import Figure, MacroElement
+    from folium.template import Template
 
 MAP_NAME = "map_city"
 """The id of the map's element in the page, and the name of its variable in the script."""

@@ -132,7 +132,7 @@ def _map_parts(
     declaration: MapDeclaration | None,
     mark: tuple[float, float] | None = None,
 ) -> dict[str, object]:
-    from gisservice.maps import foliummap  # it loads pandas, which a server of tiles and items does without
+    from gisservice.maps import foliummap  # half a second, which a server of tiles and items does without
 
     longitude, latitude, zoom = start_view(layers, declaration) if mark is None else (*mark, REPORT_ZOOM)
     return {

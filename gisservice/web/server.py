@@ -15,6 +15,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from gisservice.errors import SettingsError
+from gisservice.maps.sparing import keep_pandas_from_arrow
 from gisservice.settings import Settings
 from gisservice.web.allocating import keep_freed_memory
 from gisservice.web.app import create_app
@@ -61,6 +62,7 @@ def serve(settings: Settings) -> None:
 def _worker(settings: Settings, tally_file: Path | None) -> WSGIApplication:
     """Return a worker's application, which answers at once, and meanwhile have tables made for questions to come."""
     keep_freed_memory()
+    keep_pandas_from_arrow()
     app = create_app(settings, tally_file)
     service: Service = app.extensions["gisservice"]
     Thread(target=service.answering.prepare, daemon=True).start()
