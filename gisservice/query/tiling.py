@@ -118,7 +118,7 @@ def _stored(features: Features, near: Ints, archive: Archive, tile: TileCoord) -
     held = StoredTile.read(b"" if data is None else decompress(data), features.kind)
     place = held.rows(features.tile_ids[near])
     known = np.flatnonzero(place >= 0)
-    return Stored(held.geometry, known, features.record_geometry[near[place[known]]].astype(np.int64))
+    return Stored(held.pieces, held.piece[known], features.record_geometry[near[place[known]]].astype(np.int64))
 
 
 def _candidates(

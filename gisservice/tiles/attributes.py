@@ -51,7 +51,7 @@ class Values:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def joined(self, which: npt.NDArray[np.integer[Any]]) -> bytes:
+    def joined(self, which: npt.NDArray[np.integer[Any]]) -> memoryview:
         """Return these messages, one after the other."""
         return byte_strings(self.strings.take(pa.array(which)))[0]
 
@@ -248,20 +248,19 @@ def binary_array(data: npt.NDArray[np.uint8], starts: Starts, there: pa.Buffer |
     return pa.Array.from_buffers(pa.large_binary(), len(starts) - 1, buffers)
 
 
-def byte_strings(strings: pa.LargeBinaryArray) -> tuple[bytes, Starts]:
-    """Return byte strings of Arrow end to end, and where each of them begins."""
-    found = _binary_messages(strings)
-    return found.data.tobytes(), found.starts
+def byte_strings(strings: pa.LargeBinaryArray) -> tuple[memoryview, Starts]:
+    """Return byte strings of Arrow end to end, and where each of them begins; nothing is copied."""
+    _, cuts, data = strings.buffers()
+    if not len(strings) or data is None:
+        return memoryview(b""), np.zeros(len(strings) + 1, dtype=np.int64)
+    starts = np.frombuffer(cuts, dtype=np.int64)[strings.offset : strings.offset + len(strings) + 1]
+    return memoryview(data)[int(starts[0]) : int(starts[-1])], starts - starts[0]
 
 
 def _binary_messages(values: pa.Array) -> _Messages:
     """Return an array of large binary values as messages."""
-    there = values.is_valid().to_numpy(zero_copy_only=False)
-    _, cuts, data = values.buffers()
-    if not len(values) or data is None:
-        return _Messages(np.zeros(0, dtype=np.uint8), np.zeros(len(values) + 1, dtype=np.int64), there)
-    starts = np.frombuffer(cuts, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
-    return _Messages(np.frombuffer(data, dtype=np.uint8)[starts[0] : starts[-1]], starts - starts[0], there)
+    data, starts = byte_strings(values)
+    return _Messages(np.frombuffer(data, dtype=np.uint8), starts, values.is_valid().to_numpy(zero_copy_only=False))
 
 
 def _exact(values: pa.Array) -> bool:

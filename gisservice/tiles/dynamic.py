@@ -147,6 +147,9 @@ class View:
     @cached_property
     def box(self) -> tuple[Ints, Ints]:
         """The corners of the tile with its buffer in level units of a zoom of the pyramid, and a little more."""
+        if self.grid.pyramid_shift == 0:
+            corner = np.array([self.tile.x, self.tile.y], dtype=np.int64) * EXTENT
+            return corner - (BUFFER + _REACH), corner + (EXTENT + BUFFER + _REACH)
         west, south, east, north = self.grid.lonlat_bounds(self.tile, BUFFER)
         units = square_positions(np.array([[west, north], [east, south]])) * (EXTENT << self.z)
         return np.floor(units[0]).astype(np.int64) - _REACH, np.ceil(units[1]).astype(np.int64) + _REACH

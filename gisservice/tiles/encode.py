@@ -158,16 +158,17 @@ def encode_tiles(name: str, features: TileFeatures, keys: Sequence[str], values:
     framed_keys = [framed(0x1A, key.encode()) for key in keys]
     out = []
     for tile, (first, last) in enumerate(pairwise(ends)):
-        parts = [head, body[first:last]]
+        parts: list[bytes | memoryview] = [head, body[first:last]]
         parts += [framed_keys[key] for key in tags.keys[tile]]
         parts += _value_table(tags.codes[tile], values)
         out.append(framed(0x1A, b"".join([*parts, _EXTENT_FIELD])))
     return out
 
 
-def _value_table(codes: npt.NDArray[np.int32], values: Values) -> list[bytes]:
+def _value_table(codes: npt.NDArray[np.int32], values: Values) -> list[bytes | memoryview]:
     """Return the messages of codes, in their order: the layer's values and, in the last keys, counts among them."""
-    parts, done = [], 0
+    parts: list[bytes | memoryview] = []
+    done = 0
     for at in np.flatnonzero(codes >= len(values)).tolist():
         parts += [values.joined(codes[done:at]), _counted(int(codes[at]) - len(values))]
         done = at + 1

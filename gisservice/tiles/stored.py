@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from gisservice.model import GeometryKind
 from gisservice.tiles.attributes import binary_array
@@ -25,10 +24,11 @@ _BEFORE_GEOMETRY = 3
 
 @dataclass(frozen=True)
 class StoredTile:
-    """The features of a stored tile that have an id: ``ids``, and what the tile shows of each."""
+    """The features of a stored tile that have an id: ``ids``, and which of ``pieces`` each of them is."""
 
     ids: Ints
-    geometry: Encoded
+    piece: Ints
+    pieces: Encoded
 
     @classmethod
     def read(cls, tile: bytes, kind: GeometryKind) -> StoredTile:
@@ -41,7 +41,10 @@ class StoredTile:
         tagged = data[at] == _TAGS
         tags, behind = _numbers(data, at + 1)
         _, first = _numbers(data, np.where(tagged, behind + tags, at) + _BEFORE_GEOMETRY)
-        return cls(ids, _slices(kind, data, first, places[1:][named]))
+        cuts = np.column_stack([first, places[1:][named]]).ravel()
+        # What lies between two geometries is a piece, too, which nobody asks for: so nothing has to be copied here.
+        pieces = Encoded(kind, binary_array(data, cuts if len(cuts) else np.zeros(1, dtype=np.int64)), np.diff(cuts))
+        return cls(ids, 2 * np.arange(len(ids)), pieces)
 
     def rows(self, ids: npt.NDArray[np.int64]) -> Ints:
         """Return for each feature here the place of its id among some distinct ids; -1 where it is not among them."""
@@ -92,12 +95,3 @@ def _numbers(data: npt.NDArray[np.uint8], at: Ints) -> tuple[Ints, Ints]:
         behind[rows] += 1
         rows, shift = rows[byte > 0x7F], shift + 7
     return values, behind
-
-
-def _slices(kind: GeometryKind, data: npt.NDArray[np.uint8], begins: Ints, ends: Ints) -> Encoded:
-    """Return slices of bytes, one behind the other with gaps between them, as geometries; nothing is copied yet."""
-    cuts = np.column_stack([begins, ends]).ravel()
-    if not len(cuts):
-        return Encoded(kind, binary_array(data, np.zeros(1, dtype=np.int64)), cuts)
-    with_gaps = binary_array(data, cuts)
-    return Encoded(kind, with_gaps.take(pa.array(np.arange(0, len(with_gaps), 2))), ends - begins)

@@ -62,8 +62,12 @@ class Drawn:
         """The geometries of all rows in CRS84."""
         return self.features.shapes(np.arange(len(self.features)))
 
-    def bytes(self, grid: TileMatrixSet, tile: tuple[int, int, int], **asked: Any) -> bytes:
-        return draw_tile(self.name, self.features, self.levels, TileQuery(grid, TileCoord(*tile), **asked))
+    def bytes(
+        self, grid: TileMatrixSet, tile: tuple[int, int, int], *, with_stored: bool = False, **asked: Any
+    ) -> bytes:
+        """A tile that is cut anew, or for which geometries are taken from the archive."""
+        archive = self.archive if with_stored else None
+        return draw_tile(self.name, self.features, self.levels, TileQuery(grid, TileCoord(*tile), **asked), archive)
 
     def draw(self, grid: TileMatrixSet, tile: tuple[int, int, int], **asked: Any) -> list[strict_mvt.Feature]:
         """The features of a tile, read strictly: rings, winding, tables, ids; polygons must be valid."""

@@ -117,6 +117,46 @@ def test_a_wide_polygon_is_drawn_as_it_is_stored(tmp_path: Path) -> None:
             assert one.properties == other.properties
 
 
+ASKED: list[dict[str, Any]] = [
+    {"properties": ("zone", "merged"), "with_ids": False},
+    {"filter": Where(lambda table: table["n"] != 3)},
+    {"filter": Where(lambda table: table.index % 50 == 7), "properties": ("text", "merged", "stack")},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_geometries_taken_from_stored_tiles_make_the_tiles_that_are_cut_anew(
+    lots: Drawn, scattered: dict[str, Drawn], asked: dict[str, Any]
+) -> None:
+    for layer in every(lots, scattered):
+        of_zoom: dict[int, list[TileCoord]] = {}
+        for tile, _ in layer.stored():
+            of_zoom.setdefault(tile.z, []).append(tile)
+        for z, tiles in of_zoom.items():
+            step = -(-len(tiles) // 2)
+            neighbour = TileCoord(z, min(tile.x for tile in tiles) - 1, tiles[0].y)
+            for tile in [*tiles[::step], neighbour]:
+                taken = layer.bytes(WEB, tile, with_stored=True, **asked)
+                assert taken == layer.bytes(WEB, tile, **asked), (layer.folder.name, tile)
+
+
+def test_what_is_stored_is_not_cut_again(
+    lots: Drawn, scattered: dict[str, Drawn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every record at the deepest zoom; above it all but what is summed up with others than it is stored with."""
+    asked = {"filter": Where(lambda table: table["n"] != 3), "with_stored": True}
+    expected = {
+        (layer, tile): layer.bytes(WEB, tile, **asked)
+        for layer in every(lots, scattered)
+        for tile in layer.tiles(WEB, layer.levels.maxzoom)[:4] + layer.tiles(WEB, layer.levels.maxzoom - 1)[:1]
+        if tile.z == layer.levels.maxzoom or layer.levels.kind != GeometryKind.POLYGON
+    }
+    monkeypatch.setattr(dynamic, "cut", lambda placement: pytest.fail("something was cut"))
+    for (layer, tile), content in expected.items():
+        assert layer.bytes(WEB, tile, **asked) == content
+    assert sum(map(len, expected.values()))
+
+
 @by_grid
 def test_zooms_go_from_the_pyramids_first_to_a_centimetre(lots: Drawn, grid: TileMatrixSet) -> None:
     first, last = zoom_range(lots.levels, grid)
@@ -315,6 +355,9 @@ def test_what_is_summed_up_for_want_of_bytes_is_drawn_as_it_is_stored(
         )
         reaching += dynamic.View(layer.levels, WEB, tile).wider_box(found.astype(np.int64)) is not None
     assert summed > 10 and (reaching > 3) == shared
+    for tile in [tile for tile, _ in layer.stored() if tile.z in (9, 11, 13)][::5]:
+        asked = {"filter": Where(lambda table: table["n"] != 3)}
+        assert layer.bytes(WEB, tile, with_stored=True, **asked) == layer.bytes(WEB, tile, **asked)
     for grid in GRIDS:
         for z in (10, 12, 13):
             seams(layer, grid, z - grid.pyramid_shift, filter=Where(lambda table: table["n"] != 3))
