@@ -251,6 +251,8 @@ class Layer:
     """Authority code; None: the source's own."""
     id_column: str | None = None
     """Published name of the column that identifies a feature for good; None: found or counted at ingest."""
+    title_column: str | None = None
+    """Published name of the column that people know a record by (a parcel by its address); None: by its id alone."""
     columns: tuple[Column, ...] | None = None
     """None: every column of the source is published as it is (only without a declaration)."""
     coverage: bool = False
@@ -356,6 +358,8 @@ class ReportLine:
     """The sentence for a place where the layer says nothing."""
     everywhere: bool = False
     """Every place of the city should be in the layer, so one that is not is a gap in the data."""
+    only: tuple[str, tuple[str, ...]] | None = None
+    """Of the nearest: a column and its values; other records of the layer are passed over."""
     weekday: str | None = None
     """Of a schedule: the column with the day of the week."""
     shift: HolidayShift = HolidayShift.NONE

@@ -84,8 +84,8 @@ def _city(table: Table, layers: tuple[Layer, ...]) -> City:
 def _layer(table: Table) -> Layer:
     table.only(
         "title", "description", "sources", "licence", "attribution", "storage_crs", "geometry", "id_column",
-        "coverage", "zoom", "always_drawn", "network", "cadence", "steward", "enabled", "columns", "style", "raster",
-        "address", "street", "parcel",
+        "title_column", "coverage", "zoom", "always_drawn", "network", "cadence", "steward", "enabled", "columns",
+        "style", "raster", "address", "street", "parcel",
     )  # fmt: skip
     name = _identifier(table, "a collection id")
     if name == RESERVED_ID:
@@ -103,6 +103,7 @@ def _layer(table: Table) -> Layer:
         attribution=table.text("attribution"),
         storage_crs=table.reference_system("storage_crs"),
         id_column=_id_column(table, columns),
+        title_column=_title_column(table, columns),
         columns=columns,
         coverage=_coverage(table, geometry),
         minzoom=minzoom,
@@ -255,6 +256,16 @@ def _id_column(layer: Table, columns: tuple[Column, ...] | None) -> str | None:
     if "id_column" not in layer.values or layer.values["id_column"] == "auto":
         return None
     return public_column(layer, "id_column", columns, " or 'auto'")
+
+
+def _title_column(layer: Table, columns: tuple[Column, ...] | None) -> str | None:
+    if "title_column" not in layer.values:
+        return None
+    name = public_column(layer, "title_column", columns)
+    kind = next(column.type for column in columns or () if column.name == name)
+    if kind is not ColumnType.STRING:
+        layer.fail("title_column", f"{name!r} is of type {kind.value!r}; expected a column of texts.")
+    return name
 
 
 def _coverage(layer: Table, geometry: GeometryKind) -> bool:

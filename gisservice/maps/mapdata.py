@@ -67,7 +67,8 @@ def _layer_data(site: Site, number: int, view: LayerView) -> dict[str, Any]:
         "latitude": middle,
         "spacing_m": spacing_m(view.extent, view.count),
         "style": _style_data(view.layer.style),
-        "columns": [_column_data(site, column) for column in view.columns],
+        "title_column": view.layer.title_column,
+        "columns": [_column_data(site, column) for column in _title_first(view)],
         "tiles": _tiles_data(view),
         "picture": _picture_data(view),
     }
@@ -103,6 +104,10 @@ def _style_data(style: Style) -> dict[str, Any]:
         "by": style.by,
         "classes": [{"value": entry.value, "least": entry.least, "color": entry.color} for entry in style.classes],
     }
+
+
+def _title_first(view: LayerView) -> list[Column]:
+    return sorted(view.columns, key=lambda column: column.name != view.layer.title_column)
 
 
 def _column_data(site: Site, column: Column) -> dict[str, Any]:

@@ -218,17 +218,18 @@ class Page:
         }
 
     def _described(self, change: Change) -> dict[str, Any]:
+        named = self._named(change)
         if change.old is None or change.new is None:
-            return {"id": self._id(change), "change": change.kind}
+            return {**named, "change": change.kind}
         fields = self._fields(change)
         moved = fields.pop("geometry", None) is not None
         shown = {name: {"before": before, "after": after} for name, (before, after) in fields.items()}
-        return {"id": self._id(change), "change": change.kind, "geometryChanged": moved, "fields": shown}
+        return {**named, "change": change.kind, "geometryChanged": moved, "fields": shown}
 
     def _item(self, change: Change) -> bytes:
-        side, row = (self.since, change.old) if change.new is None else (self.until, change.new)
-        assert row is not None, "an item is in one of the versions"
-        marks: dict[str, Any] = {"change": change.kind}
+        side, row = self._side(change)
+        marks = self._named(change) | {"change": change.kind}
+        del marks["id"]  # the item has it
         if change.kind == "changed":
             fields = self._fields(change)
             marks["geometryChanged"] = fields.pop("geometry", None) is not None
@@ -239,10 +240,20 @@ class Page:
         assert change.old is not None and change.new is not None, "only what is in both versions has changed"
         return changed_fields(self.since.features, change.old, self.until.features, change.new)
 
-    def _id(self, change: Change) -> str:
+    def _named(self, change: Change) -> dict[str, Any]:
+        """Return the id of an item, and what people call it where the registry says which column tells."""
+        side, row = self._side(change)
+        column, features = self.until.collection.layer.title_column, side.features
+        title = None
+        if column is not None and column in features.attributes.column_names:
+            title = features.attributes.column(column)[row].as_py()
+        return {"id": features.item_id(row), **({} if title is None else {"title": title})}
+
+    def _side(self, change: Change) -> tuple[Side, int]:
+        """Return the version that shows an item, the later one that has it, and its row there."""
         side, row = (self.since, change.old) if change.new is None else (self.until, change.new)
         assert row is not None, "an item is in one of the versions"
-        return side.features.item_id(row)
+        return side, row
 
     def _links(self) -> list[Link]:
         media = self.media

@@ -378,6 +378,7 @@ SCHEMAS: Schema = {
                 _object(
                     {
                         "id": _TEXT,
+                        "title": _TEXT,
                         "change": {"type": "string", "enum": ["added", "changed", "removed"]},
                         "geometryChanged": {"type": "boolean"},
                         "fields": {

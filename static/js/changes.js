@@ -59,7 +59,8 @@ export default class Changes extends Asking {
 
   line(layer, item) {
     const line = document.createElement("li");
-    const values = { record: nameOf(layer, item) };
+    const [name, id] = [nameOf(layer, item), String(item.id)];
+    const values = { record: name === id ? name : `${name} (${id})` };
     const fields = Object.keys(item.before ?? {}).map((name) => layer.columns.find((one) => one.name === name));
     const parts = fields.filter(Boolean).map(heading);
     if (item.geometryChanged) parts.push(say("changes_shape"));

@@ -121,7 +121,7 @@ export class Twin {
 
   row(layer, columns, item) {
     const cells = columns.map((column, index) => {
-      const text = worded(item.properties[column.name], column) ?? say("unrecorded");
+      const text = worded(item.properties[column.name], column) ?? (index ? say("unrecorded") : String(item.id));
       if (index) return element("td", text);
       const button = element("button", text);
       button.type = "button";

@@ -34,9 +34,10 @@ export function heading(column) {
   return column.meaning || column.name;
 }
 
-/** What a record is called: by its label, its name, else by its first column. */
+/** What a record is called: as the registry says, by its label, its name, else by its first column. */
 export function nameOf(layer, item) {
-  const { columns, style } = layer;
-  const column = columns.find(({ name }) => name === style.label) ?? columns.find(({ name }) => name === "name") ?? columns[0];
+  const { columns, style, title_column } = layer;
+  const named = [title_column, style.label, "name"].map((wanted) => columns.find(({ name }) => name === wanted));
+  const column = named.find(Boolean) ?? columns[0];
   return (column && worded(item.properties?.[column.name], column)) ?? String(item.id);
 }

@@ -220,6 +220,7 @@ MISTAKES = [
     ('geometry = "polygon"', 'geometry = "raster"', 16, "layers.parcels.columns", "a raster has no columns"),
     ('geometry = "polygon"', 'geometry = "point"', 13, "layers.parcels.coverage", "only polygons"),
     ('id_column = "pid"', 'id_column = "pidd"', 12, "layers.parcels.id_column", "did you mean 'pid'?"),
+    ('id_column = "pid"', 'id_column = "pid"; title_column = "pi"'.replace("; ", "\n"), 13, "title_column", "'pid'?"),
     ('id_column = "pid"', 'id_column = "owner"', 12, "layers.parcels.id_column", "declared public column or 'auto'"),
     ("coverage = true", 'coverage = "yes"', 13, "layers.parcels.coverage", "was 'yes'; expected true or false"),
     ("zoom = [11, 16]", "zoom = [16, 11]", 14, "layers.parcels.zoom", "the smaller first"),

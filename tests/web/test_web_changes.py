@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -205,3 +206,18 @@ def test_a_raster_has_no_changes(told: Told) -> None:
     assert told.client.get("/api/collections/relief/changes?since=2999-01-01T00:00:00Z").status_code == 404
     history = told.client.get("/api/collections/relief/versions").get_json()["versions"]
     assert history[0]["links"] == []
+
+
+def test_an_item_is_called_as_its_layer_declares(own_city: City) -> None:
+    client = Client(wsgi_app(own_city.settings))
+    frame = lots_frame().iloc[:20]
+    frame.loc[frame.index[4:8], "zoning"] = None
+    publish(own_city.catalog, frame.iloc[5:], "lots")
+    frame.loc[frame.index[10:15], "area"] = 1.0
+    publish(own_city.catalog, frame.iloc[:18], "lots", title_column="zoning")
+    listed = client.get(CHANGES).get_json()["changes"]
+    assert Counter(one["change"] for one in listed) == {"added": 5, "changed": 5, "removed": 2}
+    zoning = dict(zip(frame["pid"], frame["zoning"].astype(object).where(frame["zoning"].notna(), None), strict=True))
+    assert {one["id"]: one.get("title") for one in listed} == {one["id"]: zoning[one["id"]] for one in listed}
+    features = client.get(f"{CHANGES}?f=geojson").get_json()["features"]
+    assert [(one["id"], one.get("title")) for one in features] == [(one["id"], one.get("title")) for one in listed]

@@ -100,6 +100,7 @@ def publish(
     *,
     zooms: tuple[int, int] = (12, 14),
     storage: str = "EPSG:2283",
+    title_column: str | None = None,
 ) -> Version:
     """Publish a frame in CRS84 with tiles, as ingest does."""
     layer = Layer(
@@ -108,6 +109,7 @@ def publish(
         kind,
         "What it is.",
         id_column="pid",
+        title_column=title_column,
         columns=COLUMNS,
         attribution="The city",
         licence="https://example.org/licence",
