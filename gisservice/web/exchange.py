@@ -53,7 +53,7 @@ CODINGS = ("br", "gzip")
 GZIP_BYTES_MIN = 600
 """Below this, compressing saves no packet."""
 
-_ENCODING_MARK = 1
+_ENCODING_MARK = 2
 """Part of every ETag that is computed here; raise it when the same version begins to be written differently."""
 
 

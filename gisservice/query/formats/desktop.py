@@ -12,6 +12,8 @@ _QGIS = "3.28.0"
 
 DEGREES, MERCATOR = "EPSG:4326", "EPSG:3857"
 """Reference systems of what a layer definition opens: features in degrees, and picture tiles."""
+_SYSTEM_NUMBERS = {DEGREES: 3452, MERCATOR: 3857}
+"""What QGIS calls them in its own list: it reads the authority's name only beside this number."""
 
 _SYMBOLS = {GeometryKind.POINT: "marker", GeometryKind.LINE: "line", GeometryKind.POLYGON: "fill"}
 _LAYERS = {GeometryKind.POINT: "SimpleMarker", GeometryKind.LINE: "SimpleLine", GeometryKind.POLYGON: "SimpleFill"}
@@ -39,8 +41,9 @@ def qlr(layer: Layer, kind: GeometryKind, provider: str, source: str) -> str:
     picture = kind is GeometryKind.RASTER
     kinds = 'type="raster"' if picture else f'type="vector" geometry="{_GEOMETRIES[kind]}"'
     drawn = "" if picture else _drawn(layer.style, kind, fields)
+    system = MERCATOR if picture else DEGREES
     described = (
-        f"<srs><spatialrefsys><authid>{MERCATOR if picture else DEGREES}</authid></spatialrefsys></srs>"
+        f"<srs><spatialrefsys><srsid>{_SYSTEM_NUMBERS[system]}</srsid><authid>{system}</authid></spatialrefsys></srs>"
         f"<resourceMetadata><type>dataset</type><title>{text(layer.title)}</title>"
         f"<abstract>{text(layer.description)}</abstract><rights>{text(layer.attribution)}</rights>"
         f"<license>{text(layer.licence)}</license></resourceMetadata>"
