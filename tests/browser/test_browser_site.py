@@ -78,7 +78,7 @@ KEPT = """(async () => {
 def violations(page) -> list[str]:
     """What axe-core finds wrong; the page's policy lets no script in, so it comes by the protocol of the tools."""
     page.evaluate(AXE.read_text())
-    found = page.evaluate("(tags) => axe.run(document, {runOnly: tags})", RULES)
+    found = page.evaluate("(tags) => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", RULES)
     return [f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"]]
 
 
