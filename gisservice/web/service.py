@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
-from threading import Semaphore
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gisservice.catalog import Catalog, Collection, load_registry
-from gisservice.errors import CatalogError, Overloaded, RequestError
+from gisservice.errors import CatalogError, RequestError
 from gisservice.maps.assets import Assets
 from gisservice.model import Registry
 from gisservice.query.systems import check_systems
@@ -43,7 +41,7 @@ cheap; each that is not needed costs stored tiles a little (a tenth more process
 """
 
 DRAWN_AT_ONCE = 2
-"""Tiles that a worker draws at a time; more would only take turns at the interpreter lock."""
+"""Tiles that a worker draws at a time, first come, first served; more would only take turns at the interpreter lock."""
 
 DRAWINGS_MAX = 14
 """Threads that may draw a tile or wait for one to be drawn."""
@@ -90,8 +88,11 @@ class Service:
             str(limit) for limit in (settings.items_limit, settings.items_limit_max, settings.items_bytes_max)
         )
         """Part of the ETag of pages of items: settings that decide where they end."""
-        self.pens = Semaphore(DRAWN_AT_ONCE)
         self.drawings = Gate("tiles that are to be drawn", DRAWINGS_MAX)
+        at_pens = Gate(
+            "tiles that are to be drawn", DRAWINGS_MAX
+        )  # never full: who comes here has passed the gate above
+        self.pens = Turnstile("tiles that are to be drawn", DRAWN_AT_ONCE, at_pens, DRAWING_PATIENCE)
         self.downloads = Gate("downloads of whole files", DOWNLOADS_MAX)
         self.workshop = Workshop(settings.home)
         self.answering = Answering(settings.home, registry, catalog, lambda: self.dossier, door)
@@ -139,16 +140,10 @@ class Service:
         if kept is not None:
             return kept
 
-        until = time.monotonic() + DRAWING_PATIENCE
-
         def make() -> bytes:
-            if not self.pens.acquire(timeout=max(0.0, until - time.monotonic())):
-                raise Overloaded("Tiles asked for before this one are still being drawn; ask again in a moment.")
-            try:
+            with self.pens.passed():
                 self.tally.drew()
                 return draw()
-            finally:
-                self.pens.release()
 
         with self.drawings.passed():
             return self.tile_cache.get(key, make)

@@ -364,16 +364,16 @@ def test_more_drawings_than_a_worker_takes_on_are_told_to_come_again_and_stored_
 def test_who_waits_too_long_for_a_drawing_to_begin_is_told_to_come_again(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(service, "DRAWING_PATIENCE", 0.0)
     app = create_app(city.settings)
     client, pens = Client(app), app.extensions["gisservice"].pens
-    monkeypatch.setattr(service, "DRAWING_PATIENCE", 0.0)
     for _ in range(DRAWN_AT_ONCE):
-        pens.acquire()
+        pens.enter()
     answer = client.get(FILTERED)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.headers["Cache-Control"] == "no-store"
-    assert "still being drawn" in answer.get_json()["detail"]
-    pens.release()
+    assert "tiles that are to be drawn" in answer.get_json()["detail"]
+    pens.leave()
     assert client.get(FILTERED).status_code == 200
 
 
