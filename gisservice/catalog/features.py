@@ -156,13 +156,9 @@ class Features:
         """Return what :meth:`items` returns as views of the file, to be put one behind the other."""
         if not len(rows):
             return []
-        file, base, starts, found = self._view, self._items_at, self._item_starts_view, rows.tolist()
-        begins = [0, *((rows[1:] - rows[:-1] != 1).nonzero()[0] + 1).tolist()]
-        ends = [*begins[1:], len(found)]
-        cuts = [
-            (base + starts[found[begin]], base + starts[found[end - 1] + 1])
-            for begin, end in zip(begins, ends, strict=True)
-        ]
+        file, base, starts = self._view, self._items_at, self._item_starts_view
+        runs = as_runs(rows).tolist()
+        cuts = [(base + starts[first], base + starts[last]) for first, last in runs]
         cuts[-1] = (cuts[-1][0], cuts[-1][1] - len(ITEM_SEPARATOR))
         return [file[first:last] for first, last in cuts]
 

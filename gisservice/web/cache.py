@@ -50,6 +50,8 @@ class ByteCache(Generic[V]):
 
     def keep(self, key: Key, made: V) -> None:
         """Keep what was made for a key."""
+        if len(made) > self._limit:
+            return
         with self._lock:
             if key not in self._kept:
                 self._keep(key, made)

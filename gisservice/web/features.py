@@ -230,8 +230,7 @@ def _page_links(collection: Collection, asked: ItemsRequest, chosen: Format, off
 @lru_cache(maxsize=1_024)
 def _pattern(address: str, collection_id: str, chosen: Format, media: str, onward: bool, back: bool) -> Pattern:
     """Return the links of a page of items in a format; what a request asked for is left blank."""
-    base = address.replace("%", "%%")
-    path = base + items_path(collection_id)
+    path = address + items_path(collection_id)
     found = [(path + "%(here)s", "self", media, "This page")]
     if onward:
         found.append((path + "?%(next)s", "next", media, "The next page"))
@@ -240,7 +239,7 @@ def _pattern(address: str, collection_id: str, chosen: Format, media: str, onwar
     others = [(e.name, e.media, e.title) for e in PAGE_FORMATS if e is not chosen]
     for name, kind, title in (*others, ("html", HTML, "This page as a table to be read")):
         found.append((f"{path}?%(form)sf={name}", "alternate", kind, title))
-    home = base + collection_path(collection_id)
+    home = address + collection_path(collection_id)
     found += [
         (home, "collection", JSON, "The collection"),
         (f"{home}/queryables", QUERYABLES, SCHEMA_JSON, "What items can be asked for by"),

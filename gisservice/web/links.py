@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
@@ -62,12 +63,22 @@ class Pattern:
 
     def __init__(self, links: list[Link], more: str = "") -> None:
         """Write the links; ``more`` stands behind them in the header."""
-        self._json = orjson.dumps(links).decode()
-        self._header = header(links) + more
+        self._json = _BLANK.split(orjson.dumps(links).decode())
+        self._header = _BLANK.split(header(links) + more)
 
     def filled(self, blanks: Mapping[str, str]) -> Written:
         """Return the links with their blanks filled in."""
-        return Written(orjson.Fragment(self._json % blanks), self._header % blanks)
+        return Written(orjson.Fragment(_joined(self._json, blanks)), _joined(self._header, blanks))
+
+
+_BLANK = re.compile(r"%\((\w+)\)s", re.ASCII)
+
+
+def _joined(pieces: list[str], blanks: Mapping[str, str]) -> str:
+    """Return texts in turn with the names of blanks as one text, these filled in; ``%`` takes three times as long."""
+    whole = pieces.copy()
+    whole[1::2] = [blanks[name] for name in pieces[1::2]]
+    return "".join(whole)
 
 
 def collection_path(collection_id: str) -> str:
