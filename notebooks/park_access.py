@@ -10,6 +10,7 @@ import gisservice
 catalog = gisservice.open_catalog()
 streets = gisservice.Network.open(catalog)
 parks = catalog.read("parks")
+parks = parks[parks["kind"] != "CEMETERY"]
 blocks = catalog.read("block_groups")
 parcels = catalog.read("parcels")
 

@@ -38,7 +38,7 @@ for (before, now), count in rezoned.items():
 # %%
 then = gisservice.read(city, "parcels", asof=old.published)
 gone = then.loc[list(changes.removed)]
-print(gone[["address", "land_use_text", "land_area", "total_value"]].to_string())
+print(gone[["address", "land_use_text", "land_area", "zoning"]].to_string())
 
 # %% [markdown]
 # On the map, where it happened: the neighbourhood of what came and changed.

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 import pyogrio
 import pytest
 from asked_by_notebooks import listen, served
+from documented import check_examples
 from pmtiles.reader import MmapSource, all_tiles
 
 from gisservice import to_geojson
@@ -264,3 +265,8 @@ def test_a_notebook_runs_and_ends_with_pictures(
     assert heard or notebook.stem in ("chickens", "what_changed"), "nothing to ask the service"
     for asked in heard:
         assert served(demo.url, asked) == asked.answer, f"{asked.process}: {asked.inputs}"
+
+
+def test_the_answers_in_the_documents_hold(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GISSERVICE_HOME", str(demo.folder / "published"))
+    assert check_examples(ROOT / "docs" / "analysis.md", "On the sample city") > 15

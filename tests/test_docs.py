@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gisservice import errors
+import gisservice
+from gisservice import analysis, errors
 from gisservice.__main__ import main
 from gisservice.catalog.rasterkeys import RASTER_KEYS
 from gisservice.model import AddressColumns, StreetColumns
@@ -61,6 +62,11 @@ def test_every_error_is_in_the_tree_of_the_docstring_and_in_the_design(name: str
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.parametrize("name", sorted(set(analysis.__all__) & set(gisservice.__all__)))
+def test_every_analysis_has_an_example(name: str) -> None:
+    assert f"gisservice.{name}" in (ROOT / "docs" / "analysis.md").read_text()
 
 
 def registry_keys() -> set[str]:

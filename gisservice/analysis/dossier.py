@@ -237,12 +237,12 @@ class Dossier:
     def _nearest(
         self, line: ReportLine, collection: Collection, place: Place, start: Start | None
     ) -> tuple[dict[str, Any], tuple[float, float] | None]:
-        walked = self._walking.nearest(collection, start) if start is not None else None
+        walked = self._walking.nearest(collection, start, line.only) if start is not None else None
         if walked is not None:
             row, minutes, distance_m = walked
             way: dict[str, Any] = {"way": f"on foot ({_minutes(minutes)})"}
         else:
-            found = nearest_rows(collection, place.position, 1, _NEAREST_MAX_M)
+            found = nearest_rows(collection, place.position, 1, _NEAREST_MAX_M, line.only)
             if not found:
                 sentence = line.absent or f"There is none within {_NEAREST_MAX_M / 1000:g} km."
                 return _row(line.id, line.title, DOES_NOT_APPLY, sentence, collection, {}), None
@@ -421,9 +421,9 @@ def _word(value: Any, column: Column | None) -> str:
 
 
 def _day(day: date, *, weekday: bool = True) -> str:
-    """Return a day in words, for example ``Friday 4 December 2026``."""
-    plain = f"{day.day} {MONTHS[day.month - 1]} {day.year}"
-    return f"{DAYS[day.weekday()]} {plain}" if weekday else plain
+    """Return a day in words as the pages write it, for example ``Friday, December 4, 2026``."""
+    plain = f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
+    return f"{DAYS[day.weekday()]}, {plain}" if weekday else plain
 
 
 def _minutes(minutes: float) -> str:

@@ -29,8 +29,24 @@ def rows_at(collection: Collection, lonlat: tuple[float, float]) -> list[int]:
     return [row for first, last in runs.tolist() for row in range(first, last)]
 
 
+Only = tuple[str, tuple[str, ...]]
+"""A column and its values: records with another value are passed over."""
+
+
+def rows_with(collection: Collection, only: Only | None) -> npt.NDArray[np.int64]:
+    """Return the rows of a layer that have one of the values; all of them for None."""
+    features = collection.features
+    assert features is not None
+    if only is None:
+        return np.arange(features.count)
+    name, values = only
+    if name not in features.attributes.column_names:
+        return np.arange(0)
+    return np.flatnonzero([value in values for value in features.attributes[name].to_pylist()])
+
+
 def nearest_rows(
-    collection: Collection, lonlat: tuple[float, float], count: int, distance_m: float
+    collection: Collection, lonlat: tuple[float, float], count: int, distance_m: float, only: Only | None = None
 ) -> list[tuple[int, float]]:
     """Return the ``count`` rows nearest to a point (CRS84) and their distances in metres, the nearest first.
 
@@ -45,6 +61,7 @@ def nearest_rows(
     radius = min(_FIRST_LOOK_M, distance_m)
     while True:
         rows = _rows_around(collection, lonlat, radius)
+        rows = rows if only is None else np.intersect1d(rows, rows_with(collection, only))
         if len(rows) >= count or radius >= distance_m:
             distances = _distances(collection, rows, lonlat)
             order = np.lexsort([rows, distances])[:count]

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from gisservice import crs
 from gisservice.analysis.network import WALK_KMH, Mode, Network
+from gisservice.analysis.surroundings import Only, rows_with
 from gisservice.analysis.travel import MINUTES_MAX, Spread, Stops
 from gisservice.catalog import Catalog, Collection
 from gisservice.errors import CollectionNotFound
@@ -30,7 +32,7 @@ class Walking:
     def __init__(self, catalog: Catalog, registry: Registry) -> None:
         self._catalog = catalog
         self._streets = next((layer.id for layer in registry.layers if layer.network is not None), None)
-        self._spreads: dict[str, tuple[str, str, Spread]] = {}
+        self._spreads: dict[tuple[str, Only | None], tuple[str, str, Spread, npt.NDArray[np.int64]]] = {}
         self._operations: dict[str, crs.Reprojection] = {}
 
     def place(self, lonlat: tuple[float, float]) -> Start | None:
@@ -42,12 +44,15 @@ class Walking:
         point = shapely.points(self._operation(network).apply(np.array([lonlat])))
         return Start(network, travel.stops_at(point))
 
-    def nearest(self, collection: Collection, start: Start) -> tuple[int, float, float] | None:
+    def nearest(
+        self, collection: Collection, start: Start, only: Only | None = None
+    ) -> tuple[int, float, float] | None:
         """Return the row of the nearest record, the minutes and the metres to it; None where one cannot walk."""
-        minutes, rows = self._spread(start.network, collection).at(start.stops)
-        if not minutes[0] <= MINUTES_MAX or rows[0] < 0:
+        spread, rows = self._spread(start.network, collection, only)
+        minutes, nearest = spread.at(start.stops)
+        if not minutes[0] <= MINUTES_MAX or nearest[0] < 0:
             return None
-        return int(rows[0]), float(minutes[0]), float(minutes[0]) * WALK_KMH * 1000 / 60
+        return int(rows[nearest[0]]), float(minutes[0]), float(minutes[0]) * WALK_KMH * 1000 / 60
 
     def _network(self) -> Network | None:
         if self._streets is None:
@@ -59,18 +64,22 @@ class Walking:
             return None
         return Network.open(self._catalog, self._streets)
 
-    def _spread(self, network: Network, collection: Collection) -> Spread:
+    def _spread(
+        self, network: Network, collection: Collection, only: Only | None
+    ) -> tuple[Spread, npt.NDArray[np.int64]]:
+        """Return the ways to the records that count, and their rows in the layer."""
         key = str(network.source.get("version", "")), collection.version
-        kept = self._spreads.get(collection.id)
+        kept = self._spreads.get((collection.id, only))
         if kept is None or kept[:2] != key:
-            travel = network.travel(Mode.WALK, towards=True)
-            kept = (*key, travel.spread(travel.entries_at(self._shapes(network, collection)), limit=MINUTES_MAX))
-            self._spreads[collection.id] = kept
-        return kept[2]
+            travel, rows = network.travel(Mode.WALK, towards=True), rows_with(collection, only)
+            entries = travel.entries_at(self._shapes(network, collection, rows))
+            kept = (*key, travel.spread(entries, limit=MINUTES_MAX), rows)
+            self._spreads[collection.id, only] = kept
+        return kept[2:]
 
-    def _shapes(self, network: Network, collection: Collection) -> Any:
+    def _shapes(self, network: Network, collection: Collection, rows: npt.NDArray[np.int64]) -> Any:
         assert collection.features is not None
-        return crs.reproject(collection.features.shapes(np.arange(collection.features.count)), self._operation(network))
+        return crs.reproject(collection.features.shapes(rows), self._operation(network))
 
     def _operation(self, network: Network) -> crs.Reprojection:
         key = str(network.source.get("version", ""))

@@ -6,6 +6,7 @@ import calendar
 import string
 
 from gisservice.catalog.documents import Table
+from gisservice.catalog.stylekeys import public_column
 from gisservice.model import GeometryKind, Holiday, HolidayShift, Layer, ReportKind, ReportLine, Visibility
 
 WEEKDAYS = tuple(name.lower() for name in calendar.day_name)
@@ -33,7 +34,7 @@ def report_lines(top: Table, layers: tuple[Layer, ...]) -> tuple[ReportLine, ...
 
 
 def _line(table: Table, layers: dict[str, Layer]) -> ReportLine:
-    table.only("id", "title", "layer", "kind", "sentence", "absent", "everywhere", "weekday", "shift")
+    table.only("id", "title", "layer", "kind", "sentence", "absent", "everywhere", "only", "weekday", "shift")
     kind = table.choice("kind", ReportKind)
     layer = layers[table.one_of("layer", list(layers), "a declared layer of points, lines or polygons")]
     if kind is not ReportKind.NEAREST and layer.geometry is not GeometryKind.POLYGON:
@@ -51,9 +52,29 @@ def _line(table: Table, layers: dict[str, Layer]) -> ReportLine:
         sentence=table.text("sentence", None),
         absent=table.text("absent"),
         everywhere=table.flag("everywhere", False),
+        only=_only(table, layer, kind),
         weekday=weekday,
         shift=table.choice("shift", HolidayShift, HolidayShift.NONE),
     )
+
+
+def _only(line: Table, layer: Layer, kind: ReportKind) -> tuple[str, tuple[str, ...]] | None:
+    """Return the column and the values that the nearest record has to have; None where any record will do."""
+    if "only" not in line.values:
+        return None
+    if kind is not ReportKind.NEAREST:
+        line.fail("only", f"it chooses among the nearest; a line of kind {kind.value!r} has no such choice.")
+    table = line.table("only", "only = {column = 'kind', values = ['Park']}")
+    table.only("column", "values")
+    name = public_column(table, "column", layer.columns)
+    values = table.need("values", "a list of values in quotes, such as ['Park', 'Playground']")
+    if not isinstance(values, list) or not values or not all(isinstance(value, str) and value for value in values):
+        table.wrong("values", "a list of values in quotes, such as ['Park', 'Playground']")
+    codes = [code for column in layer.columns or () if column.name == name for code, _ in column.codes]
+    for value in values:
+        if codes and value not in codes:
+            table.fail("values", f"{value!r} is no code of column {name!r}; they are {', '.join(codes[:20])}.")
+    return name, tuple(values)
 
 
 def _named(table: Table, public: list[str], kind: ReportKind) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ storage_crs = "EPSG:2283"
 geometry = "point"
 id_column = "name"
 zoom = [14, 14]
-columns = { name = { type = "string" } }
+columns = { name = { type = "string" }, kind = { type = "string", codes = { PARK = "Park", GRAVES = "Cemetery" } } }
 
 [layers.floods]
 title = "Floods"
@@ -143,6 +143,7 @@ id = "park"
 title = "Park"
 layer = "parks"
 kind = "nearest"
+only = { column = "kind", values = ["PARK"] }
 sentence = "{name} is {distance_ft} feet away {way}."
 
 [[report]]
@@ -198,7 +199,10 @@ def build(folder: Path) -> tuple[Catalog, Registry]:
     zones = [{"zone": "R-8", "day": "FRIDAY", "since": "1992-06-24"}, {"zone": None, "day": None, "since": None}]
     write(folder, "zones", zones, [shapely.box(-1000, -1000, 1000, 1000), shapely.box(1000, 1000, 3000, 3000)])
     write(
-        folder, "parks", [{"name": "North"}, {"name": "South"}], [shapely.Point(300, 1100), shapely.Point(300, -1100)]
+        folder,
+        "parks",
+        [{"name": "Graves", "kind": "GRAVES"}, {"name": "North", "kind": "PARK"}, {"name": "South", "kind": "PARK"}],
+        [shapely.Point(300, 110), shapely.Point(300, 1100), shapely.Point(300, -1100)],
     )
     write(folder, "boundary", [{"name": "Town"}], [shapely.box(-3000, -3000, 3000, 3000)])
     registry, catalog = load_registry(folder / "layers.toml"), Catalog(folder / "published")

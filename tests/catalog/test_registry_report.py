@@ -109,6 +109,9 @@ def test_roles_lines_and_holidays_are_read(tmp_path: Path) -> None:
         ("nth = -1", "day = 3", "'day' and 'weekday'"),
         ('weekday = "monday"', 'weekday = "Monday"', "did you mean 'monday'"),
         ("day = 25", "day = 32", "from 1 to 31"),
+        ('kind = "nearest"', 'kind = "nearest"\nonly = {column = "pit", values = ["a"]}', "did you mean 'pid'"),
+        ('kind = "nearest"', 'kind = "nearest"\nonly = {column = "pid", values = []}', "a list of values"),
+        ('kind = "schedule"', 'kind = "schedule"\nonly = {column = "day", values = ["a"]}', "no such choice"),
         ('shift = "rest_of_week"', 'shift = "week"', "expected one of rest_of_week, that_day, none"),
     ],
 )

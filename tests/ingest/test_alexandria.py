@@ -1,7 +1,8 @@
-"""The city's own layers, whole: every record is there, and where two other programs put it."""
+"""The city's own layers, whole: every record is there, and where two other programs put it; what is asked of them."""
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import subprocess
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pyogrio
 import pytest
 import rasterio.warp
 import shapely
+from documented import check_examples
 
 from gisservice import crs
 from gisservice.catalog import Catalog, load_registry
@@ -33,9 +35,14 @@ def registry(root: Path, shared_data: Path) -> Registry:
 
 
 @pytest.fixture(scope="module")
-def published(registry, tmp_path_factory):
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("alexandria")
+
+
+@pytest.fixture(scope="module")
+def published(registry, home):
     """All layers in a catalog of their own, and the summaries; tiles of the upper zooms, to save time."""
-    catalog = Catalog(tmp_path_factory.mktemp("alexandria"))
+    catalog = Catalog(home)
     layers = [replace(layer, maxzoom=min(layer.maxzoom, 13)) for layer in registry.layers if layer.enabled]
     return catalog, {
         layer.id: ingest_layer(layer, folder=Path(registry.folder), catalog=catalog, build_workers=2)
@@ -216,3 +223,32 @@ def test_live_services_are_listed_and_switched_off(registry):
     assert len(live) >= 5
     assert all(not layer.enabled for layer in live)
     assert all(source.location.startswith("https://") for layer in live for source in layer.sources)
+
+
+def test_the_answers_in_the_documents_hold(published, home, root, monkeypatch):
+    monkeypatch.setenv("GISSERVICE_HOME", str(home))
+    monkeypatch.chdir(root)
+    assert check_examples(root / "docs" / "analysis.md", "On the real parcels") > 20
+
+
+@pytest.mark.parametrize("notebook", ["address_quality", "chickens", "metro_500_feet", "rezoning"])
+def test_a_notebook_runs_over_the_real_city(published, home, root, monkeypatch, capsys, notebook):
+    monkeypatch.setenv("GISSERVICE_HOME", str(home))
+    monkeypatch.setenv("GISSERVICE_STATIC", str(root / "static"))
+    found = runpy.run_path(str(root / "notebooks" / f"{notebook}.py"))
+    assert capsys.readouterr().out and "Sources: " in found["picture"].svg
+
+
+def test_what_changed_runs_over_real_parcels(registry, root, shared_data, tmp_path, monkeypatch, capsys):
+    now = pyogrio.read_dataframe(f"/vsigzip/{shared_data}/alexandria/parcels.geojson.gz", max_features=400)
+    then = now.iloc[2:].copy()
+    then.loc[then.index[:3], "ZONING"] = "I"
+    catalog, declared = Catalog(tmp_path / "published"), registry.layer("parcels")
+    for day, frame in (("then", then), ("now", now)):
+        frame.to_file(tmp_path / f"{day}.gpkg", layer="parcels")
+        layer = replace(declared, sources=(Source(f"{day}.gpkg"),), maxzoom=declared.minzoom)
+        ingest_layer(layer, folder=tmp_path, catalog=catalog, build_workers=1)
+    monkeypatch.setenv("GISSERVICE_HOME", str(tmp_path / "published"))
+    monkeypatch.setenv("GISSERVICE_STATIC", str(root / "static"))
+    runpy.run_path(str(root / "notebooks" / "what_changed.py"))
+    assert "2 came, 0 went, 3 changed" in capsys.readouterr().out
