@@ -60,12 +60,12 @@ def serve(settings: Settings) -> None:
 
 
 def _worker(settings: Settings, tally_file: Path | None) -> WSGIApplication:
-    """Return a worker's application, which answers at once, and meanwhile have tables made for questions to come."""
+    """Return a worker's application, which answers at once; what the first who ask would wait for is made meanwhile."""
     keep_freed_memory()
     keep_pandas_from_arrow()
     app = create_app(settings, tally_file)
     service: Service = app.extensions["gisservice"]
-    Thread(target=service.answering.prepare, daemon=True).start()
+    Thread(target=service.prepare, daemon=True).start()
     return FastPath(service, app)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gisservice.catalog import Catalog, Collection, load_registry
-from gisservice.errors import CatalogError, RequestError
+from gisservice.errors import CatalogError, GISServiceError, RequestError
 from gisservice.maps.assets import Assets
 from gisservice.model import Registry
 from gisservice.query.systems import check_systems
@@ -62,6 +62,9 @@ came first: half of the pages of 1,000 parcels are large, and would else wait by
 
 ITEM_WORK_PATIENCE = 3.0
 """Seconds that one waits for such a place."""
+
+NOWHERE = (0.0, 0.0, 0.0, 0.0)
+"""A box that the index is asked about once, so that it is there."""
 
 DOWNLOADS_MAX = 2
 """Threads that may send a long part of a file, each for as long as its reader takes."""
@@ -158,6 +161,19 @@ class Service:
             with suppress(CatalogError):
                 found.append(self.catalog.collection(name))
         return tuple(found)
+
+    def prepare(self) -> None:
+        """Make what the first who ask would wait for: what each layer can be asked by, its index, tables for analysis.
+
+        A layer that cannot be read is left to whoever asks for it.
+        """
+        _ = self.edition
+        for collection in self.published():
+            with suppress(GISServiceError):
+                if collection.features is not None:
+                    self.asking.terms(collection)
+                    collection.features.search(NOWHERE)
+        self.answering.prepare()
 
     def admit(self, request: Request) -> None:
         """Set the request's address. Raises :class:`RequestError` for a host that is not trusted.

@@ -11,7 +11,8 @@ from web_city import City
 from werkzeug.test import Client
 
 from gisservice import errors
-from gisservice.web import create_app, wsgi_app
+from gisservice.catalog import features as catalog_features
+from gisservice.web import asking, create_app, wsgi_app
 from gisservice.web.responses import STATUSES, status_of
 
 CLASSES = [entry for _, entry in inspect.getmembers(errors, inspect.isclass) if entry.__module__ == errors.__name__]
@@ -164,6 +165,19 @@ def test_a_damaged_layer_leaves_the_others_alone(broken: Client) -> None:
         assert broken.get(url).status_code == 200
     health = broken.get("/healthz").get_json()
     assert (health["status"], health["damaged"]) == ("degraded", ["lots"])
+
+
+def test_what_the_first_who_ask_would_wait_for_is_made_before_of_all_layers_that_can_be_read(
+    broken: Client, own_city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(own_city.settings)
+    service = app.extensions["gisservice"]
+    monkeypatch.setattr(service.answering, "prepare", lambda: None)
+    service.prepare()
+    for module, name in ((asking, "offered"), (catalog_features, "Index")):
+        monkeypatch.setattr(module, name, None)  # whoever made it only now would fail
+    assert Client(app).get("/api/collections/places/items?bbox=-78,38,-77,39").status_code == 200
+    assert Client(app).get("/api/collections/lots/items").status_code == 503
 
 
 def test_a_fault_of_ours_is_500_with_a_reference(
