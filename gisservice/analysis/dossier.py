@@ -23,7 +23,7 @@ from gisservice.analysis.writing import Answer
 from gisservice.catalog import Catalog, Collection
 from gisservice.crs import SURVEY_FOOT_M
 from gisservice.errors import AddressNotFound, CatalogError, CollectionNotFound, InvalidParameter
-from gisservice.model import Column, Registry, ReportKind, ReportLine
+from gisservice.model import Column, ColumnType, Registry, ReportKind, ReportLine
 
 if TYPE_CHECKING:
     import geopandas
@@ -414,10 +414,9 @@ def _word(value: Any, column: Column | None) -> str:
     if isinstance(value, int | float):
         measured = column is not None and column.unit is not None
         return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if measured else str(value)
-    try:
+    if column is not None and column.type is ColumnType.DATE:
         return _day(date.fromisoformat(value), weekday=False)
-    except ValueError:
-        return str(value)
+    return str(value)
 
 
 def _day(day: date, *, weekday: bool = True) -> str:

@@ -99,14 +99,6 @@ class Language:
         """
         return self._day(value, "long")
 
-    def day_short(self, value: date) -> str:
-        """Write a day where there is little room.
-
-        >>> ENGLISH.day_short(date(2026, 11, 3))
-        'Nov 3, 2026'
-        """
-        return self._day(value, "medium")
-
     def weekday(self, value: date) -> str:
         """Write a day with its name.
 
@@ -132,7 +124,7 @@ class Language:
         >>> ENGLISH.moment(datetime(2026, 11, 3, 9, 5, tzinfo=UTC))
         'November 3, 2026, 09:05 UTC'
         """
-        return f"{self.day(value)}, {value:%H:%M} {value:%Z}".rstrip()
+        return f"{self.day(value)}{self.comma}{value:%H:%M} {value:%Z}".rstrip()
 
     def _day(self, value: date, form: str) -> str:
         from babel import dates

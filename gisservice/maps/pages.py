@@ -165,7 +165,6 @@ def environment(language: Language) -> Environment:
     made.filters.update(
         number=language.number,
         day=language.day,
-        day_short=language.day_short,
         weekday=language.weekday,
         moment=language.moment,
         size=wording.size,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from gisservice.crs import SURVEY_FOOT_M
 from gisservice.maps.contexts import LayerView, Sentence, Site
 from gisservice.maps.languages import ENGLISH, Language
-from gisservice.model import Column, ReportKind, ReportLine
+from gisservice.model import Column, ColumnType, ReportKind, ReportLine
 
 RULES = {
     ReportKind.WITHIN: "Rule: what holds in the area that the place lies in, its border included.",
@@ -108,7 +108,8 @@ def _word(language: Language, value: Any, column: Column | None) -> str:
     if isinstance(value, int | float):
         measured = isinstance(value, float) or (column is not None and column.unit is not None)
         return language.number(value) if measured else str(value)
-    try:
+    if column is not None and column.type is ColumnType.DATE:
         return language.day(date.fromisoformat(value))
-    except ValueError:
-        return str(value)
+    if column is not None and column.type is ColumnType.DATETIME:
+        return language.moment(datetime.fromisoformat(value))
+    return str(value)

@@ -29,6 +29,7 @@ WORDS = {
     "table_sort": "Sort by {column}",
     "table_show": "Show {record} on the map",
     "table_none_filtered": "{layer}: no record in view passes the filter.",
+    "moment": "{day}, {time} UTC",
     "unrecorded": "not recorded",
     "filter_is": "is",
     "filter_contains": "contains",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 
 def number(value: float) -> str:
@@ -17,29 +17,10 @@ def number(value: float) -> str:
 def day(moment: date) -> str:
     """Write the day of a moment.
 
-    >>> day(datetime(2026, 11, 3))
+    >>> day(date(2026, 11, 3))
     'November 3, 2026'
     """
     return f"{moment:%B} {moment.day}, {moment.year}"
-
-
-def day_short(moment: date) -> str:
-    """Write the day of a moment where there is little room.
-
-    >>> day_short(datetime(2026, 11, 3))
-    'Nov 3, 2026'
-    """
-    return f"{moment:%b} {moment.day}, {moment.year}"
-
-
-def moment(value: datetime) -> str:
-    """Write a moment to the minute, in the zone it is given in (UTC for all that is published).
-
-    >>> from datetime import UTC
-    >>> moment(datetime(2026, 11, 3, 9, 5, tzinfo=UTC))
-    'November 3, 2026, 09:05 UTC'
-    """
-    return f"{day(value)}, {value:%H:%M} {value:%Z}".rstrip()
 
 
 def size(count: int) -> str:

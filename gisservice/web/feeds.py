@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from email.utils import format_datetime
 from xml.etree import ElementTree
 
+from gisservice.maps.wording import day
 from gisservice.model import Version
 from gisservice.query.formats.markup import plain
 from gisservice.web import params
@@ -57,7 +58,7 @@ def _item(channel: ElementTree.Element, request: Request, version: Version, entr
     item = ElementTree.SubElement(channel, "item")
     how = "published" if version.action == "publish" else "rolled back to"
     count = f" {version.count:,} records." if entry.has_items else ""
-    _text(item, "title", f"{entry.title}: version of {version.published:%B} {version.published.day}")
+    _text(item, "title", f"{entry.title}: version of {day(version.published)}")
     _text(item, "link", f"{request.address}/layers/{entry.id}")
     _text(item, "description", f"{entry.title}: version {version.id} was {how}.{count}")
     _text(item, "pubDate", format_datetime(version.published))

@@ -19,10 +19,16 @@ export function rounded(value) {
   return new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
 }
 
+/** A moment to the minute, as the pages write it. */
+function moment(value) {
+  return say("moment", { day: DAYS.format(value), time: value.toISOString().slice(11, 16) });
+}
+
 /** A value of a column as people read it; an empty one is undefined. */
 export function worded(value, column) {
   if (value === null || value === undefined || value === "") return undefined;
   if (typeof value === "boolean") return say(value ? "yes" : "no");
+  if (column.type === "datetime" && !Number.isNaN(Date.parse(value))) return moment(new Date(value));
   if (column.type === "date" && /^\d{4}-\d\d-\d\d$/.test(value)) return DAYS.format(new Date(value));
   const code = column.codes.find(([known]) => known === String(value));
   if (code && code[1]) return `${code[1]} (${value})`;

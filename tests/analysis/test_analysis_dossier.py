@@ -41,8 +41,8 @@ def test_an_address_gets_plain_sentences_with_their_sources(dossier: Dossier, to
     assert found["address"]["sentence"] == "The address is 301 King St."
     sentence = "Parcel P-2, Shop, of 0 square feet, built in 1920. 1 other records share this ground."
     assert found["parcel"]["sentence"] == sentence
-    assert found["zone"]["sentence"] == "Zone R-8 since 24 June 1992."
-    moved = "Saturday 28 November 2026 (moved from Friday 27 November 2026: Thanksgiving Day)"
+    assert found["zone"]["sentence"] == "Zone R-8 since June 24, 1992."
+    moved = "Saturday, November 28, 2026 (moved from Friday, November 27, 2026: Thanksgiving Day)"
     assert found["refuse"]["sentence"] == f"Refuse on Fridays, next on {moved}."
     assert found["refuse"]["dates"][0] == {"date": "2026-11-28", "regular": "2026-11-27", "holiday": "Thanksgiving Day"}
     assert len(found["refuse"]["dates"]) == 8
@@ -120,7 +120,7 @@ def test_the_calendar_has_the_days_of_the_report(dossier: Dossier) -> None:
     events = icalendar.Calendar.from_ical(content).walk("VEVENT")
     days = [event.decoded("DTSTART").isoformat() for event in events]
     assert days == [one["date"] for one in lines(dossier, address="301 King St")["refuse"]["dates"]]
-    assert events[0]["DESCRIPTION"] == "Moved from Friday 27 November 2026: Thanksgiving Day."
+    assert events[0]["DESCRIPTION"] == "Moved from Friday, November 27, 2026: Thanksgiving Day."
     later = icalendar.Calendar.from_ical(calendar(dossier, address="301 King St", on=date(2026, 12, 1), weeks=8))
     assert {event["UID"] for event in later.walk("VEVENT")} & {event["UID"] for event in events}
     with pytest.raises(InvalidParameter, match="inside the boundary"):

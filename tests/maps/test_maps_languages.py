@@ -6,6 +6,7 @@ import re
 import tomllib
 from dataclasses import replace
 from datetime import date
+from gettext import NullTranslations
 from html import unescape
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from gisservice.errors import SettingsError
 from gisservice.maps.contexts import PlainContext, ReportContext, Sentence
 from gisservice.maps.languages import ENGLISH, LANGUAGES, chosen, read_catalogue
 from gisservice.maps.pages import environment, render_accessibility, render_home, render_map, render_report
-from gisservice.model import City
+from gisservice.maps.reporttext import sentence
+from gisservice.model import City, Column, ColumnType, ReportKind, ReportLine
 
 OTHERS = [language for language in LANGUAGES.values() if language is not ENGLISH]
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
@@ -186,6 +188,29 @@ def test_sentences_in_another_language_are_marked() -> None:
     site = make_site(language=LANGUAGES["ar"])
     html = render_report(ReportContext(site, position=(0.0, 0.0), sentences=(sentence,)))
     assert '<p class="says" lang="en" dir="ltr">The zone is &lt;R-8&gt;.</p>' in html
+
+
+def test_only_days_are_written_as_days() -> None:
+    columns = tuple(Column(kind.value, kind) for kind in (ColumnType.STRING, ColumnType.DATE, ColumnType.DATETIME))
+    line = ReportLine("plan", "Plan", "plans", ReportKind.WITHIN, ("string",), "{string}; {date}; {datetime}")
+    values = {"string": "10001023", "date": "2026-11-03", "datetime": "2026-11-03T09:05:00+00:00"}
+    row = {"line": "plan", "title": "Plan", "status": "applies", "sentence": "", "item": "", "values": values}
+    row |= {"distance_m": None, "minutes": None, "dates": None}
+    texts = GNUTexts({line.sentence: line.sentence + "."})
+    site = make_site(language=LANGUAGES["es"], translations=texts)
+    told = sentence(site, row, line, make_view(columns=columns))
+    assert told.text == "10001023; 3 de noviembre de 2026; 3 de noviembre de 2026, 09:05 UTC."
+
+
+class GNUTexts(NullTranslations):
+    """A catalogue of some texts."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        super().__init__()
+        self.texts = texts
+
+    def gettext(self, message: str) -> str:
+        return self.texts.get(message, message)
 
 
 def test_environments_are_made_once_a_language() -> None:
