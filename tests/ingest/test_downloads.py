@@ -250,6 +250,7 @@ def test_kml(city):
             assert (data["text"] or "") == re.sub("\r\n?", "\n", stored["text"])
         assert ("whole" in data) == (not pandas.isna(stored["whole"]))
         assert "whole" not in data or int(data["whole"]) == stored["whole"]
+        assert data.get("truth") == (None if pandas.isna(stored["truth"]) else str(int(stored["truth"])))
     frame = pyogrio.read_dataframe(city.path("kml"))
     assert same_shapes(frame.geometry, expected.geometry, 1e-12)
 

@@ -72,7 +72,7 @@ def _schema(content: Content) -> str:
 def _placemarks(content: Content, geometries: pa.Array) -> pa.Array:
     """Return the placemark of each record, put together column by column."""
     names = content.table.column_names
-    values = {name: _escaped(value_texts(content.table[name])) for name in names}
+    values = {name: _escaped(value_texts(_digits(content.table[name]))) for name in names}
     label = content.manifest.layer.style.label
     titles = values[label] if label in values else _ids(content)
     fields = [_wrapped(f"<SimpleData name={attribute(name)}>", values[name], "</SimpleData>") for name in names]
@@ -85,6 +85,11 @@ def _placemarks(content: Content, geometries: pa.Array) -> pa.Array:
         geometries.take(pa.array(content.uses)),
         _scalar("</Placemark>\n"),
     )
+
+
+def _digits(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column, yes and no as 1 and 0: GDAL, and so QGIS, reads the word ``true`` of a bool as no."""
+    return column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
 
 
 def _ids(content: Content) -> pa.Array:
