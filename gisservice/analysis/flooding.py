@@ -12,7 +12,7 @@ import shapely
 from gisservice.analysis.answers import state
 from gisservice.analysis.ground import Ground, Patch, areas_of, touched
 from gisservice.analysis.isochrones import SQUARE_METRES_PER_ACRE
-from gisservice.analysis.placing import positions
+from gisservice.analysis.placing import positions, repaired
 from gisservice.analysis.zones import extracted_areas
 from gisservice.catalog.rasterkeys import UNITS_M
 from gisservice.errors import InvalidParameter
@@ -45,7 +45,7 @@ def flood_depth(
 
     >>> flood_depth(buildings, Ground.open(catalog), stage_feet=10, source=water)  # doctest: +SKIP
     """
-    shapes = positions(areas, ground.crs, "areas")
+    shapes, _ = repaired(positions(areas, ground.crs, "areas"))
     patch = _depths(ground, stage_feet, source, _common(shapes))
     shares = extracted_areas(shapes, patch)
     area, wet = shares.area, shares.value > 0

@@ -123,7 +123,7 @@ def _unit(name: str) -> str:
 
 
 def _overlaps(near: geopandas.GeoDataFrame, subject: geopandas.GeoDataFrame) -> npt.NDArray[np.bool_]:
-    ours, theirs = same_plane(near, subject, ("parcels", "subject"))
+    ours, theirs = (one.sound for one in same_plane(near, subject, ("parcels", "subject")))
     land = shapely.union_all(theirs.shapes[theirs.there])
     areas = shapely.area(ours.shapes)
     shared = shapely.area(shapely.intersection(ours.shapes, land))

@@ -90,7 +90,7 @@ def cover_shares(areas: geopandas.GeoDataFrame, ground: Ground) -> geopandas.Geo
         raise InvalidParameter("raster", f"{len(codes)} different values", f"up to {CLASSES_MAX} whole codes")
     count = len(shares.starts) - 1
     place = shares.area * len(codes) + np.searchsorted(codes, shares.value)
-    table = np.bincount(place, shares.share, minlength=count * len(codes)).reshape(count, len(codes))
+    table = np.bincount(place, shares.share, minlength=count * len(codes)).astype(float).reshape(count, len(codes))
     cells = table.sum(axis=1)
     table = np.divide(table * 100, cells[:, None], out=np.full_like(table, math.nan), where=cells[:, None] > 0)
     names = [f"percent_{int(code)}" for code in codes]
