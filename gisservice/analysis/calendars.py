@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -101,6 +101,18 @@ def _moving(holidays: Sequence[Holiday], shift: HolidayShift, monday: date, regu
     years = {monday.year, regular.year}
     days = {holiday_date(holiday, year): holiday.name for holiday in holidays for year in years}
     return [name for day, name in sorted(days.items()) if first <= day <= regular and day.weekday() < 5]
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarWords:
+    """How the texts of a calendar are said in a language."""
+
+    name: Callable[..., str]
+    """The name of the calendar of a ``place``."""
+    title: Callable[[str], str]
+    """The title of a line of the report."""
+    moved: Callable[[date, str], str]
+    """That an event is not on its regular day, because of a holiday."""
 
 
 def to_ics(events: Iterable[Event], *, name: str, domain: str, stamp: datetime) -> bytes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gisservice.analysis.calendars import DAYS, MONTHS, Event, collecting, to_ics, weekday_number
+from gisservice.analysis.calendars import DAYS, MONTHS, CalendarWords, Event, collecting, to_ics, weekday_number
 from gisservice.analysis.gazetteer import Gazetteer
 from gisservice.analysis.geocoding import Match, matches, reverse_answer
 from gisservice.analysis.suggesting import suggestions
@@ -121,8 +121,14 @@ class Dossier:
                 raise InvalidParameter(name, f"{value:g}", f"degrees from -{most} to {most}")
         return Place((lon, lat), f"{lat:.6f}, {lon:.6f}", None, None)
 
-    def calendar(self, place: Place, *, on: date, weeks: int = 26) -> bytes:
-        """Return the collection days of a place from a day on as an iCalendar file; the same data, the same bytes."""
+    def calendar(self, place: Place, *, on: date, weeks: int = 26, words: CalendarWords | None = None) -> bytes:
+        """Return the collection days of a place from a day on as an iCalendar file; the same data, the same bytes.
+
+        Its texts are English, or those of ``words``.
+        """
+        words = words or CalendarWords(
+            "Collection days, {place}".format, str, lambda day, holiday: f"Moved from {_day(day)}: {holiday}."
+        )
         self._check_inside(place)
         if not 1 <= weeks <= 104:
             raise InvalidParameter("weeks", str(weeks), "a whole number from 1 to 104")
@@ -137,13 +143,12 @@ class Dossier:
                 stamp = max(stamp, collection.manifest.created)
                 item = collection.features.item_id(row)
                 for one in self._days(line, _values(collection, row, (line.weekday or "",)), on, weeks):
-                    moved = f"Moved from {_day(one.regular)}: {one.holiday}." if one.holiday else ""
-                    events.append(
-                        Event(f"{line.id}/{item}/{one.regular}", one.day, f"{line.title}: {place.label}", moved)
-                    )
+                    moved = words.moved(one.regular, one.holiday) if one.holiday else ""
+                    summary = f"{words.title(line.title)}: {place.label}"
+                    events.append(Event(f"{line.id}/{item}/{one.regular}", one.day, summary, moved))
         domain = f"{self._registry.city.name.lower()}".split(",")[0]
         host = "".join(mark if mark.isascii() and mark.isalnum() else "-" for mark in domain).strip("-")
-        return to_ics(events, name=f"Collection days, {place.label}", domain=f"{host}.gisservice.invalid", stamp=stamp)
+        return to_ics(events, name=words.name(place=place.label), domain=f"{host}.gisservice.invalid", stamp=stamp)
 
     # Which place
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gisservice.crs import SURVEY_FOOT_M
 from gisservice.maps.contexts import LayerView, Sentence, Site
 from gisservice.maps.languages import ENGLISH, Language
 from gisservice.model import Column, ColumnType, ReportKind, ReportLine
+
+if TYPE_CHECKING:
+    from gisservice.analysis.calendars import CalendarWords
 
 RULES = {
     ReportKind.WITHIN: "Rule: what holds in the area that the place lies in, its border included.",
@@ -44,6 +47,20 @@ def sentence(site: Site, row: Mapping[str, Any], line: ReportLine | None, view: 
     item = f"{view.items_url}/{row['item']}?f=html" if view is not None and row["item"] else ""
     title = row["title"] if line is not None else site.language.text(TITLE)
     return Sentence(row["line"], title, row["status"], text, lang, _rule(site.language, row, line), days, view, item)
+
+
+def calendar_words(site: Site) -> CalendarWords:
+    """Return how the calendar of collection days speaks the language of a site."""
+    from gisservice.analysis.calendars import CalendarWords
+
+    language = site.language
+    return CalendarWords(
+        lambda place: language.text("Collection days, %(place)s", place=place),
+        site.said,
+        lambda day, holiday: language.text(
+            "Moved from %(day)s: %(holiday)s.", day=language.weekday(day), holiday=site.said(holiday)
+        ),
+    )
 
 
 def _rule(language: Language, row: Mapping[str, Any], line: ReportLine | None) -> str:

@@ -22,7 +22,7 @@ from gisservice.maps.pages import (
     render_offline,
 )
 from gisservice.maps.pages import render_report as rendered
-from gisservice.maps.reporttext import sentence
+from gisservice.maps.reporttext import calendar_words, sentence
 from gisservice.model import MapDeclaration
 from gisservice.web import pages, params
 from gisservice.web.exchange import NOT_KEPT, Answer, Request, document
@@ -76,8 +76,11 @@ def calendar(service: Service, request: Request) -> Answer:
     place = _place(service, given(request, ("q", "lon", "lat")))
     if place is None:
         raise RequestError("No address was given; expected 'q', or 'lon' and 'lat'.")
-    content = service.dossier.calendar(place, on=datetime.now(UTC).date(), weeks=WEEKS_DEFAULT)
-    return Answer(200, (("Content-Type", CALENDAR), CALENDAR_NAME, ("Cache-Control", NOT_KEPT)), content)
+    site = site_of(service, request, "", None)
+    words = calendar_words(site)
+    content = service.dossier.calendar(place, on=datetime.now(UTC).date(), weeks=WEEKS_DEFAULT, words=words)
+    language = ("Content-Language", site.language.code)
+    return Answer(200, (("Content-Type", CALENDAR), CALENDAR_NAME, ("Cache-Control", NOT_KEPT), language), content)
 
 
 def suggest(service: Service, request: Request) -> Answer:

@@ -11,6 +11,7 @@ from jinja2.ext import babel_extract
 from gisservice import errors
 from gisservice.maps import reporttext
 from gisservice.maps.speech import WORDS
+from gisservice.query.downloads import COG, DOWNLOADS
 from gisservice.web import choosing
 from gisservice.web.responses import STATUSES
 
@@ -32,6 +33,8 @@ def all_texts() -> set[Text]:
     fixed += reporttext.OF_PLACE.values()
     fixed += [text for error in OF_PAGES for text in (STATUSES[error].title, STATUSES[error].sentence)]
     fixed += [problem.text for problem in (choosing.UNREAD, choosing.UNPUBLISHED, choosing.CROWDED)]
+    fixed += ["text", "whole number", "number", "yes or no", "day", "day and time"]  # types of columns, there
+    fixed += [form.title for form in (*DOWNLOADS.values(), COG)]
     fixed += ["points", "lines", "areas", "picture"]  # kinds of geometry, on the page of a layer
     found: set[Text] = {(text, None) for text in fixed}
     for file in TEMPLATES:

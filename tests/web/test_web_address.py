@@ -91,6 +91,9 @@ def test_the_calendar_is_a_file_of_the_same_days(visitor: FlaskClient) -> None:
     assert answer.headers["Content-Type"] == "text/calendar; charset=utf-8"
     lines = answer.get_data(as_text=True).split("\r\n")
     assert lines[0] == "BEGIN:VCALENDAR" and lines.count("BEGIN:VEVENT") == 26
+    spanish = visitor.get("/address.ics?q=10+Main+St&lang=es")
+    assert spanish.headers["Content-Language"] == "es"
+    assert "NAME:Días de recogida\\, 10 Main St" in spanish.get_data(as_text=True)
     assert visitor.get("/address.ics").status_code == 400
     assert visitor.get("/address.ics?q=10+Nowhere+Blvd").status_code == 404
 
