@@ -121,13 +121,8 @@ def _steps(shapes: Shapes) -> npt.NDArray[np.uint32]:
 def varint_lengths(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return how many bytes each number takes as a varint."""
     lengths = np.ones(len(numbers), dtype=np.uint8)
-    lengths += numbers > 0x7F
-    wide = (numbers > 0x3FFF).nonzero()[0]
-    rest = numbers[wide] >> 14
-    while len(wide):
-        lengths[wide] += 1
-        more = rest > 0x7F
-        wide, rest = wide[more], rest[more] >> 7
+    for bits in range(7, int(numbers.max(initial=0)).bit_length(), 7):
+        lengths += (numbers >= 1 << bits).view(np.uint8)
     return lengths
 
 
@@ -142,7 +137,7 @@ def varint_bytes(numbers: npt.NDArray[Any], starts: Starts) -> npt.NDArray[np.ui
         more = numbers > 0x7F
         out[at] = numbers.astype(np.uint8) | more.view(np.uint8) << 7
         rows = more.nonzero()[0]
-        at, numbers = at[rows] + 1, numbers[rows] >> 7
+        at, numbers = at.take(rows) + 1, numbers.take(rows) >> 7
     return out
 
 
@@ -220,14 +215,14 @@ def _numbered(
     first_use[by_key[::-1]] = place[::-1]  # where a code comes more than once, its first place is written last
     use = first_use[by_key]
     first = (use == place) & (by_key != ABSENT)
-    local = first.cumsum(dtype=np.uint32)[use]
+    local = first.cumsum(dtype=np.uint32).take(use)
     used: Flags = np.logical_or.reduce(present)
     tags = np.empty((*codes.shape, 2), dtype=np.uint32)
     tags[:, :, 0] = used.cumsum(dtype=np.uint32)
     tags[:, :, 1] = local.reshape(codes.shape[::-1]).T
     tags -= 1  # numbers count from 0
     pairs = tags.view(np.uint64).ravel()  # a tag is moved as one number
-    numbers = pairs[np.flatnonzero(present)].view(np.uint32)
+    numbers = pairs.take(np.flatnonzero(present)).view(np.uint32)
     return numbers, used.nonzero()[0].tolist(), by_key[first.nonzero()[0]].astype(np.int32)
 
 

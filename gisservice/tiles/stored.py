@@ -64,10 +64,10 @@ def _features(tile: bytes) -> Ints:
     at = name + length
     places = [at]
     while tile[at] == _FEATURE:  # one leads to the next, so this is a loop over bytes, and as short as can be
-        low, high = tile[at + 1], tile[at + 2]
+        low = tile[at + 1]
         if low < 0x80:
             at += low + 2
-        elif high < 0x80:
+        elif (high := tile[at + 2]) < 0x80:
             at += (low & 0x7F | high << 7) + 3
         else:
             length, behind = _number(tile, at + 1)
