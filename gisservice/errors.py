@@ -137,7 +137,8 @@ class LimitExceeded(RequestError):
     """The request is larger than a published limit."""
 
     def __init__(self, what: str, value: int | float, limit: int | float, unit: str) -> None:
-        super().__init__(f"{what} of {value:g} {unit} is over the limit of {limit:g} {unit}.")
+        came, most = (f"{one:g}" if isinstance(one, float) else str(one) for one in (value, limit))
+        super().__init__(f"{what} of {came} {unit} is over the limit of {most} {unit}.")
         self.what, self.value, self.limit, self.unit = what, value, limit, unit
 
 

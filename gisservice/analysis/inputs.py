@@ -6,6 +6,7 @@ Knows neither HTTP nor files. Everything that is wrong is told with the input's 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -294,11 +295,23 @@ def _source(name: str, value: Any) -> Source:
     if "href" in value:
         raise InvalidParameter(name, _shown(value["href"]), f"{_EXPECTED}; other services are not asked")
     kind = value.get("type")
+    _check_system(name, value)
     if kind == "FeatureCollection" and isinstance(value.get("features"), list):
         return _given(name, value["features"])
     if kind == "Feature" or kind in _GEOMETRIES:
         return _given(name, [value])
     raise InvalidParameter(name, _shown(value), _EXPECTED)
+
+
+def _check_system(name: str, member: Mapping[str, Any]) -> None:
+    """Raise :class:`InvalidParameter` for GeoJSON of before RFC 7946 whose ``crs`` names another system than CRS84."""
+    if member.get("crs") is not None and not _LONLAT.search(str(member["crs"])[:500]):
+        expected = "longitudes and latitudes in degrees (CRS84, RFC 7946), and no 'crs' that names another system"
+        raise InvalidParameter(name, _shown(member["crs"]), expected)
+
+
+_LONLAT = re.compile(r"CRS:?84'|EPSG:+4326'", re.ASCII)
+"""How GeoJSON names it, at the end of a text inside the member."""
 
 
 def _stored(name: str, value: Mapping[str, Any]) -> Stored:
@@ -352,6 +365,7 @@ def _feature(name: str, member: Any) -> Mapping[str, Any]:
         return {"type": "Feature", "geometry": _flat(name, member), "properties": {}}
     if not isinstance(member, dict) or member.get("type") != "Feature":
         raise InvalidParameter(name, _shown(member), "GeoJSON features or geometries (RFC 7946)")
+    _check_system(name, member)
     geometry, properties = member.get("geometry"), member.get("properties") or {}
     if not isinstance(geometry, dict) or geometry.get("type") not in _GEOMETRIES:
         raise InvalidParameter(name, _shown(geometry), "a GeoJSON geometry (RFC 7946) in every feature")
@@ -363,6 +377,7 @@ def _feature(name: str, member: Any) -> Mapping[str, Any]:
 
 def _flat(name: str, geometry: dict[str, Any]) -> dict[str, Any]:
     """Return a geometry. Raises :class:`InvalidParameter` for a collection in a collection: that may have no end."""
+    _check_system(name, geometry)
     if geometry["type"] == "GeometryCollection":
         members = geometry.get("geometries")
         listed = members if isinstance(members, list) else [None]

@@ -137,7 +137,7 @@ def test_a_body_that_is_too_large(asked_city: AskedCity) -> None:
     answer = asked_city.client.post(
         "/api/processes/within/execution", data=b" " * 50_000_000, content_type="application/json"
     )
-    problem(answer, 413, "limit of 1e+06 bytes")
+    problem(answer, 413, "limit of 1000000 bytes")
     answers_still(asked_city)
 
 
@@ -177,6 +177,8 @@ def test_what_is_no_question(asked_city: AskedCity, content: bytes) -> None:
         {"type": "FeatureCollection", "features": [1]},
         {"type": "FeatureCollection"},
         {"href": "http://localhost/secret"},
+        {"type": "Point", "coordinates": [-77.05, 38.8], "crs": {"type": "name", "properties": {"name": "EPSG:2283"}}},
+        {"type": "FeatureCollection", "features": [], "crs": {"properties": {"name": "urn:ogc:def:crs:EPSG::3857"}}},
         {"collection": "lots", "filters": "x"},
         {"collection": "lots", "filter": "zonne = 'RB'"},
         {"collection": "lots", "filter": "owner = 'Owner 0-00'"},
@@ -194,6 +196,15 @@ def test_features_that_are_none(asked_city: AskedCity, geometry: Any) -> None:
     answer = asked_city.execute("within", features="lots", others=geometry, distance_ft=5)
     assert answer.status_code in (400, 404), answer.text
     assert answer.get_json()["detail"]
+
+
+def test_geojson_may_say_that_it_is_in_degrees(asked_city: AskedCity) -> None:
+    for system in ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:EPSG::4326", "EPSG:4326"):
+        place = {"type": "Point", "coordinates": [-77.05, 38.8]}
+        said = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": place, "properties": {}}]}
+        crs = {"type": "name", "properties": {"name": system}}
+        answer = asked_city.execute("within", features="lots", others={**said, "crs": crs}, distance_ft=5)
+        assert answer.status_code == 200, answer.text
 
 
 def nested(depth: int) -> bytes:
