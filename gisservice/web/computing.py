@@ -9,10 +9,12 @@ import os
 import shutil
 import signal
 import sys
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory, gettempdir, mkdtemp
 from threading import Event, Lock, Thread
@@ -68,6 +70,8 @@ class Scratch:
         home = Path(gettempdir())
         for left in home.glob(f"{_SCRATCH}*"):
             _remove_unheld(left)
+        for left in home.glob(f".{_SCRATCH}*"):
+            _remove_draft(left)
         draft = Path(mkdtemp(prefix=f".{_SCRATCH}"))  # under another name until it is held
         held = os.open(draft / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -76,6 +80,8 @@ class Scratch:
 
 
 _SCRATCH, _HELD = "gisservice-", "held"
+_DRAFT_SECONDS = 3600
+"""A folder that is not held after so long never will be: that takes milliseconds."""
 
 
 def _let_go(path: Path, held: int, owner: int) -> None:
@@ -97,6 +103,16 @@ def _remove_unheld(path: Path) -> None:
         pass
     finally:
         os.close(file)
+
+
+def _remove_draft(path: Path) -> None:
+    """Remove a folder whose maker was killed before it held it; a young one, or another user's, stays."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return
+    if found.st_uid == os.getuid() and S_ISDIR(found.st_mode) and time.time() - found.st_mtime > _DRAFT_SECONDS:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class _Flight:

@@ -463,7 +463,13 @@ def test_nothing_is_left_of_what_was_under_way(
     killed = scratch / "gisservice-killed"
     killed.mkdir()
     (killed / "held").touch()  # held by nobody any more
+    begun, left = scratch / ".gisservice-begun", scratch / ".gisservice-left"
+    begun.mkdir()
+    left.mkdir()
+    os.utime(left, (0, 0))  # its maker was killed before it held it, long ago
     Scratch()
+    assert not left.exists() and begun.exists()
+    begun.rmdir()
     assert not killed.exists() and other.exists() and room.scratch.path.exists()
     assert room.process.stdin is not None
     room.process.stdin.close()  # as when this process is killed
