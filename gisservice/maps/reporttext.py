@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 from gisservice.crs import SURVEY_FOOT_M
 from gisservice.maps.contexts import LayerView, Sentence, Site
 from gisservice.maps.languages import ENGLISH, Language
-from gisservice.model import Column, ColumnType, ReportKind, ReportLine
+from gisservice.model import Column, ColumnType, HolidayShift, ReportKind, ReportLine
 
 if TYPE_CHECKING:
     from gisservice.analysis.calendars import CalendarWords
 
 RULES = {
-    ReportKind.WITHIN: "Rule: what holds in the area that the place lies in, its border included.",
+    ReportKind.WITHIN: "Rule: what applies in the area that the place lies in, its border included.",
     ReportKind.NEAREST: "Rule: the nearest in a straight line.",
-    ReportKind.SCHEDULE: (
+}
+OF_SCHEDULES = {
+    HolidayShift.REST_OF_WEEK: (
         "Rule: the weekday of the area that the place lies in; a holiday moves it and the later days of its week by a "
         "day."
     ),
+    HolidayShift.THAT_DAY: "Rule: the weekday of the area that the place lies in; a holiday moves it by a day.",
+    HolidayShift.NONE: "Rule: the weekday of the area that the place lies in, on holidays, too.",
 }
 ON_FOOT = "Rule: the nearest by the way on foot along streets, at 3 miles an hour."
 OF_ADDRESSES = "Rule: the city's list of addresses."
@@ -68,6 +72,8 @@ def _rule(language: Language, row: Mapping[str, Any], line: ReportLine | None) -
         return ""
     if line is None:
         return language.text(OF_ADDRESSES)
+    if line.kind is ReportKind.SCHEDULE:
+        return language.text(OF_SCHEDULES[line.shift])
     return language.text(ON_FOOT if row["minutes"] is not None else RULES[line.kind])
 
 

@@ -210,7 +210,7 @@ def test_the_report_prints_its_sentences_and_no_controls(visits) -> None:
     page.emulate_media(media="print")
     assert not page.locator(".actions").is_visible() and not page.locator(".languages").is_visible()
     assert page.locator(".says").first.is_visible() and page.locator(".report-map canvas").first.is_visible()
-    assert page.locator("text=Rule: what holds in the area").first.is_visible()
+    assert page.locator("text=Rule: what applies in the area").first.is_visible()
 
 
 def test_the_table_says_what_the_map_shows(visits) -> None:

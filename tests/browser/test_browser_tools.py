@@ -107,7 +107,7 @@ def test_measured_by_keyboard_as_on_the_ellipsoid(visits) -> None:
             before = page.url
             page.wait_for_function("(before) => location.href !== before", arg=before)
             page.wait_for_selector(STILL)
-        page.get_by_role("button", name="Add the centre of the map").press("Enter")
+        page.get_by_role("button", name="Add the center of the map").press("Enter")
         latitude, longitude = page.url.split("/")[-2:]
         places.append((float(longitude), float(latitude)))
     said = page.locator("#measure [role=status]").inner_text()
@@ -179,7 +179,7 @@ def test_the_readers_own_place_is_shown(visits) -> None:
     }
     page = visits.open("/maps/city", {"viewport": {"width": 1280, "height": 800}, **here})
     page.get_by_role("button", name="Show my place").press("Enter")
-    says(page, "#map-status", "known to 98 feet (30 metres)")
+    says(page, "#map-status", "known to 98 feet (30 meters)")
     assert "#17/" in page.url
 
 

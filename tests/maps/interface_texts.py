@@ -30,7 +30,7 @@ Text = tuple[str, str | None]
 
 def all_texts() -> set[Text]:
     fixed = [*WORDS.values(), *reporttext.RULES.values(), reporttext.ON_FOOT, reporttext.OF_ADDRESSES, reporttext.TITLE]
-    fixed += reporttext.OF_PLACE.values()
+    fixed += [*reporttext.OF_PLACE.values(), *reporttext.OF_SCHEDULES.values()]
     fixed += [text for error in OF_PAGES for text in (STATUSES[error].title, STATUSES[error].sentence)]
     fixed += [problem.text for problem in (choosing.UNREAD, choosing.UNPUBLISHED, choosing.CROWDED)]
     fixed += ["text", "whole number", "number", "yes or no", "day", "day and time"]  # types of columns, there

@@ -40,7 +40,7 @@ def test_the_report_says_rule_and_source_behind_each_sentence(visitor: FlaskClie
     said = words(text)
     assert "<h1>" in text and "10 Main St" in said
     assert "The zone is R-8." in said and "Refuse is collected on Mondays" in said
-    assert "Rule: what holds in the area that the place lies in" in said
+    assert "Rule: what applies in the area that the place lies in" in said
     assert 'href="/layers/zones"' in text and "Version:" in said
     assert re.search(r"<time datetime=\"20\d\d-\d\d-\d\d\">Monday, ", text)
     assert 'href="/address.ics?q=10+Main+St" download' in text
