@@ -39,7 +39,8 @@ POLICY: Headers = (
     ("Access-Control-Allow-Origin", "*"),
     (
         "Access-Control-Expose-Headers",
-        "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Link, Repr-Digest",
+        "Accept-Ranges, Content-Crs, Content-Disposition, Content-Length, Content-Range, ETag, Link, Location, "
+        "Preference-Applied, Repr-Digest, Retry-After",
     ),
 )
 """On every answer of every route. All that is served is public and read only, so any site may read it."""

@@ -135,6 +135,7 @@ def test_any_site_may_ask_for_parts_and_read_what_says_which(client: Client) -> 
     assert {"Range", "If-Range", "If-None-Match"} <= set(answer.headers["Access-Control-Allow-Headers"].split(", "))
     exposed = set(client.get(ARCHIVE).headers["Access-Control-Expose-Headers"].split(", "))
     assert {"Content-Range", "Content-Length", "Accept-Ranges", "ETag"} <= exposed
+    assert {"Content-Crs", "Location", "Preference-Applied", "Retry-After"} <= exposed  # items, jobs, a busy service
 
 
 # MapLibre styles
