@@ -165,7 +165,7 @@ def distance(
 def repairs(*planes: Plane) -> str:
     """Return the sentence that tells of repaired polygons, with a blank before it, or nothing."""
     count = sum(one.repaired for one in planes)
-    return f" {count:,} invalid polygons were repaired first." if count else ""
+    return f" {count:,} invalid polygon{'s were' if count > 1 else ' was'} repaired first." if count else ""
 
 
 def columns(frame: pandas.DataFrame, names: list[str] | tuple[str, ...], what: str, *, numbers: bool) -> None:

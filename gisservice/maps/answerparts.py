@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gisservice.analysis import classify
 from gisservice.errors import InvalidParameter, LimitExceeded
+from gisservice.maps.wording import units
 from gisservice.ramps import ramp
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def shown(frame: geopandas.GeoDataFrame, column: str | None, title: str | None, 
     if column not in frame.columns or column == frame.geometry.name:
         names = ", ".join(str(name) for name in frame.columns if name != frame.geometry.name)
         raise InvalidParameter("column", str(column), f"one of {names}")
-    unit = answer["units"].get(column, "")
+    unit = units(answer["units"].get(column, ""))
     heading = f"{column}, in {unit}" if unit and unit not in column.replace("_", " ") else column
     classed = column == "class_label" and "class" in frame.columns
     numbers = classed or getattr(frame[column].dtype, "kind", "O") in "iuf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 
@@ -12,6 +13,15 @@ def number(value: float) -> str:
     ('47,174', '0.25')
     """
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def units(unit: str) -> str:
+    """Write a unit as it stands for several.
+
+    >>> units("square foot (US survey)"), units("minute"), units("percent")
+    ('square feet (US survey)', 'minutes', 'percent')
+    """
+    return re.sub(r"\b(metre|minute|degree|acre|mile|dollar|year)\b", r"\1s", re.sub(r"\bfoot\b", "feet", unit))
 
 
 def day(moment: date) -> str:

@@ -286,7 +286,7 @@ def test_a_missing_an_empty_and_an_infinite_geometry_are_nowhere() -> None:
 def test_an_invalid_polygon_is_repaired_and_told() -> None:
     found = analysis.overlay(frame([BOW]), frame([SQUARE]))
     assert found["area_sqft"].tolist() == pytest.approx([5000])
-    assert "1 invalid polygons were repaired" in found.attrs["answer"]["method"]
+    assert "1 invalid polygon was repaired" in found.attrs["answer"]["method"]
     assert analysis.summarize(frame([SQUARE]), frame([BOW]))["area_share"].tolist() == pytest.approx([0.5])
 
 

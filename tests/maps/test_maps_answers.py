@@ -44,7 +44,7 @@ def test_a_picture_says_what_it_shows() -> None:
     picture = plot(frame(), "value", title="Values")
     found = texts(picture.svg)
     assert found[0] == "Values"
-    assert "value, in dollar" in found
+    assert "value, in dollars" in found
     assert "Measured by hand." in found
     assert "Sources: lots v-0123456789abcdef of 2026-03-01." in found
     assert "N" in found
@@ -142,5 +142,5 @@ def test_a_map_asks_nobody(tmp_path: Path) -> None:
     assert not re.search(r'(?:src|href)="', re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
     assert not re.search(r"url\(['\"]?https?:", page)
     assert "Sources: lots v-0123456789abcdef of 2026-03-01." in page
-    assert "value, in dollar" in page
+    assert "value, in dollars" in page
     assert explored._repr_html_().startswith('<iframe srcdoc="') and 'sandbox="allow-scripts"' in explored._repr_html_()
