@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from hypothesis import settings
 from postgis_server import PostgisMissing, postgis_server, programs
+
+if TYPE_CHECKING:
+    import geopandas
+
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 # An example's first run may load a library; what is slow is measured in benchmarks/, never asserted. The same commit
 # tries the same examples each time; `pytest --hypothesis-profile=search` looks for others, and for longer.
@@ -49,23 +55,60 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample city's sources, generated once for all processes of a run; read only."""
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes what all processes of a run read: ``once(name, make)`` returns a path that is made if it is not there.
+
+    Who asks meanwhile waits. What cannot be made fails for each who asks, by what ``make`` raises; no test alters it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def path(name: str, make: Callable[[Path], object]) -> Path:
+        target = base / name
+        with open(base / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.exists():
+                new = Path(tempfile.mkdtemp(dir=base)) / name
+                make(new)
+                new.rename(target)
+        return target
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_sources(once: Once) -> Path:
+    """The sample city's sources."""
     from gisservice.ingest.sample import FILES, generate  # seconds, which other tests need not wait for
 
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    with open(folder / "sample.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        target = folder / "sample"
-        if not target.exists():
-            steps: list[tuple[str, int, int]] = []
-            written = generate(folder / "sample.new", progress=lambda *step: steps.append(step))
-            assert [path.name for path in written] == list(FILES)
-            assert [done for _, done, _ in steps] == list(range(1, steps[0][2] + 1))
-            (folder / "sample.new").rename(target)
-    return target
+    def make(folder: Path) -> None:
+        steps: list[tuple[str, int, int]] = []
+        written = generate(folder, progress=lambda *step: steps.append(step))
+        assert [path.name for path in written] == list(FILES)
+        assert [done for _, done, _ in steps] == list(range(1, steps[0][2] + 1))
+
+    return once("sample", make)
+
+
+@pytest.fixture(scope="session")
+def read_parcels(once: Once, shared_data: Path) -> Callable[[], geopandas.GeoDataFrame]:
+    """Reads the city's parcels, as GDAL reads them: 47,174 records. From GeoJSON they take ten seconds."""
+    import geopandas
+    import pyogrio
+
+    def make(file: Path) -> None:
+        pyogrio.read_dataframe(f"/vsigzip/{shared_data}/alexandria/parcels.geojson.gz").to_parquet(file)
+
+    return lambda: geopandas.read_parquet(once("parcels.parquet", make))
+
+
+@pytest.fixture(scope="session")
+def published_parcels(once: Once, read_parcels: Callable[[], geopandas.GeoDataFrame]) -> Path:
+    """A folder with the features and the tiles of the city's parcels."""
+    from real_parcels import publish
+
+    return once("parcels", lambda folder: publish(read_parcels(), folder))
 
 
 @pytest.fixture(scope="session")

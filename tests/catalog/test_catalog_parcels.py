@@ -6,7 +6,6 @@ import json
 
 import geopandas
 import numpy as np
-import pyogrio
 import pytest
 import shapely
 from shapely.geometry import shape
@@ -19,8 +18,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def source(shared_data):
-    frame = pyogrio.read_dataframe(f"/vsigzip/{shared_data}/alexandria/parcels.geojson.gz")
+def source(read_parcels):
+    frame = read_parcels()
     return frame[["OBJECTID", "ZONING", "LAND_SF", "geometry"]].astype({"OBJECTID": "int64"})
 
 

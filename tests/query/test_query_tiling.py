@@ -578,14 +578,9 @@ def test_tiles_end_to_end_are_a_tile_of_several_layers(tmp_path: Path, lots: Dra
 
 
 @pytest.mark.slow
-def test_tiles_of_the_real_parcels(shared_data: Path, tmp_path: Path) -> None:
+def test_tiles_of_the_real_parcels(published_parcels: Path) -> None:
     """Drawn tiles are the stored ones; seams agree in every grid; vertices are those of the source in feet."""
-    frame = pyogrio.read_dataframe(f"/vsigzip/{shared_data}/alexandria/parcels.geojson.gz")
-    shapes = np.asarray(frame.geometry.values)
-    bad = ~shapely.is_valid(shapes)
-    shapes[bad] = shapely.make_valid(shapes[bad], method="structure", keep_collapsed=False)
-    table = {name: frame[name].to_numpy() for name in ("ZONING", "LANDDESC", "ADDRESS_GIS") if name in frame}
-    layer = publish(tmp_path, shapes, table, coverage=True, merge_by="ZONING", zooms=(10, 16), name="parcels")
+    layer = Drawn(published_parcels, "parcels")
     for tile, stored in layer.stored():
         assert layer.bytes(WEB, tile) == stored, tile
     assert len(list(layer.archive.tiles())) > 250

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
-import pyogrio
 import pytest
 from tile_factories import Built, lonlat_source
 
@@ -24,20 +23,16 @@ def build(tmp_path: Path) -> Callable[..., Built]:
 
 
 @pytest.fixture(scope="session")
-def real_parcels(shared_data: Path) -> TileSource:
+def real_parcels(read_parcels: Callable[[], gpd.GeoDataFrame]) -> TileSource:
     """The city's parcels: 47,174 records of 28,413 geometries."""
-    return _parcels(_read_parcels(shared_data))
+    return _parcels(read_parcels())
 
 
 @pytest.fixture(scope="session")
-def western_parcels(shared_data: Path) -> TileSource:
+def western_parcels(read_parcels: Callable[[], gpd.GeoDataFrame]) -> TileSource:
     """The parcels of the city's west: about a third of them, enough for what is built several times."""
-    frame = _read_parcels(shared_data)
+    frame = read_parcels()
     return _parcels(frame[frame.geometry.bounds.maxx < WEST])
-
-
-def _read_parcels(shared_data: Path) -> gpd.GeoDataFrame:
-    return pyogrio.read_dataframe(f"/vsigzip/{shared_data}/alexandria/parcels.geojson.gz")
 
 
 def _parcels(frame: gpd.GeoDataFrame) -> TileSource:

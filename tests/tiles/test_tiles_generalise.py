@@ -276,17 +276,3 @@ def test_which_point_stays_does_not_depend_on_the_order(seed: int) -> None:
     ]
     first, second = (plan.ids[np.argsort(plan.ranks)].tolist() for plan in plans)
     assert first == second
-
-
-@pytest.mark.slow
-def test_the_real_parcels_gain_no_overlap(real_parcels: Any) -> None:
-    """What did not overlap in the source does not overlap at any zoom, by not a square millimetre."""
-    generaliser = generaliser_of(real_parcels.geometries, 16, coverage=True)
-    deepest = to_polygons(generaliser.at(16)[0])
-    assert generaliser.crossing > 500
-    for z in (10, 13):
-        polygons = to_polygons(generaliser.at(z)[0])
-        one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
-        one, other = one[one < other], other[one < other]
-        apart = shapely.area(shapely.intersection(deepest[one], deepest[other])) == 0
-        assert shapely.area(shapely.intersection(polygons[one[apart]], polygons[other[apart]])).sum() == 0

@@ -292,10 +292,19 @@ def test_a_version_declared_otherwise_is_none(
     assert again == edited.whole and not made
 
 
+@pytest.fixture(scope="module")
+def western(western_parcels: TileSource, tmp_path_factory: pytest.TempPathFactory) -> Previous:
+    """The western parcels and their pyramid; no test alters it."""
+    folder = tmp_path_factory.mktemp("western") / "first"
+    files(western_parcels, folder, workers=2)
+    return Previous(western_parcels, folder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scattered", [False, True])
-def test_the_western_parcels(tmp_path: Path, made: list[float], western_parcels: TileSource, scattered: bool) -> None:
+def test_the_western_parcels(tmp_path: Path, made: list[float], western: Previous, scattered: bool) -> None:
     """Corners moved, records renamed and taken out, of parcels beside each other or anywhere in the city."""
+    western_parcels = western.source
     geometries, chance = western_parcels.geometries, np.random.default_rng(5)
     xy = geometries.coordinates.copy()
     cuts = geometries.rings[geometries.parts[geometries.starts]]
@@ -317,8 +326,7 @@ def test_the_western_parcels(tmp_path: Path, made: list[float], western_parcels:
         ids=western_parcels.ids[keep],
         attributes=table.set_column(place, "ADDRESS_GIS", pa.array(street, pa.string())).filter(pa.array(keep)),
     )
-    files(western_parcels, tmp_path / "first", workers=2)
-    again = files(edited, tmp_path / "again", Previous(western_parcels, tmp_path / "first"))
+    again = files(edited, tmp_path / "again", western)
     whole = files(edited, tmp_path / "whole", workers=2)
     for name, content in whole.items():
         assert again[name] == content, name

@@ -75,12 +75,10 @@ def make_source(
     )
 
 
-class Built:
-    """A pyramid that was built, its report, and its tiles as an independent reader sees them."""
+class Pyramid:
+    """The tiles of a folder as an independent reader sees them."""
 
-    def __init__(self, source: TileSource, folder: Path, workers: int = 1) -> None:
-        folder.mkdir()
-        self.report = build_pyramid(source, folder, workers=workers)
+    def __init__(self, folder: Path) -> None:
         self.folder, self.path, self.archive = folder, folder / TILES_FILE, Archive(folder / TILES_FILE)
 
     def files(self) -> dict[str, bytes]:
@@ -102,6 +100,15 @@ class Built:
             for feature in self.layer(tile).features:
                 found.setdefault(feature.id, []).append((tile, feature))
         return found
+
+
+class Built(Pyramid):
+    """A pyramid that was built, and its report."""
+
+    def __init__(self, source: TileSource, folder: Path, workers: int = 1) -> None:
+        folder.mkdir()
+        self.report = build_pyramid(source, folder, workers=workers)
+        super().__init__(folder)
 
 
 def lonlat_source(frame: Any, name: str, **options: Any) -> TileSource:
