@@ -76,7 +76,7 @@ def test_nothing_passes_a_filter_and_that_is_said(visits, phone) -> None:
     narrow(page, "lots", "note", "contains", "50%_'\\ <b>")
     says(page, "#filter [role=status]", "Lots: no record passes the filter, so the map and the table show none.")
     narrow(page, "lots", "area", "least", "1234.5")
-    says(page, "#filter .conditions", "Lot area is at least 1,234.5 square foot")
+    says(page, "#filter .conditions", "Lot area is at least 1,234.5 square feet")
     narrow(page, "lots", "area", "least", "many")
     assert not page.get_by_label("Value").evaluate("one => one.validity.valid")
 
@@ -146,7 +146,7 @@ def test_what_is_reached_is_told_drawn_and_shared(visits) -> None:
 def test_what_the_last_update_changed_is_listed(visits) -> None:
     page = visits.open("/maps/city#15/38.8105/-77.0495&changes=places")
     says(page, "#changes [data-part=answer]", "Places: 1 added (full lines), 0 changed (dashes), 0 removed (dots).")
-    assert page.locator("#changes li").all_inner_texts() == ["Added: Place 4"]
+    assert page.locator("#changes li").all_inner_texts() == ["Added: Place 4 (p4)"]
     page.locator("#changes-layer").select_option("lots")
     page.get_by_role("button", name="Show what the last update changed").press("Enter")
     says(page, "#changes [data-part=answer]", "Lots: there is only one version as yet, so nothing has changed.")
@@ -157,7 +157,7 @@ def test_prints_follow_the_view_and_the_screen_is_filled(visits) -> None:
     size = page.locator("#map_city").bounding_box()
     wanted = f"center=-77.05000,38.80500&zoom=16&width={round(size['width'])}&height={round(size['height'])}"
     links = [link.get_attribute("href") for link in page.locator("a[data-picture]").all()]
-    assert links == [f"/maps/city.pdf?{wanted}", f"/maps/city.png?{wanted}"]
+    assert links == [f"/maps/city.{form}?lang=en&{wanted}" for form in ("pdf", "png")]
     assert page.request.get(visits.address + links[1]).status == 200
     page.get_by_label("Streets", exact=True).uncheck()
     page.evaluate("location.hash += '&where=' + encodeURIComponent('lots.zoning.is.RB, 5%')")
