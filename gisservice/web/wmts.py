@@ -52,8 +52,13 @@ _KVP = (
 
 
 def capabilities(service: Service, request: Request) -> Answer:
-    """Answer the capabilities: every raster, every map, every grid, and the template of their tiles."""
-    read(request.query, ())
+    """Answer the capabilities: every raster, every map, every grid, and the template of their tiles.
+
+    The parameters of GetCapabilities may stand behind this address, too: OWSLib puts them behind any.
+    """
+    values = _values(request.query)
+    if (wanted := _wanted(values)) not in ("", "GetCapabilities"):
+        raise InvalidParameter("request", wanted, "'GetCapabilities': this is the address of the capabilities")
     return _capabilities(service, request)
 
 
@@ -76,9 +81,7 @@ def tile(
 def kvp(service: Service, request: Request) -> Answer:
     """Answer GetCapabilities and GetTile asked with parameters, whose names have no case (07-057r7, 8.1)."""
     values = _values(request.query)
-    if values.get("service", "WMTS").upper() != "WMTS":
-        raise InvalidParameter("service", values["service"], "'WMTS'")
-    wanted = values.get("request", "")
+    wanted = _wanted(values)
     if wanted == "GetCapabilities":
         return _capabilities(service, request)
     if wanted != "GetTile":
@@ -112,6 +115,13 @@ def _tile(
     if media != PNG:
         raise InvalidParameter("format", media, f"{PNG!r}: maps are drawn in no other")
     return map_tile(service, request, map_id=layer.removeprefix(PREFIX), set_id=set_id, address=address)
+
+
+def _wanted(values: Mapping[str, str]) -> str:
+    """Return what is asked of the service, "" for nothing."""
+    if values.get("service", "WMTS").upper() != "WMTS":
+        raise InvalidParameter("service", values["service"], "'WMTS'")
+    return values.get("request", "")
 
 
 @cache

@@ -143,6 +143,10 @@ def test_a_tile_without_anything_is_a_clear_picture(client: Client):
 
 def test_kvp_capabilities_are_the_document(client: Client):
     assert client.get("/wmts?service=WMTS&request=GetCapabilities").data == client.get(CAPABILITIES).data
+    by_file = client.get(f"{CAPABILITIES}?service=WMTS&request=GetCapabilities&version=1.0.0")  # as OWSLib asks
+    assert by_file.data == client.get(CAPABILITIES).data
+    assert client.get(f"{CAPABILITIES}?request=GetTile").status_code == 400
+    assert client.get(f"{CAPABILITIES}?foo=1").status_code == 400
     tag = client.get(CAPABILITIES).headers["ETag"]
     assert client.get(CAPABILITIES, headers={"If-None-Match": tag}).status_code == 304
 
