@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from gisservice.maps.assets import Assets
 from gisservice.maps.languages import ENGLISH, LANGUAGES, Language
+from gisservice.maps.wording import units
 from gisservice.model import (
     City,
     Column,
@@ -74,6 +75,11 @@ class Site:
     def said(self, text: str) -> str:
         """Return a text of the registry in the language of the page, or as it stands there."""
         return self.translations.gettext(text) if text else text
+
+    def several(self, unit: str) -> str:
+        """Return a unit as it stands for several, to be translated; as it stands for one where only that can be."""
+        found = units(unit)
+        return found if self.language is ENGLISH or self.said(found) != found else unit
 
     def marked(self, text: str) -> Markup:
         """Return :meth:`said` for a page: a text that has no translation is marked as English."""

@@ -116,6 +116,7 @@ def _column_data(site: Site, column: Column) -> dict[str, Any]:
         "meaning": site.said(column.meaning),
         "type": str(column.type),
         "unit": site.said(column.unit) if column.unit else None,
+        "units": site.said(site.several(column.unit)) if column.unit else None,
         "codes": [(code, site.said(meaning)) for code, meaning in column.codes],
     }
 

@@ -16,12 +16,16 @@ def number(value: float) -> str:
 
 
 def units(unit: str) -> str:
-    """Write a unit as it stands for several.
+    """Write a unit as it stands for several; one that is not known stays as it is.
 
-    >>> units("square foot (US survey)"), units("minute"), units("percent")
-    ('square feet (US survey)', 'minutes', 'percent')
+    >>> units("square foot (US survey)"), units("mile per hour"), units("percent")
+    ('square feet (US survey)', 'miles per hour', 'percent')
     """
-    return re.sub(r"\b(metre|minute|degree|acre|mile|dollar|year)\b", r"\1s", re.sub(r"\bfoot\b", "feet", unit))
+    return _UNITS.sub(lambda found: _SEVERAL.get(found[0], f"{found[0]}s"), unit, count=1)
+
+
+_SEVERAL = {"foot": "feet", "inch": "inches", "person": "people"}
+_UNITS = re.compile(r"\b(foot|inch|person|metre|minute|degree|acre|mile|dollar|year|unit)\b")
 
 
 def day(moment: date) -> str:

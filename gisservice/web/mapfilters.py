@@ -90,7 +90,7 @@ class ColumnCondition:
         if meaning:
             return f"{site.said(meaning)} ({value})"
         text = language.number(float(value)) if column.type in _NUMBERS and column.unit and value else value
-        return f"{text} {site.said(column.unit)}" if column.unit and text else text
+        return f"{text} {site.said(site.several(column.unit))}" if column.unit and text else text
 
 
 def read_conditions(text: str, columns: Mapping[str, Sequence[Column]]) -> tuple[ColumnCondition, ...]:

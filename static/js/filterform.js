@@ -47,7 +47,7 @@ export class FilterForm {
     this.value = field(this.column);
     this.part("value").replaceChildren(this.value);
     this.value.addEventListener("input", () => this.value.setCustomValidity(""));
-    this.part("unit").textContent = this.column.unit ?? "";
+    this.part("unit").textContent = this.column.units ?? "";
     this.chooseOperator();
   }
 

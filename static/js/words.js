@@ -33,7 +33,7 @@ export function worded(value, column) {
   const code = column.codes.find(([known]) => known === String(value));
   if (code && code[1]) return `${code[1]} (${value})`;
   const text = typeof value === "number" && column.unit ? number(value) : String(value);
-  return column.unit ? `${text} ${column.unit}` : text;
+  return column.unit ? `${text} ${value === 1 ? column.unit : column.units}` : text;
 }
 
 export function heading(column) {

@@ -87,7 +87,7 @@ def test_a_click_tells_the_public_attributes_as_text(visits) -> None:
     assert panel_values(page) == {
         "Identifier": "lot 11/9",
         "Zone": "Green zone (GREEN)",
-        "Lot area": "1,234.5 square foot",
+        "Lot area": "1,234.5 square feet",
         "Day it was finished": "December 31, 1999",
     }
     assert page.locator("#picked [data-part=empty]").text_content() == "Not recorded: Note."

@@ -21,6 +21,7 @@ from gisservice.maps.contexts import PlainContext, ReportContext, Sentence
 from gisservice.maps.languages import ENGLISH, LANGUAGES, chosen, read_catalogue
 from gisservice.maps.pages import environment, render_accessibility, render_home, render_map, render_report
 from gisservice.maps.reporttext import sentence
+from gisservice.maps.wording import units
 from gisservice.model import City, Column, ColumnType, ReportKind, ReportLine
 
 OTHERS = [language for language in LANGUAGES.values() if language is not ENGLISH]
@@ -84,6 +85,9 @@ def test_the_city_texts_of_the_sample_are_translated(language, root: Path) -> No
     wanted += [registry["city"]["name"], registry["city"]["notice"]]
     wanted += [text for layer in registry["layers"].values() for text in layer_texts(layer)]
     wanted += [text for one in maps.values() for style in one.get("styles", {}).values() for text in labels(style)]
+    if language.code == "es":  # in the others a unit is the same for several
+        columns = [one for layer in registry["layers"].values() for one in layer.get("columns", {}).values()]
+        wanted += [units(one["unit"]) for one in columns if "unit" in one]
     found = read_catalogue(root / "data/locale" / f"{language.code}.po")._catalog
     assert [text for text in wanted if not found.get(text)] == []
     for text in wanted:

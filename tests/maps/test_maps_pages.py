@@ -224,7 +224,7 @@ def test_hostile_words_stay_text_on_the_map_page(text: str) -> None:
     layer = parsed.data()["layers"][0]
     assert layer["title"] == layer["style"]["by"] == layer["style"]["classes"][0]["value"] == text
     assert layer["columns"] == [
-        {"name": text, "meaning": text, "type": "string", "unit": text, "codes": [[text, text]]}
+        {"name": text, "meaning": text, "type": "string", "unit": text, "units": text, "codes": [[text, text]]}
     ]
 
 
