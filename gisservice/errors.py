@@ -117,7 +117,8 @@ class InvalidParameter(RequestError):
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         shown = value if len(value) <= 80 else value[:77] + "..."
-        super().__init__(f"Parameter {name!r} was {shown!r}; expected {expected}.")
+        end = "" if expected.endswith("?") else "."
+        super().__init__(f"Parameter {name!r} was {shown!r}; expected {expected}{end}")
         self.name, self.value, self.expected = name, value, expected
 
 
