@@ -35,14 +35,14 @@ def serving(settings: Settings) -> Iterator[str]:
         yield base
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
 
 
 def wait_until_ready(base: str, server: subprocess.Popen) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         assert server.poll() is None, "the server stopped while starting"
         try:
-            urllib.request.urlopen(f"{base}/healthz", timeout=5).close()
+            urllib.request.urlopen(f"{base}/healthz", timeout=30).close()
             return
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.1)

@@ -29,6 +29,7 @@ class Visits:
 
     def open(self, path: str, device: dict = DESKTOP):
         context = self.browser.new_context(**{"service_workers": "block", **device})
+        context.set_default_timeout(120_000)  # milliseconds; a busy machine is no fault of a page
         context.add_init_script(REPORT_VIOLATIONS)
         page = context.new_page()
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
