@@ -51,12 +51,9 @@ def published(registry, home):
 
 
 @pytest.fixture(scope="module")
-def raw(shared_data: Path) -> geopandas.GeoDataFrame:
+def raw(read_parcels) -> geopandas.GeoDataFrame:
     """The parcels as GDAL reads them, by object id."""
-    frame = pyogrio.read_dataframe(
-        f"/vsigzip/{shared_data}/alexandria/parcels.geojson.gz", columns=["OBJECTID"], use_arrow=True
-    )
-    return frame.set_index("OBJECTID")
+    return read_parcels()[["OBJECTID", "geometry"]].set_index("OBJECTID")
 
 
 @pytest.fixture(scope="module")

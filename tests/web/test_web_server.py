@@ -69,9 +69,9 @@ def free_port() -> int:
 
 
 def until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait for the first answer; a connection that is refused is tried again, at most for half a minute."""
+    """Wait for the first answer; a connection that is refused is tried again, at most for two minutes."""
     waiting = threading.Event()
-    for _ in range(600):
+    for _ in range(2400):
         assert process.poll() is None, "the server ended"
         try:
             with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
@@ -102,7 +102,7 @@ def start(city: City, script: str, *arguments: str, workers: int = 2) -> Running
 
 def stop(server: Running) -> int:
     server.process.send_signal(signal.SIGTERM)
-    return server.process.wait(30)
+    return server.process.wait(120)
 
 
 @pytest.fixture(scope="module")
