@@ -92,9 +92,7 @@ class Service:
         )
         """Part of the ETag of pages of items: settings that decide where they end."""
         self.drawings = Gate("tiles that are to be drawn", DRAWINGS_MAX)
-        at_pens = Gate(
-            "tiles that are to be drawn", DRAWINGS_MAX
-        )  # never full: who comes here has passed the gate above
+        at_pens = Gate("tiles that are to be drawn", DRAWINGS_MAX)  # never full: who comes has passed the gate above
         self.pens = Turnstile("tiles that are to be drawn", DRAWN_AT_ONCE, at_pens, DRAWING_PATIENCE)
         self.downloads = Gate("downloads of whole files", DOWNLOADS_MAX)
         self.workshop = Workshop(settings.home)
