@@ -31,11 +31,16 @@ class AddressBox {
   }
 
   typed() {
-    clearTimeout(this.timer);
-    this.waiting?.abort();
+    this.forget();
     const text = this.input.value.trim();
     if (text.length < LEAST) this.close();
     else this.timer = setTimeout(() => this.ask(text), PAUSE);
+  }
+
+  // Whatever is being asked is not waited for any more.
+  forget() {
+    clearTimeout(this.timer);
+    this.waiting?.abort();
   }
 
   async ask(text) {
@@ -72,8 +77,7 @@ class AddressBox {
   }
 
   close() {
-    clearTimeout(this.timer);
-    this.waiting?.abort();
+    this.forget();
     this.turnTo(-1);
     this.open(false);
     this.status.textContent = "";
@@ -96,6 +100,7 @@ class AddressBox {
     const { key } = event;
     if (this.list.hidden) return;
     if (key === "ArrowDown" || key === "ArrowUp") {
+      this.forget(); // the list one has begun to choose from does not change under one's hands
       const places = this.options.length + 1; // the field itself is one of them
       const by = key === "ArrowDown" ? 1 : -1;
       this.turnTo(((this.active + 1 + by + places) % places) - 1);

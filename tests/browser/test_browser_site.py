@@ -166,6 +166,19 @@ def test_the_answer_is_reached_by_keyboard_alone(visits, language: str) -> None:
     assert page.locator(".answer").count() == 4
 
 
+def test_suggestions_do_not_change_under_the_hands_of_one_who_chooses(visits) -> None:
+    page = visits.open("/")
+    page.locator("#address").press_sequentially("10 mai")
+    page.wait_for_selector('[role="option"]')
+    page.route("**/suggest*", lambda route: None)  # an answer that is late
+    with page.expect_request("**/suggest?q=10%20main"):
+        page.keyboard.type("n")
+    with page.expect_event("requestfailed"):
+        page.keyboard.press("ArrowDown")
+    option = page.locator('[role="option"][aria-selected="true"]')
+    assert page.locator("#address").get_attribute("aria-activedescendant") == option.get_attribute("id")
+
+
 def test_a_typing_mistake_leads_to_the_refuse_day_and_the_link_is_shared(visits) -> None:
     page = visits.open("/", PHONE)
     page.fill("#address", "10 mai")
