@@ -21,8 +21,10 @@ Areas are those on the ellipsoid, not those of the grid: Mercator's projection e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,7 +44,8 @@ REACH = 2.0
 _INTERIORS_MEET = "T********"
 """Of the nine intersections of two geometries (OGC 06-103r4, 6.1.15): that of their interiors is not empty."""
 
-_PAIRS_AT_ONCE = 5_000
+_PAIRS_AT_ONCE, _POLYGONS_AT_ONCE, _PARTS_AT_ONCE = 5_000, 50_000, 1 << 20
+"""Bounds of memory: pairs compared by GEOS, polygons whose neighbours are looked for, pairs of finer polygons."""
 
 
 class Arrangement:
@@ -50,21 +53,36 @@ class Arrangement:
 
     def __init__(self, shapes: Shapes, z: int) -> None:
         self.shapes, self.z = shapes, z
-        self.borders = Borders.of(shapes)
+        self.borders = _short(Borders.of(shapes))
         forward = self.borders.edges[self.borders.edge, 0] == self.borders.index
         balance = np.bincount(self.borders.edge, np.where(forward, 1, -1), minlength=len(self.borders.edges))
         self.open: Flags = balance != 0
         """Marks the edges with more polygons on one side than on the other."""
 
-    @cached_property
-    def polygons(self) -> Polygons:
-        """The polygons themselves."""
-        return to_polygons(self.shapes)
+    def polygons(self, rows: Ints) -> Polygons:
+        """Return some of the polygons; they are made anew each time, since GEOS takes a kilobyte for each."""
+        return to_polygons(self.shapes.take(rows)).astype(object)  # of none too
 
     @cached_property
-    def tree(self) -> shapely.STRtree:
-        """An index of the polygons by their boxes."""
-        return shapely.STRtree(self.polygons)
+    def _full(self) -> Ints:
+        return np.flatnonzero(self.shapes.vertex_counts)
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        """An index of the boxes of the polygons that are not empty."""
+        return shapely.STRtree(_diagonals(self.shapes.bounds()[self._full]))
+
+    def near(self, area: Any) -> Ints:
+        """Return the polygons whose boxes touch that of an area."""
+        rows: Ints = self._full[self._tree.query(area)]
+        return rows
+
+    def neighbours(self) -> Iterator[Ints]:
+        """Yield pairs of polygons whose boxes touch, shape (k, 2), first polygon after first polygon."""
+        for first in range(0, len(self._full), _POLYGONS_AT_ONCE):
+            some = self._full[first : first + _POLYGONS_AT_ONCE]
+            one, other = self._tree.query(_diagonals(self.shapes.bounds()[some]))
+            yield np.column_stack([some[one], self._full[other]])
 
     @cached_property
     def open_lines(self) -> shapely.STRtree:
@@ -84,9 +102,25 @@ class Arrangement:
 
     def middles(self, edges: Ints) -> Reals:
         """Return the middles of edges, shape (n, 2)."""
-        start, end = self.borders.ends
-        middle: Reals = (start[edges] + end[edges]) / 2.0
+        ends = self.borders.positions[self.borders.edges[edges]].astype(np.float64)
+        middle: Reals = (ends[:, 0] + ends[:, 1]) / 2.0
         return middle
+
+
+def _short(borders: Borders) -> Borders:
+    """Return borders with numbers in half the bytes: a layer has fewer than 2**31 positions and edges."""
+    return replace(
+        borders,
+        index=borders.index.astype(np.int32),
+        edges=borders.edges.astype(np.int32),
+        edge=borders.edge.astype(np.int32),
+    )
+
+
+def _diagonals(boxes: Ints) -> Polygons:
+    """Return lines with these boxes as envelopes."""
+    lines: Polygons = shapely.linestrings(boxes.reshape(-1, 2, 2).astype(np.float64))
+    return lines
 
 
 @dataclass(frozen=True)
@@ -133,12 +167,15 @@ class Comparison:
     cuts: Ints
     finer: Arrangement
 
-    def conflicts(self) -> Conflicts:
-        """Return what overlaps and what gapes, and does not among the finer polygons."""
-        drawn = Arrangement(self.drawn, self.z)
+    def conflicts(self, arranged: Arrangement | None = None) -> Conflicts:
+        """Return what overlaps and what gapes, and does not among the finer polygons.
+
+        ``arranged`` are the drawn polygons, if they were arranged before.
+        """
+        drawn = arranged or Arrangement(self.drawn, self.z)
         pairs = overlapping(drawn)
         fresh = pairs[~_overlap_too(pairs, self.parts, self.cuts, self.finer)]
-        common = shapely.intersection(drawn.polygons[fresh[:, 0]], drawn.polygons[fresh[:, 1]])
+        common = shapely.intersection(drawn.polygons(fresh[:, 0]), drawn.polygons(fresh[:, 1]))
         missing = _missing(drawn, self.parts, self.cuts, self.finer)
         windows = np.concatenate([_around(_far(drawn, self.finer)), missing])
         return Conflicts(self.z, _pieces(common), _gaps(windows, drawn, self.finer))
@@ -164,12 +201,14 @@ def overlapping(drawn: Arrangement) -> Ints:
 
     Polygons of one square unit are left out: they are marks for what is too small to be drawn true to its extent.
     """
-    pairs = drawn.tree.query(drawn.polygons).T
     sizes: Ints = sums(drawn.shapes.areas(), drawn.shapes.starts)
     true: Flags = np.greater(sizes, 2)
-    pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & true[pairs].all(axis=1)]
-    pairs = pairs[_boxes_meet(drawn.shapes.bounds(), pairs)]
-    pairs = pairs[_meet(drawn.polygons, pairs)]
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for pairs in drawn.neighbours():
+        pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & true[pairs].all(axis=1)]
+        pairs = pairs[_boxes_meet(drawn.shapes.bounds(), pairs)]
+        found.append(pairs[_meet(drawn, pairs)])
+    pairs = np.concatenate(found)
     ascending: Ints = pairs[np.lexsort([pairs[:, 1], pairs[:, 0]])]
     return ascending
 
@@ -181,25 +220,31 @@ def _boxes_meet(boxes: npt.NDArray[Any], pairs: Ints) -> Flags:
     return meet
 
 
-def _meet(polygons: Polygons, pairs: Ints) -> Flags:
+def _meet(arrangement: Arrangement, pairs: Ints) -> Flags:
     """Mark the pairs of polygons whose insides meet; quickest where pairs of the same first polygon lie together.
 
-    What GEOS prepares for that takes more memory than the polygons, so it is not kept.
+    Polygons, and what GEOS prepares of them, which takes more memory still, are made for some pairs and let go of.
     """
     meet = np.zeros(len(pairs), dtype=bool)
     for first in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[first : first + _PAIRS_AT_ONCE]
-        ones = polygons[distinct(some[:, 0])]
-        shapely.prepare(ones)
-        meet[first : first + len(some)] = shapely.relate_pattern(
-            polygons[some[:, 0]], polygons[some[:, 1]], _INTERIORS_MEET
-        )
-        shapely.destroy_prepared(ones)
+        rows = distinct(some.ravel())
+        polygons, (one, other) = arrangement.polygons(rows), np.searchsorted(rows, some.T)
+        shapely.prepare(polygons[distinct(one)])
+        meet[first : first + len(some)] = shapely.relate_pattern(polygons[one], polygons[other], _INTERIORS_MEET)
     return meet
 
 
 def _overlap_too(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Flags:
     """Mark the pairs of drawn polygons that stand for finer polygons of which some overlap."""
+    counts = np.diff(cuts)
+    load = np.cumsum(counts[pairs].prod(axis=1)) // _PARTS_AT_ONCE
+    begins = np.flatnonzero(np.diff(load, prepend=-1)).tolist()
+    marks = [_some_overlap(pairs[first:last], parts, cuts, finer) for first, last in pairwise([*begins, len(pairs)])]
+    return np.concatenate([np.zeros(0, dtype=bool), *marks])
+
+
+def _some_overlap(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Flags:
     counts = np.diff(cuts)
     ones, others = counts[pairs[:, 0]], counts[pairs[:, 1]]
     pair = np.repeat(np.arange(len(pairs)), ones * others)
@@ -207,10 +252,8 @@ def _overlap_too(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Fl
     one = parts[cuts[pairs[pair, 0]] + within // others[pair]]
     other = parts[cuts[pairs[pair, 1]] + within % others[pair]]
     near = _boxes_meet(finer.shapes.bounds(), np.column_stack([one, other]))
-    pair, one, other = pair[near], one[near], other[near]
-    which, place = np.unique(np.column_stack([one, other]), return_inverse=True)
-    meet = _meet(to_polygons(finer.shapes.take(which)), place.reshape(-1, 2))
-    result: Flags = np.bincount(pair[meet], minlength=len(pairs)) > 0
+    meet = _meet(finer, np.column_stack([one[near], other[near]]))
+    result: Flags = np.bincount(pair[near][meet], minlength=len(pairs)) > 0
     return result
 
 
@@ -250,13 +293,13 @@ def _gaps(window: Polygons, drawn: Arrangement, finer: Arrangement) -> Polygons:
 def _bare(window: Any, drawn: Arrangement, finer: Arrangement, scale: float) -> Any:
     """Return what is bare in a window, farther than ``REACH`` from anything the finer polygons leave bare."""
     wide = shapely.buffer(window, 2 * REACH, join_style="mitre")
-    near = finer.polygons[finer.tree.query(shapely.transform(wide, lambda xy: xy / scale))]
+    near = finer.polygons(finer.near(shapely.transform(wide, lambda xy: xy / scale)))
     bad = ~shapely.is_valid(near)
     near[bad] = shapely.make_valid(near[bad])  # only the source has such, and looking is cheaper than making
     near = shapely.transform(near, lambda xy: xy * scale)
     covered = shapely.union_all(shapely.intersection(near, wide))
     kept = shapely.intersection(shapely.buffer(covered, -REACH), window)
-    over = shapely.intersection(drawn.polygons[drawn.tree.query(window)], window)
+    over = shapely.intersection(drawn.polygons(drawn.near(window)), window)
     return shapely.difference(kept, shapely.union_all(over))
 
 
@@ -293,7 +336,7 @@ def _images(drawn: Arrangement, finer: Arrangement, shift: int) -> tuple[Flags, 
 
 
 def _packed(pairs: Ints) -> Ints:
-    packed: Ints = pairs[:, 0] << 32 | pairs[:, 1]
+    packed: Ints = pairs[:, 0].astype(np.int64) << 32 | pairs[:, 1]
     return packed
 
 

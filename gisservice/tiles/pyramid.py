@@ -60,6 +60,7 @@ def build_pyramid(
                 brotli.add(where, tile)
             levels.add(level.z, level.zoom, level.thresholds, level.groups, level.sample)
             accounts[level.z] = level.account
+            del level  # before the next one is waited for
             if progress is not None:
                 progress(len(accounts), len(zooms))
     report = {

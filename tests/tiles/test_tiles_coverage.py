@@ -234,7 +234,9 @@ def test_a_simplified_coverage_of_crooked_lots_has_none() -> None:
     for z in range(10, Z):
         shapes = generaliser.at(z)[0]
         assert not len(Comparison(z, shapes, each[:-1], each, deepest).conflicts())
-        assert bare(list(to_polygons(shapes)), list(scaled(deepest.polygons, Z - z))) == pytest.approx(0, abs=1e-6)
+        assert bare(list(to_polygons(shapes)), list(scaled(to_polygons(deepest.shapes), Z - z))) == pytest.approx(
+            0, abs=1e-6
+        )
 
 
 def scaled(shapes: Any, zooms: int) -> Any:
@@ -363,13 +365,13 @@ def test_the_real_parcels_do_not_gape_or_overlap(real_plan: Plan) -> None:
     plan = real_plan
     assert not len(plan.source_conflicts(None))
     deepest = Arrangement(plan.deepest, plan.maxzoom)
-    whole = shapely.union_all(deepest.polygons)
+    whole = shapely.union_all(to_polygons(deepest.shapes))
     each = np.arange(len(plan.deepest) + 1)
     for z in range(plan.minzoom, plan.maxzoom):
         drawn = Arrangement(plan.generaliser.at(z)[0], z)
         assert not len(Comparison(z, drawn.shapes, each[:-1], each, deepest).conflicts())
         if z in (11, 14):
-            assert bare(list(drawn.polygons), [scaled(whole, plan.maxzoom - z)]) == pytest.approx(0, abs=1)
+            assert bare(list(to_polygons(drawn.shapes)), [scaled(whole, plan.maxzoom - z)]) == pytest.approx(0, abs=1)
 
 
 def test_the_reach_is_wider_than_what_generalising_moves() -> None:
