@@ -1,12 +1,18 @@
-"""The process in which analysis runs: ``python -m gisservice.web.backroom HOME SCRATCH``, started by :mod:`.computing`.
+"""The process in which analysis runs, one for all processes of a server; started by :class:`.computing.Door`.
+
+::
+
+    python -m gisservice.web.backroom HOME SCRATCH DESCRIPTOR-OF-ITS-LOCK
 
 It loads the libraries once and forks a child for each question, so that a child begins within milliseconds and ends
 with all that it took. The kernel holds each child to its limits: of time (a timer whose signal ends it, whatever C
 code it is in), of memory and of the size of its answer. A question that is too much costs its own child only.
 
-It reads lines of JSON: ``{"number": 3, "folder": "…"}`` begins what ``question.json`` in the folder says,
-``{"end": 3}`` ends it. It writes a line ``{"number": 3, "status": …}`` when a child has ended, with the status of
-``os.waitpid``. When its input ends, so do all children and it, and the folder SCRATCH is removed.
+Each server process has a connection, over which it sends lines of JSON: ``{"own": "…"}`` names its folder,
+``{"number": 3, "folder": "…"}`` begins what ``question.json`` in the folder says, ``{"end": 3}`` ends it. It is sent a
+line ``{"number": 3, "status": …}`` when a child has ended, with the status of ``os.waitpid``; of the questions of
+others it hears nothing. When a connection ends, so do its children, and its folder is removed. When the input ends,
+which all server processes hold, so does all of it, and the folder SCRATCH is removed.
 """
 
 from __future__ import annotations
@@ -16,8 +22,10 @@ import resource
 import select
 import shutil
 import signal
+import socket
 import sys
 import traceback
+from contextlib import suppress
 from errno import EAGAIN, EFBIG, ENOMEM
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +39,7 @@ from gisservice.analysis.writing import to_geojson
 from gisservice.catalog import Catalog
 from gisservice.errors import GISServiceError, LimitExceeded
 from gisservice.query.reading import read
-from gisservice.web.computing import ANSWER, ERROR, MEGABYTE, PATIENCE, QUESTION, too_large
+from gisservice.web.computing import ANSWER, ERROR, MEGABYTE, PATIENCE, QUESTION, listening, too_large
 
 _LIBRARIES = (
     "geopandas", "pandas", "pyarrow.parquet", "scipy.sparse.csgraph", "scipy.spatial", "scipy.ndimage", "rasterio",
@@ -40,54 +48,120 @@ _LIBRARIES = (
 """What most questions need, loaded before the first."""
 
 
+class Backroom:
+    """Who is connected, and the children that work for them."""
+
+    def __init__(self, home: Path, listener: socket.socket, running: int) -> None:
+        """Work for those who come to ``listener``; ``running`` is the descriptor of the lock of this process."""
+        self._home, self._listener, self._running = home, listener, running
+        self._told, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self._callers: dict[int, _Caller] = {}
+        self._children: dict[int, tuple[_Caller, int]] = {}
+
+    def serve(self) -> None:
+        """Serve until the input ends."""
+        while True:
+            ready, _, _ = select.select([0, self._told, self._listener.fileno(), *self._callers], [], [])
+            if 0 in ready:  # nothing ever comes from there
+                break
+            if self._told in ready:
+                os.read(self._told, 4_096)
+                self._report()
+            if self._listener.fileno() in ready:
+                self._let_in()
+            for number in ready:
+                if number in self._callers:
+                    self._hear(self._callers[number])
+        for caller in list(self._callers.values()):
+            self._forget(caller)
+
+    def _let_in(self) -> None:
+        with suppress(BlockingIOError, ConnectionError):  # who came is gone again
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
+            self._callers[connection.fileno()] = _Caller(connection)
+
+    def _hear(self, caller: _Caller) -> None:
+        try:
+            heard = caller.connection.recv(65_536)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            heard = b""
+        if not heard:
+            self._forget(caller)
+            return
+        *lines, caller.pending = (caller.pending + heard).split(b"\n")
+        for line in lines:
+            self._obey(caller, orjson.loads(line))
+
+    def _obey(self, caller: _Caller, line: dict[str, Any]) -> None:
+        if "own" in line:
+            caller.folder = line["own"]
+        elif "end" in line:
+            for child, one in self._children.items():
+                if one == (caller, line["end"]):
+                    os.kill(child, signal.SIGKILL)
+        else:
+            child = os.fork()
+            if child == 0:
+                self._leave()
+                _work(self._home, Path(line["folder"]))
+            self._children[child] = caller, line["number"]
+
+    def _leave(self) -> None:
+        """Let go, in a child, of what tells others that this process lives."""
+        self._listener.close()
+        for caller in self._callers.values():
+            caller.connection.close()
+        os.close(self._running)
+
+    def _report(self) -> None:
+        """Tell of all children that have ended."""
+        while self._children:
+            child, status = os.waitpid(-1, os.WNOHANG)
+            if not child:
+                return
+            caller, number = self._children.pop(child)
+            try:
+                caller.connection.sendall(orjson.dumps({"number": number, "status": status}) + b"\n")
+            except OSError:  # gone, or it does not listen: others are not kept waiting for it
+                self._forget(caller)
+
+    def _forget(self, caller: _Caller) -> None:
+        """End what is worked on for a caller, and remove its folder: it may have been killed."""
+        if self._callers.pop(caller.connection.fileno(), None) is None:
+            return
+        for child in [child for child, (one, _) in self._children.items() if one is caller]:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            del self._children[child]
+        caller.connection.close()
+        if caller.folder is not None:
+            shutil.rmtree(caller.folder, ignore_errors=True)
+
+
+class _Caller:
+    """A server process that is connected: what it has said that is no whole line yet, and the folder that is its."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.pending = b""
+        self.folder: str | None = None
+
+
 def main() -> None:
     """Serve until the input ends."""
-    home = Path(sys.argv[1])
+    home, scratch = Path(sys.argv[1]), Path(sys.argv[2])
     os.nice(5)  # tiles go first
-    for name in _LIBRARIES:
-        import_module(name)
-    operations()
-    told, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    children: dict[int, int] = {}
-    pending = b""
-    while True:
-        ready, _, _ = select.select([0, told], [], [])
-        if told in ready:
-            os.read(told, 4_096)
-            _report(children)
-        if 0 in ready:
-            heard = os.read(0, 65_536)
-            if not heard:
-                break
-            *lines, pending = (pending + heard).split(b"\n")
-            for line in lines:
-                _obey(orjson.loads(line), home, children)
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-    shutil.rmtree(sys.argv[2], ignore_errors=True)  # who started it may have been killed
-
-
-def _obey(line: dict[str, Any], home: Path, children: dict[int, int]) -> None:
-    if "end" in line:
-        for child, number in children.items():
-            if number == line["end"]:
-                os.kill(child, signal.SIGKILL)
-        return
-    child = os.fork()
-    if child == 0:
-        _work(home, Path(line["folder"]))
-    children[child] = line["number"]
-
-
-def _report(children: dict[int, int]) -> None:
-    """Tell of all children that have ended."""
-    while children:
-        child, status = os.waitpid(-1, os.WNOHANG)
-        if not child:
-            return
-        os.write(1, orjson.dumps({"number": children.pop(child), "status": status}) + b"\n")
+    with listening(scratch) as listener:
+        for name in _LIBRARIES:
+            import_module(name)
+        operations()
+        Backroom(home, listener, int(sys.argv[3])).serve()
+    shutil.rmtree(scratch, ignore_errors=True)  # who made it may have been killed
 
 
 def _work(home: Path, folder: Path) -> None:

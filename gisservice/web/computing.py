@@ -8,14 +8,16 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR
-from subprocess import PIPE, Popen
+from subprocess import DEVNULL, Popen
 from tempfile import TemporaryDirectory, gettempdir, mkdtemp
 from threading import Event, Lock, Thread
 from typing import Any, BinaryIO
@@ -62,7 +64,7 @@ AS_JOB = Limits(300.0, 3_000_000_000, 64_000_000)
 class Scratch:
     """A folder for what is under way, that nothing is left of.
 
-    It is removed with this object, or by the backroom when the process is killed; were both killed, by the next
+    It is removed with this object, or by the backroom when its processes are killed; were all killed, by the next
     process that makes one: what holds it is a lock, which the kernel lets go.
     """
 
@@ -76,7 +78,8 @@ class Scratch:
         held = os.open(draft / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(held, fcntl.LOCK_EX)
         self.path = draft.rename(home / draft.name.removeprefix("."))
-        weakref.finalize(self, _let_go, self.path, held, os.getpid())
+        self.remove = weakref.finalize(self, _let_go, self.path, held, os.getpid())
+        """Lets go of the folder and of all that is in it."""
 
 
 _SCRATCH, _HELD = "gisservice-", "held"
@@ -115,6 +118,111 @@ def _remove_draft(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+class Door:
+    """Where the processes of a server meet the one backroom that works for all of them.
+
+    Made before they are forked. The backroom is started by whoever needs it while there is none, and holds a lock for
+    as long as it lives; it ends when nobody is left who has the door, or when that is closed.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.scratch = Scratch()
+        self.started: list[Popen[bytes]] = []
+        """The backroom, last, where it was this process that started it."""
+        self._home = home
+        self._life, held = os.pipe()
+        self.close = weakref.finalize(self, _close, self.scratch, (self._life, held), self.started, os.getpid())
+
+    def entered(self) -> socket.socket:
+        """Return a connection to the backroom, which is started when there is none.
+
+        Raises :class:`Overloaded` when it ends before it can be reached.
+        """
+        mine: Popen[bytes] | None = None
+        for _ in range(_KNOCKS):
+            with suppress(FileNotFoundError, ConnectionError), _folder(self.scratch.path) as folder:
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                try:
+                    connection.connect(f"{folder}/{DOOR}")
+                    return connection
+                except OSError:
+                    connection.close()
+                    raise
+            if mine is not None and mine.poll() is not None:
+                break
+            mine = self._start() or mine
+            time.sleep(_KNOCK_SECONDS)
+        raise Overloaded(_HAS_ENDED)
+
+    def _start(self) -> Popen[bytes] | None:
+        """Start the backroom unless there is one; it takes the lock over, so there are never two."""
+        running = os.open(self.scratch.path / RUNNING, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # One thread each: a child is a fork of a process that must not have others.
+            surroundings = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+            # Arrow's own allocator reserves a gigabyte at once, which would count as used.
+            surroundings["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+            command = [sys.executable, "-m", "gisservice.web.backroom"]
+            process = Popen(
+                ["/usr/bin/env", *(f"{name}={value}" for name, value in surroundings.items()), *command,
+                 str(self._home), str(self.scratch.path), str(running)],
+                stdin=self._life, stdout=DEVNULL, pass_fds=(running,), start_new_session=True,
+            )  # fmt: skip
+            self.started[:] = [*(one for one in self.started if one.poll() is None), process]
+            return process
+        except BlockingIOError:  # there is one
+            return None
+        finally:
+            os.close(running)
+
+
+DOOR, RUNNING = "door", "running"
+"""Files of a door's scratch folder: the socket at which the backroom listens, and the lock that it holds."""
+
+_KNOCKS, _KNOCK_SECONDS = 3_000, 0.01
+_HAS_ENDED = "The process that works out answers has ended; ask again in a moment."
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[str]:
+    """Give a short name of a folder: the path of a socket has 107 bytes at most."""
+    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def listening(folder: Path) -> Iterator[socket.socket]:
+    """Give the socket at which a door's backroom listens."""
+    (folder / DOOR).unlink(missing_ok=True)  # of one that was killed
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        with _folder(folder) as short:
+            listener.bind(f"{short}/{DOOR}")
+        listener.listen(128)
+        listener.setblocking(False)
+        yield listener
+
+
+def _close(scratch: Scratch, life: tuple[int, int], started: list[Popen[bytes]], owner: int) -> None:
+    """Let the backroom end, which it does when its input does, and wait until it has."""
+    if os.getpid() != owner:
+        return
+    for end in life:
+        os.close(end)
+    with suppress(FileNotFoundError):  # it has removed the folder
+        running = os.open(scratch.path / RUNNING, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(running, fcntl.LOCK_EX)
+        finally:
+            os.close(running)
+    for process in started:
+        process.wait()
+    scratch.remove()
+
+
 class _Flight:
     """One question under way; ``status`` is that of its process, None when the backroom itself ended."""
 
@@ -123,32 +231,23 @@ class _Flight:
         self.status: int | None = None
 
 
-class _Backroom:
-    """The process and who waits for it."""
+class _Room:
+    """The backroom as one process has it: a connection, a folder of its own, and who waits for what."""
 
-    def __init__(self, home: Path) -> None:
-        # One thread each: a child is a fork of a process that must not have others.
-        surroundings = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        # Arrow's own allocator reserves a gigabyte at once, which would count as used.
-        surroundings["ARROW_DEFAULT_MEMORY_POOL"] = "system"
-        self.scratch = Scratch()
-        command = [sys.executable, "-m", "gisservice.web.backroom", str(home), str(self.scratch.path)]
-        self.process = Popen(
-            ["/usr/bin/env", *(f"{name}={value}" for name, value in surroundings.items()), *command],
-            stdin=PIPE, stdout=PIPE, start_new_session=True,
-        )  # fmt: skip
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.folder = Path(mkdtemp(prefix="of-", dir=door.scratch.path))
         self.flights: dict[int, _Flight] = {}
         self.lock = Lock()
         self.alive = True
-        assert self.process.stdout is not None
-        Thread(target=_listen, args=(weakref.ref(self), self.process.stdout), daemon=True).start()
-        weakref.finalize(self, _end, self.process, os.getpid())
+        self._connection = door.entered()
+        self.send({"own": str(self.folder)})
+        Thread(target=_listen, args=(weakref.ref(self), self._connection.makefile("rb")), daemon=True).start()
+        weakref.finalize(self, _hang_up, self._connection, os.getpid())
 
     def send(self, line: dict[str, Any]) -> None:
-        assert self.process.stdin is not None
         with self.lock:
-            self.process.stdin.write(orjson.dumps(line) + b"\n")
-            self.process.stdin.flush()
+            self._connection.sendall(orjson.dumps(line) + b"\n")
 
     def heard(self, line: dict[str, Any]) -> None:
         flight = self.flights.pop(line["number"], None)
@@ -162,30 +261,22 @@ class _Backroom:
             self.flights.pop(number).over.set()
 
 
-def _listen(backroom: weakref.ref[_Backroom], lines: BinaryIO) -> None:
-    for line in lines:
-        if (there := backroom()) is not None:
-            there.heard(orjson.loads(line))
-        del there
-    if (there := backroom()) is not None:
+def _listen(room: weakref.ref[_Room], lines: BinaryIO) -> None:
+    with suppress(ConnectionError):
+        for line in lines:
+            if (there := room()) is not None:
+                there.heard(orjson.loads(line))
+            del there
+    if (there := room()) is not None:
         there.ended()
 
 
-def _end(process: Popen[bytes], owner: int) -> None:
-    """Let the process end, which it does when its input does.
-
-    Not from a fork of its owner, in which a lock of the thread that listens would be held for ever.
-    """
-    if os.getpid() != owner:
-        return
-    assert process.stdin is not None
-    try:
-        process.stdin.close()
-    except OSError:
-        pass
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
+def _hang_up(connection: socket.socket, owner: int) -> None:
+    """End a connection, so that the thread that listens ends, too; a fork of its owner has a copy of it only."""
+    if os.getpid() == owner:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 class Computer:
@@ -196,7 +287,14 @@ class Computer:
         self._home = home
         self._lock = Lock()
         self._numbers = itertools.count(1)
-        self._room: _Backroom | None = None
+        self._door: Door | None = None
+        self._room: _Room | None = None
+
+    def share(self) -> Door:
+        """Return the door to the backroom, made now: processes that are forked from this one use the same."""
+        if self._door is None:
+            self._door = Door(self._home)
+        return self._door
 
     def prepare(self) -> None:
         """Start the backroom before the first question."""
@@ -205,7 +303,7 @@ class Computer:
     def answer(self, asked: Question) -> bytes:
         """Return the answer to a question whose asker waits."""
         room = self._open()
-        with TemporaryDirectory(dir=room.scratch.path, ignore_cleanup_errors=True) as name:
+        with TemporaryDirectory(dir=room.folder, ignore_cleanup_errors=True) as name:
             return self.run(asked, Path(name), self.at_once).read_bytes()
 
     def run(self, asked: Question, folder: Path, limits: Limits, called_off: Callable[[], bool] | None = None) -> Path:
@@ -241,15 +339,16 @@ class Computer:
         while not flight.over.wait(step):
             waited += step
             if waited >= limits.seconds * PATIENCE + _GRACE_SECONDS or (called_off is not None and called_off()):
-                room.send({"end": number})
+                with suppress(OSError):
+                    room.send({"end": number})
                 flight.over.wait(_GRACE_SECONDS)
                 break
         return flight.status
 
-    def _open(self) -> _Backroom:
+    def _open(self) -> _Room:
         with self._lock:
             if self._room is None or not self._room.alive:
-                self._room = _Backroom(self._home)
+                self._room = _Room(self.share())
             return self._room
 
 
@@ -266,7 +365,7 @@ def raised(described: dict[str, Any]) -> Exception:
 def _ended(status: int | None, task: dict[str, Any], asked: Question) -> Exception:
     """Return why a process left neither an answer nor an error."""
     if status is None:
-        return Overloaded("The process that works out answers has ended; ask again in a moment.")
+        return Overloaded(_HAS_ENDED)
     by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if by in (signal.SIGPROF, signal.SIGALRM):
         return LimitExceeded("The work on this question", task["seconds"] + 1, task["seconds"], "seconds")

@@ -324,14 +324,14 @@ def test_dismiss(asked_city: AskedCity) -> None:
 
 def test_a_job_under_way_is_stopped(own_asked_city: AskedCity) -> None:
     """There is one place for jobs: when it is free again, the next is worked on."""
-    room = answering(own_asked_city).computer._open()
-    os.kill(room.process.pid, signal.SIGSTOP)  # so that the job is under way for as long as it takes to stop it
+    room = answering(own_asked_city).computer._open().door
+    os.kill(room.started[-1].pid, signal.SIGSTOP)  # so that the job is under way for as long as it takes to stop it
     try:
         place = accepted(own_asked_city)
         assert own_asked_city.get(f"{place}/results").status_code == 404
         assert own_asked_city.client.delete(place).get_json()["status"] == "dismissed"
     finally:
-        os.kill(room.process.pid, signal.SIGCONT)
+        os.kill(room.started[-1].pid, signal.SIGCONT)
     following = accepted(own_asked_city)
     assert waited_for(own_asked_city, following)["status"] == "successful"
     assert own_asked_city.get(place).get_json()["status"] == "dismissed"
@@ -340,9 +340,9 @@ def test_a_job_under_way_is_stopped(own_asked_city: AskedCity) -> None:
 
 def test_a_job_whose_process_dies_fails_and_the_next_is_answered(own_asked_city: AskedCity) -> None:
     own_asked_city.execute("within", **NEAR)
-    room = answering(own_asked_city).computer._room
-    os.kill(room.process.pid, signal.SIGKILL)
-    room.process.wait()
+    room = answering(own_asked_city).computer._room.door
+    os.kill(room.started[-1].pid, signal.SIGKILL)
+    room.started[-1].wait()
     assert own_asked_city.execute("within", **{**NEAR, "distance_ft": 251}).status_code in (200, 503)
     assert own_asked_city.execute("within", **{**NEAR, "distance_ft": 252}).status_code == 200
 
@@ -350,7 +350,7 @@ def test_a_job_whose_process_dies_fails_and_the_next_is_answered(own_asked_city:
 def test_a_fork_lets_nothing_go_that_its_owner_holds(own_asked_city: AskedCity) -> None:
     own_asked_city.execute("within", **NEAR)
     computer = answering(own_asked_city).computer
-    folder = computer._room.scratch.path
+    folder = computer._room.folder
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -459,7 +459,7 @@ def test_nothing_is_left_of_what_was_under_way(
     other = scratch / "gisservice-of-someone"
     other.mkdir(parents=True)
     computer = Computer(own_asked_city.settings.home)
-    room = computer._open()
+    room = computer._open().door
     killed = scratch / "gisservice-killed"
     killed.mkdir()
     (killed / "held").touch()  # held by nobody any more
@@ -471,9 +471,8 @@ def test_nothing_is_left_of_what_was_under_way(
     assert not left.exists() and begun.exists()
     begun.rmdir()
     assert not killed.exists() and other.exists() and room.scratch.path.exists()
-    assert room.process.stdin is not None
-    room.process.stdin.close()  # as when this process is killed
-    room.process.wait()
+    room.close()
+    assert room.started[-1].returncode == 0
     assert [path.name for path in scratch.iterdir()] == [other.name]
 
 
