@@ -8,10 +8,10 @@ import numpy as np
 
 from gisservice.tiles import selection
 from gisservice.tiles.attributes import ABSENT, Attributes, encode_attributes
-from gisservice.tiles.coverage import NO_CONFLICTS, Arrangement, Comparison, Conflicts, closed
+from gisservice.tiles.coverage import NO_CONFLICTS, Arrangement, Comparison, Conflicts, Touched, closed
 from gisservice.tiles.generalise import Generaliser
 from gisservice.tiles.grid import EXTENT_BITS, PYRAMID_ZOOM_MAX
-from gisservice.tiles.outlines import Outlines
+from gisservice.tiles.outlines import Boxes, Outlines
 from gisservice.tiles.past import Past, Previous
 from gisservice.tiles.renewal import Renewal
 from gisservice.tiles.shapes import Flags, Ints, Shapes, offsets, ranges, sums, tidy
@@ -23,6 +23,10 @@ _CLASS_VALUES_MAX = 256
 
 _NEAR_BITS = 5
 """What a change could make overlap or gape is looked at with all that is within 32 units of the zoom."""
+
+_TOUCHED = 8.0
+"""Units of the zoom: a gap comes about at most so far from what changed. Borders move by less than four, and what the
+finer polygons leave bare is looked for :data:`~gisservice.tiles.coverage.REACH` around."""
 
 _TAG_BYTES = 3
 """Of a property in a feature: the numbers of its key and its value."""
@@ -136,7 +140,7 @@ class Plan:
         if self._is_sound(self.maxzoom, self.deepest, each[:-1], each, changed):
             return NO_CONFLICTS
         finer = self._finer(self.maxzoom, each[:-1])
-        return Comparison(self.maxzoom, self.deepest, each[:-1], each, finer).conflicts(self.arrangement)
+        return Comparison(self.maxzoom, self.deepest, each[:-1], each, finer).conflicts()
 
     def _finer(self, z: int, rows: Ints) -> Arrangement:
         """Return what some geometries are compared with at a zoom."""
@@ -157,8 +161,9 @@ class Plan:
         number = np.cumsum(near) - 1
         counts = np.diff(cuts)[some]
         own = number[parts[ranges(cuts[some], counts)]]
-        finer = self._finer(z, np.flatnonzero(near))
-        return not len(Comparison(z, drawn.take(some), own, offsets(counts), finer).conflicts())
+        finer, own_cuts = self._finer(z, np.flatnonzero(near)), offsets(counts)
+        touched = Touched(sums(moved[near][own].astype(np.int64), own_cuts) > 0, _touched_boxes(region, z))
+        return not len(Comparison(z, drawn.take(some), own, own_cuts, finer, touched).conflicts())
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -174,6 +179,12 @@ class Plan:
     def merged_key(self) -> str:
         """Name of the property that counts the records of merged geometries."""
         return _free("merged", self.attributes)
+
+
+def _touched_boxes(boxes: Boxes, z: int) -> Boxes:
+    """Return boxes on the world grid, those with positions, in level units of a zoom, as wide as a gap may be off."""
+    units = boxes[~np.isnan(boxes[:, 0])] / float(1 << PYRAMID_ZOOM_MAX - z)
+    return np.concatenate([units[:, :2] - _TOUCHED, units[:, 2:] + _TOUCHED], axis=1)
 
 
 def _free(name: str, attributes: Attributes) -> str:

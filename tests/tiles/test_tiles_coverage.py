@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tile_factories import make_source
 
 from gisservice.tiles import EXTENT, Previous, build_pyramid, coverage, generalise, renewal
-from gisservice.tiles.coverage import REACH, Arrangement, Comparison, overlapping
+from gisservice.tiles.coverage import REACH, Arrangement, Comparison, Touched, overlapping
 from gisservice.tiles.grid import ground_m2
 from gisservice.tiles.outlines import Outlines
 from gisservice.tiles.plan import Plan
@@ -215,6 +215,22 @@ def test_conflicts_are_those_that_geos_finds(drawn: list[Any], source: list[Any]
     overlap, gap = areas(compare(mine, theirs))
     assert overlap == pytest.approx(shapely.area(shapely.union_all(fresh)))
     assert gap == pytest.approx(bare(mine, theirs))
+
+
+@given(st.integers(0, 19), cells, st.booleans())
+def test_what_one_change_breaks_is_seen_where_it_is(place: int, elsewhere: Any, stays: bool) -> None:
+    """In a clean coverage one lot is drawn somewhere else, or not at all: what is touched shows it as a look at all."""
+    source = block()
+    fine = Arrangement(shapes_of([shapely.transform(polygon, lambda xy: xy * 16) for polygon in source]), Z + 4)
+    members = np.array([i for i in range(20) if stays or i != place])
+    drawn = [lot(*elsewhere) if i == place else source[i] for i in members]
+    boxes = shapely.bounds(np.array([source[place], *([lot(*elsewhere)] if stays else [])])) + np.array([-8, -8, 8, 8])
+    touched = Touched(members == place, boxes)
+    whole = Comparison(Z, shapes_of(drawn), members, np.arange(len(members) + 1), fine)
+    overlap, gap = areas(whole.conflicts())
+    near_overlap, near_gap = areas(replace(whole, touched=touched).conflicts())
+    assert near_overlap == pytest.approx(overlap)
+    assert near_gap == pytest.approx(gap)
 
 
 def test_a_simplified_coverage_of_crooked_lots_has_none() -> None:
