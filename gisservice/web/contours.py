@@ -54,7 +54,9 @@ def tile(
     headers: Headers = (("ETag", etag), ("Cache-Control", kept), *_HEADERS)
     if request.has(etag):
         return Answer(304, headers)
-    return vector_answer(service.drawn(key, lambda: _draw(tileset, address, interval, coding)), coding, headers)
+    return vector_answer(
+        service.drawn(request, key, lambda: _draw(tileset, address, interval, coding)), coding, headers
+    )
 
 
 def tilejson(service: Service, request: Request, *, collection_id: str) -> Answer:

@@ -56,7 +56,7 @@ def coverage(service: Service, request: Request, *, collection_id: str) -> Answe
     headers: Headers = (("ETag", etag), ("Cache-Control", BRIEFLY), ("Vary", "Accept"), INERT)
     if request.has(etag):
         return Answer(304, headers)
-    content = service.drawn(key, lambda: raster.cut(window))
+    content = service.drawn(request, key, lambda: raster.cut(window))
     return Answer(200, (("Content-Type", media), ("Content-Disposition", name), *headers), content)
 
 

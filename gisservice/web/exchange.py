@@ -62,15 +62,17 @@ class Request:
     """What the answering functions see of a request; a thin view of the WSGI environment.
 
     ``address`` is the service's absolute address without a closing slash, ``base`` its path prefix; both are set
-    by the service once it trusts the host.
+    by the service once it trusts the host. ``leaves`` says that the connection shall end with this answer: the next
+    one may lead to a process that has less to do.
     """
 
-    __slots__ = ("address", "base", "environ")
+    __slots__ = ("address", "base", "environ", "leaves")
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
         self.address = ""
         self.base = ""
+        self.leaves = False
 
     @property
     def method(self) -> str:
@@ -119,6 +121,10 @@ class Answer:
     status: int
     headers: Headers
     body: bytes | FilePart | Stream = b""
+
+    def at_last(self) -> Answer:
+        """Return this answer as the last one on its connection."""
+        return replace(self, headers=(*self.headers, ("Connection", "close")))
 
     @property
     def line(self) -> str:

@@ -352,7 +352,7 @@ def answered(request: Request, picture: MapPicture, extra: Headers = ()) -> Answ
     headers: Headers = (("ETag", etag), ("Cache-Control", BRIEFLY), INERT, *extra)
     if request.has(etag):
         return Answer(304, headers)
-    return Answer(200, (("Content-Type", picture.media), *headers), service.drawn(key, picture.make))
+    return Answer(200, (("Content-Type", picture.media), *headers), service.drawn(request, key, picture.make))
 
 
 def drawn_layers(service: Service, declared: MapDeclaration) -> tuple[Tileset | RasterTileset, ...]:

@@ -161,7 +161,7 @@ def _answer(service: Service, request: Request, drawing: RasterDrawing, headers:
     headers = (("ETag", etag), *headers)
     if request.has(etag):
         return Answer(304, headers)
-    return _sent(service.drawn(key, lambda: drawing.make(rendering)), drawing.media, headers)
+    return _sent(service.drawn(request, key, lambda: drawing.make(rendering)), drawing.media, headers)
 
 
 def _sent(data: bytes | None, media: str, headers: Headers) -> Answer:

@@ -81,7 +81,7 @@ def respond(service: Service, request: Request, handler: Handler, allowed: str =
     started = time.perf_counter_ns()
     answer = _answered(service, request, handler, allowed)
     service.tally.request(request.path, answer.status, time.perf_counter_ns() - started)
-    return answer
+    return answer.at_last() if request.leaves else answer
 
 
 def _answered(service: Service, request: Request, handler: Handler, allowed: str) -> Answer:

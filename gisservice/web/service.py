@@ -130,11 +130,12 @@ class Service:
 
         return Dossier(self.catalog, self.registry)
 
-    def drawn(self, key: Key, draw: Callable[[], bytes]) -> bytes:
+    def drawn(self, request: Request, key: Key, draw: Callable[[], bytes]) -> bytes:
         """Return a tile or a picture from the cache, or have it drawn: by one, whoever else asks for it meanwhile.
 
-        ``key`` is all that determines its bytes. Raises :class:`Overloaded` when too many are being drawn already, or
-        when nobody has begun with it in time.
+        ``key`` is all that determines its bytes. Where this process has clearly more to draw than another, the caller
+        is asked to connect anew. Raises :class:`Overloaded` when too many are being drawn already, or when nobody has
+        begun with it in time.
         """
         kept = self.tile_cache.kept(key)
         self.tally.looked_up("tiles", kept is not None)
@@ -146,7 +147,8 @@ class Service:
                 self.tally.drew()
                 return draw()
 
-        with self.drawings.passed():
+        with self.drawings.passed(), self.tally.drawing():
+            request.leaves = self.tally.is_crowded()
             return self.tile_cache.get(key, make)
 
     def published(self) -> tuple[Collection, ...]:
@@ -161,9 +163,10 @@ class Service:
         return tuple(found)
 
     def prepare(self) -> None:
-        """Make what the first who ask would wait for: what each layer can be asked by, its index, tables for analysis.
+        """Make what the first who ask for items would wait for: what each layer can be asked by, its index.
 
-        A layer that cannot be read is left to whoever asks for it.
+        Processes may be forked afterwards; what :meth:`Answering.prepare` makes is each process's own. A layer that
+        cannot be read is left to whoever asks for it.
         """
         _ = self.edition
         for collection in self.published():
@@ -171,7 +174,6 @@ class Service:
                 if collection.features is not None:
                     self.asking.terms(collection)
                     collection.features.search(NOWHERE)
-        self.answering.prepare()
 
     def admit(self, request: Request) -> None:
         """Set the request's address. Raises :class:`RequestError` for a host that is not trusted.

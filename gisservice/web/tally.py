@@ -36,6 +36,9 @@ CACHES = ("tiles", "items")
 SLOTS = 96
 """Processes that can count at a time: more than a server may have."""
 
+_CROWD = 2
+"""Drawings from which on a process asks whether another has fewer."""
+
 _BOUNDS_NS = [round(bound * 1e9) for bound in BOUNDS]
 _SUM = len(STATUSES) + 1 + len(BOUNDS) + 1
 _KIND_CELLS = _SUM + 1
@@ -43,7 +46,8 @@ _KIND_CELLS = _SUM + 1
 
 _CACHE_AT = 1 + len(KINDS) * _KIND_CELLS
 _DRAWN_AT = _CACHE_AT + 2 * len(CACHES)
-_CELLS = _DRAWN_AT + 1
+_DRAWING_AT = _DRAWN_AT + 1
+_CELLS = _DRAWING_AT + 1
 """Of a slot, 8 bytes each. The first is the id of the process."""
 
 _STATUS_AT = {status: place for place, status in enumerate(STATUSES)}
@@ -157,6 +161,29 @@ class Tally:
         """Count a tile or a picture that was drawn."""
         self._add(_DRAWN_AT)
 
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Count one drawing as under way, or as waiting for others here, while the ``with`` block runs."""
+        self._add(_DRAWING_AT)
+        try:
+            yield
+        finally:
+            self._add(_DRAWING_AT, -1)
+
+    def is_crowded(self) -> bool:
+        """Tell whether this process has clearly more drawings under way than another: two more, and half as many again.
+
+        The kernel deals out connections by chance. Of two, both are one process's every other time, and take turns
+        at its interpreter lock while the other idles.
+        """
+        with self._lock:
+            mine = self._mine()[_DRAWING_AT]
+        if mine < _CROWD:
+            return False
+        firsts = [at * _CELLS for at in range(SLOTS) if self._cells[at * _CELLS] not in (0, self._owner)]
+        others = [self._cells[first + _DRAWING_AT] for first in firsts]
+        return bool(others) and mine >= _CROWD + 1.5 * min(others)
+
     def totals(self) -> Totals:
         """Return the sums over all processes."""
         firsts = [at * _CELLS for at in range(SLOTS) if self._cells[at * _CELLS]]
@@ -167,9 +194,9 @@ class Tally:
         """Return the ids of the processes that count, or did so last in their slots."""
         return tuple(pid for at in range(SLOTS) if (pid := self._cells[at * _CELLS]))
 
-    def _add(self, cell: int) -> None:
+    def _add(self, cell: int, count: int = 1) -> None:
         with self._lock:
-            self._mine()[cell] += 1
+            self._mine()[cell] += count
 
     def _mine(self) -> memoryview:
         if self._owner != os.getpid():
@@ -183,7 +210,7 @@ class Tally:
             with suppress(OSError):
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
                 slot = self._cells[at * _CELLS : (at + 1) * _CELLS]
-                slot[0] = self._owner
+                slot[0], slot[_DRAWING_AT] = self._owner, 0  # who held it before may have ended while it drew
                 return slot
         return memoryview(bytearray(8 * _CELLS)).cast("Q")
 

@@ -130,7 +130,7 @@ def _drawn(service: Service, request: Request, drawing: Drawing, headers: Header
     headers = (("ETag", etag), *headers)
     if request.has(etag):
         return Answer(304, headers)
-    return vector_answer(service.drawn(drawing.key(coding), lambda: drawing.draw(coding)), coding, headers)
+    return vector_answer(service.drawn(request, drawing.key(coding), lambda: drawing.draw(coding)), coding, headers)
 
 
 def vector_answer(data: bytes | None, coding: str, headers: Headers) -> Answer:

@@ -15,6 +15,7 @@ from werkzeug.test import Client, TestResponse
 
 from gisservice.web import create_app, drawing, service, wsgi_app
 from gisservice.web.service import DRAWINGS_MAX, DRAWN_AT_ONCE
+from gisservice.web.tally import Tally
 
 MVT = "application/vnd.mapbox-vector-tile"
 TILE = "14/4685/6272"
@@ -375,6 +376,17 @@ def test_who_waits_too_long_for_a_drawing_to_begin_is_told_to_come_again(
     assert "tiles that are to be drawn" in answer.get_json()["detail"]
     pens.leave()
     assert client.get(FILTERED).status_code == 200
+
+
+def test_who_asks_a_process_that_draws_more_than_another_is_to_connect_anew(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(wsgi_app(city.settings))
+    assert "Connection" not in client.get(FILTERED.replace("RB", "RM")).headers
+    monkeypatch.setattr(Tally, "is_crowded", lambda _: True)
+    assert client.get(FILTERED).headers["Connection"] == "close"
+    assert "Connection" not in client.get(FILTERED).headers  # nothing is drawn for it
+    assert "Connection" not in client.get(f"/tiles/lots/{TILE}.mvt").headers
 
 
 def test_an_error_while_drawing_is_not_kept(city: City, monkeypatch: pytest.MonkeyPatch, caplog) -> None:

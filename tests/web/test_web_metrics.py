@@ -151,6 +151,12 @@ def tally_file() -> Iterator[Path]:
     assert not path.exists()
 
 
+def test_a_process_alone_is_never_crowded() -> None:
+    tally = Tally()
+    with tally.drawing(), tally.drawing(), tally.drawing():
+        assert not tally.is_crowded()
+
+
 def test_processes_count_together_and_whoever_replaces_one_goes_on(tally_file: Path) -> None:
     def begin() -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -175,6 +181,11 @@ def test_processes_count_together_and_whoever_replaces_one_goes_on(tally_file: P
     seen.request("/", 200, 1)  # takes the slot that is free again
     assert len(seen.processes()) == 2
     count(processes[1], 50)
+    with seen.drawing():
+        assert not seen.is_crowded()
+        with seen.drawing():
+            assert seen.is_crowded()
+        assert not seen.is_crowded()
     processes[1].communicate()
     assert seen.totals().requests("tile")["200"] == 1450
     counts, seconds = seen.totals().durations("tile")
