@@ -50,9 +50,10 @@ system:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium gdal-bin postgresql-postgis >/dev/null; \
 	fi
 
+# What one process has compiled, the hundreds that the tests start need not compile again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test tests/clients/node_modules/.package-lock.json system lint
-	$(BIN)/python -m pytest -m "not slow" -n 2
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

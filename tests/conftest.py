@@ -27,6 +27,9 @@ settings.load_profile("gisservice")
 
 ROOT = Path(__file__).resolve().parents[1]
 
+LONGEST = ("test_demo.py", "test_tiles_republish.py", "test_browser_maps.py", "test_query_tiling.py")
+"""The files that take longest, longest first."""
+
 # No test cuts the power. Waiting for the disk, file by file, would be a good part of a run's time.
 os.environ["OGR_SQLITE_SYNCHRONOUS"] = "OFF"
 
@@ -37,6 +40,19 @@ def fsync(descriptor: int) -> None:
 
 
 os.fsync = fsync
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of fast tests come first; then the longest, so that no process is left alone with one of them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def place(item: pytest.Item) -> int:
+        if item.path not in slow:
+            return 0
+        return 1 + LONGEST.index(item.path.name) if item.path.name in LONGEST else 1 + len(LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from frames import scattered
 
 from gisservice import analysis
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgis")]
+pytestmark = pytest.mark.slow
 
 KINDS = ("point", "line", "polygon")
 

@@ -22,7 +22,7 @@ from gisservice.catalog import Catalog, load_registry
 from gisservice.ingest import ingest_layer, read, reproject, standardize, validate
 from gisservice.model import Layer, Registry, Source
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("alexandria")]
+pytestmark = pytest.mark.slow
 
 FEET_PER_METRE = 3937.0 / 1200.0
 MILLIMETRE_FT = 0.001 * FEET_PER_METRE

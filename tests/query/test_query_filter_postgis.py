@@ -24,7 +24,7 @@ from gisservice.model import Column, ColumnType, GeometryKind
 from gisservice.query import filter_relations
 from gisservice.query.filter import parse_filter
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgis")]
+pytestmark = pytest.mark.slow
 
 SQL_TYPES = {
     ColumnType.STRING: 'text COLLATE "C"',
