@@ -21,8 +21,10 @@ Areas are those on the ellipsoid, not those of the grid: Mercator's projection e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ import shapely
 
 from gisservice.tiles.grid import ground_m2
 from gisservice.tiles.noding import Borders
-from gisservice.tiles.shapes import Flags, Ints, Shapes, distinct, ranges, sums, to_polygons
+from gisservice.tiles.shapes import Flags, Ints, Shapes, distinct, following, offsets, ranges, sums, to_polygons
 
 Polygons = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
@@ -42,7 +44,8 @@ REACH = 2.0
 _INTERIORS_MEET = "T********"
 """Of the nine intersections of two geometries (OGC 06-103r4, 6.1.15): that of their interiors is not empty."""
 
-_PAIRS_AT_ONCE = 5_000
+_PAIRS_AT_ONCE, _POLYGONS_AT_ONCE, _PARTS_AT_ONCE = 5_000, 50_000, 1 << 20
+"""Bounds of memory: pairs compared by GEOS, polygons whose neighbours are looked for, pairs of finer polygons."""
 
 
 class Arrangement:
@@ -50,45 +53,78 @@ class Arrangement:
 
     def __init__(self, shapes: Shapes, z: int) -> None:
         self.shapes, self.z = shapes, z
-        self.borders = Borders.of(shapes)
+        self.borders = _short(Borders.of(shapes))
         forward = self.borders.edges[self.borders.edge, 0] == self.borders.index
         balance = np.bincount(self.borders.edge, np.where(forward, 1, -1), minlength=len(self.borders.edges))
         self.open: Flags = balance != 0
         """Marks the edges with more polygons on one side than on the other."""
 
-    @cached_property
-    def polygons(self) -> Polygons:
-        """The polygons themselves."""
-        return to_polygons(self.shapes)
+    def polygons(self, rows: Ints) -> Polygons:
+        """Return some of the polygons; they are made anew each time, since GEOS takes a kilobyte for each."""
+        return to_polygons(self.shapes.take(rows)).astype(object)  # of none too
 
     @cached_property
-    def tree(self) -> shapely.STRtree:
-        """An index of the polygons by their boxes."""
-        return shapely.STRtree(self.polygons)
+    def _full(self) -> Ints:
+        return np.flatnonzero(self.shapes.vertex_counts)
 
     @cached_property
-    def open_edges(self) -> tuple[Reals, Reals, shapely.STRtree]:
-        """Where the open edges begin and end, and an index of them."""
-        start, end = (ends[self.open] for ends in self.borders.ends)
-        return start, end, shapely.STRtree(shapely.linestrings(np.stack([start, end], axis=1)))
+    def _tree(self) -> shapely.STRtree:
+        """An index of the boxes of the polygons that are not empty."""
+        return shapely.STRtree(_diagonals(self.shapes.bounds()[self._full]))
 
-    def near_open_edges(self, at: Reals, reach: float) -> Flags:
-        """Mark the positions, shape (n, 2), that are no farther than ``reach`` from an open edge."""
-        start, end, tree = self.open_edges
-        place, edge = tree.query(shapely.box(*(at - reach).T, *(at + reach).T))
-        begin, step = start[edge], (end - start)[edge]
-        offset = at[place] - begin
-        share = np.clip((offset * step).sum(axis=1) / (step * step).sum(axis=1), 0.0, 1.0)
-        away = offset - share[:, None] * step
-        near = np.zeros(len(at), dtype=bool)
-        near[place[(away * away).sum(axis=1) <= reach * reach]] = True
-        return near
+    def near(self, area: Any) -> Ints:
+        """Return the polygons whose boxes touch that of an area."""
+        rows: Ints = self._full[self._tree.query(area)]
+        return rows
+
+    def neighbours(self, rows: Flags | None = None) -> Iterator[Ints]:
+        """Yield pairs of polygons whose boxes touch, shape (k, 2), first polygon after first polygon.
+
+        The first is one of the ``rows`` marked, or any.
+        """
+        full = self._full if rows is None else self._full[rows[self._full]]
+        for first in range(0, len(full), _POLYGONS_AT_ONCE):
+            some = full[first : first + _POLYGONS_AT_ONCE]
+            one, other = self._tree.query(_diagonals(self.shapes.bounds()[some]))
+            yield np.column_stack([some[one], self._full[other]])
+
+    @cached_property
+    def open_lines(self) -> shapely.STRtree:
+        """An index of the open edges, as lines from junction to junction."""
+        branching = np.bincount(self.borders.edges.ravel(), minlength=len(self.borders.positions)) != 2
+        begins = branching[self.borders.index]
+        begins[self.shapes.rings[:-1]] = True
+        first = np.flatnonzero(begins)
+        lengths = np.diff(np.append(first, len(begins)))
+        some = np.flatnonzero(self.open[self.borders.edge[first]])
+        first, lengths = first[some], lengths[some]
+        vertices = ranges(first, lengths + 1)
+        cuts = offsets(lengths + 1)
+        vertices[cuts[1:] - 1] = following(self.shapes.rings)[first + lengths - 1]
+        line = np.repeat(np.arange(len(first)), lengths + 1)
+        return shapely.STRtree(shapely.linestrings(self.shapes.xy[vertices].astype(np.float64), indices=line))
 
     def middles(self, edges: Ints) -> Reals:
         """Return the middles of edges, shape (n, 2)."""
-        start, end = self.borders.ends
-        middle: Reals = (start[edges] + end[edges]) / 2.0
+        ends = self.borders.positions[self.borders.edges[edges]].astype(np.float64)
+        middle: Reals = (ends[:, 0] + ends[:, 1]) / 2.0
         return middle
+
+
+def _short(borders: Borders) -> Borders:
+    """Return borders with numbers in half the bytes: a layer has fewer than 2**31 positions and edges."""
+    return replace(
+        borders,
+        index=borders.index.astype(np.int32),
+        edges=borders.edges.astype(np.int32),
+        edge=borders.edge.astype(np.int32),
+    )
+
+
+def _diagonals(boxes: Ints) -> Polygons:
+    """Return lines with these boxes as envelopes."""
+    lines: Polygons = shapely.linestrings(boxes.reshape(-1, 2, 2).astype(np.float64))
+    return lines
 
 
 @dataclass(frozen=True)
@@ -168,16 +204,18 @@ class Comparison:
     finer: Arrangement
     touched: Touched | None = None
 
-    def conflicts(self) -> Conflicts:
-        """Return what overlaps and what gapes, and does not among the finer polygons."""
-        drawn, touched = Arrangement(self.drawn, self.z), self.touched
+    def conflicts(self, arranged: Arrangement | None = None) -> Conflicts:
+        """Return what overlaps and what gapes, and does not among the finer polygons.
+
+        ``arranged`` are the drawn polygons, if they were arranged before.
+        """
+        drawn, touched = arranged or Arrangement(self.drawn, self.z), self.touched
         pairs = overlapping(drawn, None if touched is None else touched.drawn)
         fresh = pairs[~_overlap_too(pairs, self.parts, self.cuts, self.finer)]
-        common = shapely.intersection(drawn.polygons[fresh[:, 0]], drawn.polygons[fresh[:, 1]])
+        common = shapely.intersection(drawn.polygons(fresh[:, 0]), drawn.polygons(fresh[:, 1]))
         at = _far(drawn, self.finer, touched)
         missing = _missing(drawn, self.parts, self.cuts, self.finer, touched)
-        windows = np.concatenate([at - 8 * REACH, at + 8 * REACH], axis=1)
-        windows = np.concatenate([windows, missing])
+        windows = np.concatenate([np.concatenate([at - 8 * REACH, at + 8 * REACH], axis=1), missing])
         if touched is not None:
             windows = touched.cut(windows)
         return Conflicts(self.z, _pieces(common), _gaps(shapely.box(*windows.T), drawn, self.finer))
@@ -204,16 +242,16 @@ def overlapping(drawn: Arrangement, touched: Flags | None = None) -> Ints:
     Where ``touched`` is given, one of each is. Polygons of one square unit are left out: they are marks for what is
     too small to be drawn true to its extent.
     """
-    some = np.arange(len(drawn.shapes)) if touched is None else np.flatnonzero(touched)
-    one, other = drawn.tree.query(drawn.polygons[some])
-    one = some[one]
     sizes: Ints = sums(drawn.shapes.areas(), drawn.shapes.starts)
     true: Flags = np.greater(sizes, 2)
-    once = one < other if touched is None else (one < other) | ~touched[other]
-    once &= true[one] & true[other] & (one != other)
-    pairs = np.column_stack([np.minimum(one, other)[once], np.maximum(one, other)[once]])
-    pairs = pairs[_boxes_meet(drawn.shapes.bounds(), pairs)]
-    pairs = pairs[_meet(drawn.polygons, pairs)]
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for pairs in drawn.neighbours(touched):
+        one, other = pairs.T
+        once = one < other if touched is None else (one < other) | ((one > other) & ~touched[other])
+        pairs = np.sort(pairs[once & true[one] & true[other]], axis=1)
+        pairs = pairs[_boxes_meet(drawn.shapes.bounds(), pairs)]
+        found.append(pairs[_meet(drawn, pairs)])
+    pairs = np.concatenate(found)
     ascending: Ints = pairs[np.lexsort([pairs[:, 1], pairs[:, 0]])]
     return ascending
 
@@ -225,25 +263,31 @@ def _boxes_meet(boxes: npt.NDArray[Any], pairs: Ints) -> Flags:
     return meet
 
 
-def _meet(polygons: Polygons, pairs: Ints) -> Flags:
+def _meet(arrangement: Arrangement, pairs: Ints) -> Flags:
     """Mark the pairs of polygons whose insides meet; quickest where pairs of the same first polygon lie together.
 
-    What GEOS prepares for that takes more memory than the polygons, so it is not kept.
+    Polygons, and what GEOS prepares of them, which takes more memory still, are made for some pairs and let go of.
     """
     meet = np.zeros(len(pairs), dtype=bool)
     for first in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[first : first + _PAIRS_AT_ONCE]
-        ones = polygons[distinct(some[:, 0])]
-        shapely.prepare(ones)
-        meet[first : first + len(some)] = shapely.relate_pattern(
-            polygons[some[:, 0]], polygons[some[:, 1]], _INTERIORS_MEET
-        )
-        shapely.destroy_prepared(ones)
+        rows = distinct(some.ravel())
+        polygons, (one, other) = arrangement.polygons(rows), np.searchsorted(rows, some.T)
+        shapely.prepare(polygons[distinct(one)])
+        meet[first : first + len(some)] = shapely.relate_pattern(polygons[one], polygons[other], _INTERIORS_MEET)
     return meet
 
 
 def _overlap_too(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Flags:
     """Mark the pairs of drawn polygons that stand for finer polygons of which some overlap."""
+    counts = np.diff(cuts)
+    load = np.cumsum(counts[pairs].prod(axis=1)) // _PARTS_AT_ONCE
+    begins = np.flatnonzero(np.diff(load, prepend=-1)).tolist()
+    marks = [_some_overlap(pairs[first:last], parts, cuts, finer) for first, last in pairwise([*begins, len(pairs)])]
+    return np.concatenate([np.zeros(0, dtype=bool), *marks])
+
+
+def _some_overlap(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Flags:
     counts = np.diff(cuts)
     ones, others = counts[pairs[:, 0]], counts[pairs[:, 1]]
     pair = np.repeat(np.arange(len(pairs)), ones * others)
@@ -251,10 +295,8 @@ def _overlap_too(pairs: Ints, parts: Ints, cuts: Ints, finer: Arrangement) -> Fl
     one = parts[cuts[pairs[pair, 0]] + within // others[pair]]
     other = parts[cuts[pairs[pair, 1]] + within % others[pair]]
     near = _boxes_meet(finer.shapes.bounds(), np.column_stack([one, other]))
-    pair, one, other = pair[near], one[near], other[near]
-    which, place = np.unique(np.column_stack([one, other]), return_inverse=True)
-    meet = _meet(to_polygons(finer.shapes.take(which)), place.reshape(-1, 2))
-    result: Flags = np.bincount(pair[meet], minlength=len(pairs)) > 0
+    meet = _meet(finer, np.column_stack([one[near], other[near]]))
+    result: Flags = np.bincount(pair[near][meet], minlength=len(pairs)) > 0
     return result
 
 
@@ -272,7 +314,7 @@ def _missing(drawn: Arrangement, parts: Ints, cuts: Ints, finer: Arrangement, to
     rows = np.flatnonzero(out & wide)
     if touched is not None:
         rows = rows[touched.meets(box[rows])]
-    inner = shapely.buffer(_sound(to_polygons(finer.shapes.take(rows))), -REACH / scale)
+    inner = shapely.buffer(_sound(finer.polygons(rows)), -REACH / scale)
     inner = shapely.get_parts(inner[~shapely.is_empty(inner)])
     found: Reals = shapely.bounds(inner).reshape(-1, 4) * scale + REACH * np.array([-1, -1, 1, 1])
     return found
@@ -302,11 +344,11 @@ def _gaps(window: Polygons, drawn: Arrangement, finer: Arrangement) -> Polygons:
 def _bare(window: Any, drawn: Arrangement, finer: Arrangement, scale: float) -> Any:
     """Return what is bare in a window, farther than ``REACH`` from anything the finer polygons leave bare."""
     wide = shapely.buffer(window, 2 * REACH, join_style="mitre")
-    near = _sound(finer.polygons[finer.tree.query(shapely.transform(wide, lambda xy: xy / scale))])
+    near = _sound(finer.polygons(finer.near(shapely.transform(wide, lambda xy: xy / scale))))
     near = shapely.transform(near, lambda xy: xy * scale)
     covered = shapely.union_all(shapely.intersection(near, wide))
     kept = shapely.intersection(shapely.buffer(covered, -REACH), window)
-    over = shapely.intersection(drawn.polygons[drawn.tree.query(window)], window)
+    over = shapely.intersection(drawn.polygons(drawn.near(window)), window)
     return shapely.difference(kept, shapely.union_all(over))
 
 
@@ -320,14 +362,17 @@ def _far(drawn: Arrangement, finer: Arrangement, touched: Touched | None) -> Rea
     known_ends, known_edges = _images(drawn, finer, shift)
     loose_edges = np.flatnonzero(drawn.open & ~known_edges)
     if touched is not None:
-        start, end = (ends[loose_edges] for ends in drawn.borders.ends)
-        loose_edges = loose_edges[touched.meets(np.concatenate([np.minimum(start, end), np.maximum(start, end)], 1))]
+        ends = drawn.borders.positions[drawn.borders.edges[loose_edges]].astype(np.float64)
+        loose_edges = loose_edges[touched.meets(np.concatenate([ends.min(axis=1), ends.max(axis=1)], axis=1))]
     loose_ends = distinct(drawn.borders.edges[loose_edges].ravel())
     loose_ends = loose_ends[~known_ends[loose_ends]]
     at = np.concatenate([drawn.borders.positions[loose_ends], drawn.middles(loose_edges)])
     if not len(at):
         return at  # as most often, and then the open edges need no index
-    return at[~finer.near_open_edges(at * (1 << shift), REACH * (1 << shift))]
+    close = finer.open_lines.query(shapely.points(at * (1 << shift)), "dwithin", REACH * (1 << shift))[0]
+    far = np.ones(len(at), dtype=bool)
+    far[close] = False
+    return at[far]
 
 
 def _images(drawn: Arrangement, finer: Arrangement, shift: int) -> tuple[Flags, Flags]:
@@ -344,7 +389,7 @@ def _images(drawn: Arrangement, finer: Arrangement, shift: int) -> tuple[Flags, 
 
 
 def _packed(pairs: Ints) -> Ints:
-    packed: Ints = pairs[:, 0] << 32 | pairs[:, 1]
+    packed: Ints = pairs[:, 0].astype(np.int64) << 32 | pairs[:, 1]
     return packed
 
 

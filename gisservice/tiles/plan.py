@@ -140,7 +140,7 @@ class Plan:
         if self._is_sound(self.maxzoom, self.deepest, each[:-1], each, changed):
             return NO_CONFLICTS
         finer = self._finer(self.maxzoom, each[:-1])
-        return Comparison(self.maxzoom, self.deepest, each[:-1], each, finer).conflicts()
+        return Comparison(self.maxzoom, self.deepest, each[:-1], each, finer).conflicts(self.arrangement)
 
     def _finer(self, z: int, rows: Ints) -> Arrangement:
         """Return what some geometries are compared with at a zoom."""

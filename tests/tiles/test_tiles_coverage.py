@@ -330,9 +330,9 @@ def test_a_change_that_breaks_nothing_is_looked_at_alone(build: Any, tmp_path: A
     looked_at: list[int] = []
     find = coverage.Comparison.conflicts
 
-    def watched(self: Any) -> Any:
+    def watched(self: Any, *given: Any) -> Any:
         looked_at.append(len(self.drawn))
-        return find(self)
+        return find(self, *given)
 
     monkeypatch.setattr(coverage.Comparison, "conflicts", watched)
     _, again = republished(build, tmp_path, land(False), land(True))
