@@ -15,6 +15,7 @@ import shapely
 
 from gisservice.crs import square_lonlat, square_positions
 from gisservice.maps.canvas import Canvas, Positions
+from gisservice.maps.drawnlegend import LayerLegend, draw_legend
 from gisservice.maps.languages import ENGLISH, Language
 from gisservice.maps.lettering import Lettering
 from gisservice.model import BBox, GeometryKind, Style
@@ -125,6 +126,7 @@ class VectorLayer:
     scenery: Scenery
     style: Style
     spacing: float
+    legend: LayerLegend | None = None
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,14 @@ class RasterLayer:
     width: float
     height: float
     opacity: float
+    legend: LayerLegend | None = None
 
 
 @dataclass(frozen=True)
 class Words:
     """What is written on the map: its title, the lines below (sources, date, notice), and in which language.
+
+    ``legends`` has one for each layer of the map, bottom first; in it stands what shows in the picture.
 
     A map in a language from right to left has its words and its scale on the right, and the arrow on the left.
     """
@@ -149,6 +154,7 @@ class Words:
     title: str
     lines: tuple[str, ...]
     language: Language = ENGLISH
+    legends: tuple[LayerLegend, ...] = ()
 
     @property
     def leftward(self) -> bool:
@@ -188,14 +194,30 @@ def draw_layers(
 def draw_map(
     frame: Frame, layers: Sequence[VectorLayer | RasterLayer], words: Words, letters: Lettering, pixels: int
 ) -> Canvas:
-    """Return the drawing of layers with their names, in a frame of title, sources, scale and north arrow."""
+    """Return the drawing of layers with their names, in a frame of title, sources, legend, scale and north arrow."""
     canvas, named = draw_layers(frame, layers, letters, pixels)
     taken = _Taken(frame)
     foot = _foot(canvas, words, taken)
     _arrow(canvas, words, taken)
-    _scale_bar(canvas, frame, words, foot, taken)
+    top = _scale_bar(canvas, frame, words, foot, taken)
+    box = draw_legend(canvas, _legends(layers, named), top, leftward=words.leftward)
+    if box is not None:
+        taken.add(*box)
     _names(canvas, named, taken)
     return canvas
+
+
+def _legends(layers: Sequence[VectorLayer | RasterLayer], named: Sequence[_Placed]) -> list[LayerLegend]:
+    """Return what the legend says of the layers, topmost first: only of classes that show in the picture."""
+    placed, found = iter(named), []
+    for layer in layers:
+        legend = layer.legend
+        if isinstance(layer, VectorLayer):
+            classes = next(placed).classes
+            legend = legend and (legend.of_classes(classes) if classes else None)
+        if legend is not None:
+            found.append(legend)
+    return found[::-1]
 
 
 @dataclass(frozen=True)
@@ -214,6 +236,12 @@ class _Placed:
         found, z = layer.scenery, layer.scenery.z + _FINER
         shapes, origin = _cut(replace(found.shapes, xy=found.shapes.xy << _FINER), frame, z)
         return cls(frame, layer, shapes, frame.pixels(shapes, z), origin, layer.spacing * frame.world)
+
+    @property
+    def classes(self) -> list[int]:
+        """The numbers of the classes that show, ascending."""
+        numbers: list[int] = np.unique(self.layer.scenery.classes[self.origin]).tolist()
+        return numbers
 
     def draw(self, canvas: Canvas) -> None:
         kind = self.layer.scenery.kind
@@ -416,11 +444,14 @@ def _arrow(canvas: Canvas, words: Words, taken: _Taken) -> None:
     taken.add(x - 12, top - 4, x + 12, top + 40)
 
 
-def _scale_bar(canvas: Canvas, frame: Frame, words: Words, foot: float, taken: _Taken) -> None:
-    """Draw bars of round lengths in feet or miles, and in metres or kilometres, that hold in the picture's middle."""
+def _scale_bar(canvas: Canvas, frame: Frame, words: Words, foot: float, taken: _Taken) -> float:
+    """Draw bars of round lengths in feet or miles, and in metres or kilometres, that hold in the picture's middle.
+
+    Return where they begin.
+    """
     room = min(160.0, canvas.width * 0.4)
     if canvas.width < 120 or canvas.height < 120:
-        return
+        return foot
     height, base = 16.0, int(words.leftward)
     bars = []
     for units in (_FEET, _METRES):
@@ -439,6 +470,7 @@ def _scale_bar(canvas: Canvas, frame: Frame, words: Words, foot: float, taken: _
         beside = start - 6 - line.width(_SMALL_SIZE) if words.leftward else start + width + 6
         canvas.text(line, beside, y + _SMALL_SIZE * 0.36, _SMALL_SIZE, _INK)
     taken.add(left - 4, top - 2, left + whole + 4, foot)
+    return top - 2
 
 
 def _bar(ground_m: float, room: float, units: tuple[tuple[str, float], ...]) -> tuple[float, float, str]:

@@ -30,6 +30,7 @@ from gisservice.maps.contexts import (
     in_language,
 )
 from gisservice.maps.languages import Language
+from gisservice.maps.legends import legend
 from gisservice.maps.mapdata import map_data, start_view
 from gisservice.maps.zooms import always_words, zoom_rows
 from gisservice.model import MapDeclaration
@@ -161,7 +162,7 @@ def environment(language: Language) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(_=language.text, counted=language.counted)
+    made.globals.update(_=language.text, counted=language.counted, legend_of=legend)
     made.filters.update(
         number=language.number,
         day=language.day,

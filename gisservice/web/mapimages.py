@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -251,7 +251,9 @@ class MapPicture:
 
         service, is_print = self.service, self.media == PDF
         letters = lettering(tuple(service.settings.static / service.assets[name].path for name in LETTERS))
-        layers = [layer for layer in map(self._layer, self.tilesets) if layer is not None]
+        legends = self.words.legends if self.words else (None,) * len(self.tilesets)
+        found = zip(map(self._layer, self.tilesets), legends, strict=True)
+        layers = [replace(layer, legend=told) for layer, told in found if layer is not None]
         if self.words is None:
             return draw_layers(self.frame, layers, letters, self.scale)[0].png()
         canvas = draw_map(self.frame, layers, self.words, letters, 0 if is_print else self.scale)
@@ -322,11 +324,14 @@ def _answer(
 
 
 def _words(site: Site, declared: MapDeclaration, shown: tuple[Tileset | RasterTileset, ...], left: Left) -> Words:
-    from gisservice.maps.printwords import print_words
+    from gisservice.maps.printwords import print_legend, print_words
 
-    collections = [tileset.collection for tileset in shown]
-    newest = max((entry.manifest.created for entry in collections), default=None)
-    return print_words(site, declared, [entry.layer for entry in collections], newest, left.words)
+    manifests = [(tileset.collection.layer, tileset.collection.manifest) for tileset in shown]
+    legends = tuple(
+        print_legend(site, declared, layer, manifest.kind, manifest.columns) for layer, manifest in manifests
+    )
+    newest = max((manifest.created for _, manifest in manifests), default=None)
+    return print_words(site, declared, [layer for layer, _ in manifests], newest, left.words, legends)
 
 
 def _left(site: Site, where: str, tilesets: tuple[Tileset | RasterTileset, ...], hidden: frozenset[str]) -> Left:

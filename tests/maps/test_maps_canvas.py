@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from pyproj import Geod
 
 from gisservice.maps.assets import LETTERS, Assets
 from gisservice.maps.canvas import Canvas
+from gisservice.maps.drawnlegend import LayerLegend, draw_legend
 from gisservice.maps.drawnmap import Frame, VectorLayer, Words, draw_map
 from gisservice.maps.languages import LANGUAGES
 from gisservice.maps.lettering import Lettering, Outline, lettering
-from gisservice.model import GeometryKind, Style
+from gisservice.model import GeometryKind, Style, StyleClass
 from gisservice.query.scenery import Scenery
 from gisservice.tiles.shapes import Shapes
 
@@ -152,6 +154,36 @@ def test_a_map_from_the_right_has_its_words_on_the_right(letters: Lettering):
     assert halves[0][0] > 100 and halves[0][1] == 0 and halves[1][0] == 0 and halves[1][1] > 100
     arrows = [(seen[:80, :200].sum(), seen[:80, 200:].sum()) for seen in dark]
     assert arrows[0][0] == 0 and arrows[0][1] > 50 and arrows[1][0] > 50 and arrows[1][1] == 0
+
+
+def test_the_legend_tells_of_what_shows_and_stands_where_lines_begin(letters: Lettering):
+    """A square of the first of two classes in the middle: its colour is explained, that of the other is not."""
+    frame = Frame.around((-77.05, 38.81), 15, 600, 400)
+    unit = (4096 << 16) / frame.world
+    middle = np.array([(frame.left + 300) * unit, (frame.top + 200) * unit]).astype(np.int64)
+    side = int(20 * unit)
+    xy = middle + np.array([[-side, -side], [side, -side], [side, side], [-side, side]])
+    shapes = Shapes(GeometryKind.POLYGON, xy, np.array([0, 4]), np.array([0, 1]), np.array([True]))
+    red, blue, green = "#ff0000", "#0000ff", "#00ff00"
+    style = Style(color=green, opacity=1.0, by="kind", classes=(StyleClass("a", "", red), StyleClass("b", "", blue)))
+    told = LayerLegend("Lots", GeometryKind.POLYGON, style, "", ((red, "Houses"), (blue, "Works"), (green, "Other")))
+    layer = VectorLayer(Scenery(GeometryKind.POLYGON, 16, shapes, np.array([0]), ("",)), style, 1.0, told)
+    for code, side_of_legend, other in (("en", np.s_[:, :240], np.s_[:, 360:]), ("ar", np.s_[:, 360:], np.s_[:, :240])):
+        seen = pixels(draw_map(frame, [layer], Words("Title", (), LANGUAGES[code]), letters, 1))
+        reds, blues, greens = ((seen == color).all(axis=-1) for color in ((255, 0, 0), (0, 0, 255), (0, 255, 0)))
+        assert 100 < reds[side_of_legend].sum() < 300 and not reds[other].any()
+        assert not blues.any() and not greens.any()
+    bare = pixels(draw_map(frame, [replace(layer, legend=None)], Words("Title", ()), letters, 1))
+    assert not (bare[:, :240] == (255, 0, 0)).all(axis=-1).any()
+
+
+def test_a_legend_without_room_for_all_says_so_and_a_small_picture_has_none(letters: Lettering):
+    entries = tuple(("#ff0000", f"Class {number}") for number in range(60))
+    told = [LayerLegend("Lots", GeometryKind.POLYGON, Style(), "", entries)]
+    box = draw_legend(Canvas(600, 400, letters, 1), told, 300.0, leftward=False)
+    assert box is not None and box[3] < 300
+    assert draw_legend(Canvas(300, 400, letters, 1), told, 300.0, leftward=False) is None
+    assert draw_legend(Canvas(600, 400, letters, 1), [], 300.0, leftward=False) is None
 
 
 def test_a_frame_reckons_the_scale_on_the_ellipsoid():
