@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from gisservice.model import BBox
 from gisservice.tiles.account import REPORT_FILE, write_report
 from gisservice.tiles.archive import BROTLI_FILE, TILES_FILE, ArchiveWriter
 from gisservice.tiles.budget import BUDGET_BYTES
+from gisservice.tiles.handover import Left, leave
 from gisservice.tiles.level import build_level
 from gisservice.tiles.levels import LEVELS_FILE
 from gisservice.tiles.levelwriter import LevelsWriter
@@ -49,18 +51,20 @@ def build_pyramid(
     zooms = range(source.maxzoom, source.minzoom - 1, -1)
     accounts: dict[int, dict[str, Any]] = {}
     with (
+        tempfile.TemporaryDirectory(dir=folder) as between,
         _archive(folder / TILES_FILE, plan, bounds, "gzip") as archive,
         _archive(folder / BROTLI_FILE, plan, bounds, "br") as brotli,
         LevelsWriter(folder / LEVELS_FILE, plan) as levels,
     ):
-        for level in shared(partial(build_level, plan), zooms, workers, plan.name):
-            for where, tile in level.tiles:
+        for path in shared(partial(_left, plan, Path(between)), zooms, workers, plan.name):
+            level = Left(path)
+            for where, tile in level.tiles("gzip"):
                 archive.add(where, tile)
-            for where, tile in level.brotli:
+            for where, tile in level.tiles("brotli"):
                 brotli.add(where, tile)
             levels.add(level.z, level.zoom, level.thresholds, level.groups, level.sample)
             accounts[level.z] = level.account
-            del level  # before the next one is waited for
+            path.unlink()
             if progress is not None:
                 progress(len(accounts), len(zooms))
     report = {
@@ -71,6 +75,12 @@ def build_pyramid(
     }
     write_report(folder / REPORT_FILE, report)
     return report
+
+
+def _left(plan: Plan, folder: Path, z: int) -> Path:
+    path = folder / str(z)
+    leave(build_level(plan, z), path)
+    return path
 
 
 def _archive(path: Path, plan: Plan, bounds: BBox, encoding: str) -> ArchiveWriter:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
-import os
-import pickle
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,29 +20,22 @@ R = TypeVar("R")
 _work: Callable[[Any], Any]
 """In a worker process: what it does with each task."""
 
-_folder: str
-"""In a worker process: where it leaves what comes of a task."""
-
 
 def shared(work: Callable[[T], R], tasks: Sequence[T], workers: int, name: str) -> Iterator[R]:
     """Yield what ``work`` makes of each task, in their order; tasks are begun in that order too.
 
     ``work`` and all that it refers to is inherited by the processes, not sent to them: it may be large. Only tasks
-    travel; results wait on disk until their turn comes, so that one is in memory at a time. With one worker or one
-    task everything is done here. Raises :class:`PublishError`, naming the layer ``name``, when a process dies.
+    and results travel; what is large is better left in a file. With one worker or one task everything is done here.
+    Raises :class:`PublishError`, naming the layer ``name``, when a process dies.
     """
     if workers == 1 or len(tasks) < 2:
         yield from map(work, tasks)
         return
     give_back()
-    context, count = multiprocessing.get_context("fork"), min(workers, len(tasks))
-    with (
-        tempfile.TemporaryDirectory(prefix="gisservice-") as folder,
-        ProcessPoolExecutor(count, context, _adopt, (work, folder)) as pool,
-    ):
+    with ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("fork"), _adopt, (work,)) as pool:
         try:
             for finished in _submitted(pool, tasks):
-                yield _fetched(finished.result())
+                yield finished.result()
         except BrokenProcessPool as exc:
             raise PublishError(
                 f"The tiles of {name!r} could not be cut: one of {workers} processes ended early, most often "
@@ -64,22 +54,15 @@ def _submitted(pool: ProcessPoolExecutor, tasks: Sequence[Any]) -> list[Future[A
         return [pool.submit(_do, task) for task in tasks]
 
 
-def _adopt(work: Callable[[Any], Any], folder: str) -> None:
-    global _work, _folder
-    _work, _folder = work, folder
+def _adopt(work: Callable[[Any], Any]) -> None:
+    global _work
+    _work = work
 
 
-def _do(task: Any) -> str:
-    with tempfile.NamedTemporaryFile(dir=_folder, delete=False) as file:
-        pickle.dump(_work(task), file, protocol=5)
+def _do(task: Any) -> Any:
+    result = _work(task)
     give_back()
-    return file.name
-
-
-def _fetched(name: str) -> Any:
-    with open(name, "rb") as file:
-        os.unlink(name)
-        return pickle.load(file)
+    return result
 
 
 def give_back() -> None:
