@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import compress, count, pairwise
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,7 @@ _FEW = 64
 LARGE = 256
 """Positions from which on a geometry is prepared when it has to be looked at, and kept so."""
 
-_KEPT_POSITIONS_MAX, _KEPT_POSITIONS = 1 << 19, 20
+_KEPT_POSITIONS_MAX, _KEPT_POSITIONS = 1 << 19, 22
 """Of all geometries that a process keeps, some seventy bytes each where prepared; what one costs besides."""
 
 _NUMBERS = count()
@@ -223,7 +223,7 @@ class Features:
         whole, rows, sure = self._index.search(bbox)
         maybe = (~sure).nonzero()[0]
         if len(maybe):
-            sure[maybe] = self.meeting(self.record_geometry[rows[maybe]], shapely.box(*bbox))
+            sure[maybe] = self._meeting_box(self.record_geometry.take(rows.take(maybe)), bbox)
             rows = rows[sure]
         return whole, rows
 
@@ -247,6 +247,18 @@ class Features:
             return hits
         hit = set(compress(distinct, hits.tolist()))
         return np.array([geometry in hit for geometry in uses], dtype=np.bool_)
+
+    def _meeting_box(self, which: npt.NDArray[np.uint32], bbox: BBox) -> npt.ArrayLike:
+        """Return what :meth:`meeting` returns for a box."""
+        uses = which.tolist()
+        distinct = list(dict.fromkeys(uses))
+        if len(distinct) > _FEW:
+            return self.meeting(which, shapely.box(*bbox))
+        hits = _LOOKED_AT.meet_box(self, distinct, bbox)
+        if len(distinct) == len(uses):
+            return hits
+        met = dict(zip(distinct, hits, strict=True))
+        return [met[geometry] for geometry in uses]
 
     def _meeting_many(self, distinct: list[int], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
         which = np.array(distinct, dtype=np.uint32)
@@ -294,6 +306,45 @@ def shapes_of(geometries: Geometries) -> npt.NDArray[Any]:
     return shapes
 
 
+_TIPS = struct.Struct("8d")
+"""The outermost positions of a geometry to the northeast, southwest, southeast and northwest."""
+
+_DOUBT = 1e-9
+"""Degrees: far more than sums of two degrees are rounded by."""
+
+
+class _Look(NamedTuple):
+    """A geometry that was looked at: itself, its tips, and what it takes to keep."""
+
+    shape: shapely.Geometry
+    tips: bytes
+    cost: int
+
+    def meets(self, bbox: BBox) -> bool | None:
+        """Tell whether the geometry meets a box, None where its tips do not tell.
+
+        A tip inside decides that it does; a corner of the box that lies beyond the tip opposite, that it does not.
+        """
+        if not self.tips:
+            return None
+        minx, miny, maxx, maxy = bbox
+        x1, y1, x2, y2, x3, y3, x4, y4 = _TIPS.unpack(self.tips)
+        if (
+            (minx <= x1 <= maxx and miny <= y1 <= maxy)
+            or (minx <= x2 <= maxx and miny <= y2 <= maxy)
+            or (minx <= x3 <= maxx and miny <= y3 <= maxy)
+            or (minx <= x4 <= maxx and miny <= y4 <= maxy)
+        ):
+            return True
+        beyond = (
+            x1 + y1 < minx + miny - _DOUBT
+            or x2 + y2 > maxx + maxy + _DOUBT
+            or x3 - y3 < minx - maxy - _DOUBT
+            or x4 - y4 > maxx - miny + _DOUBT
+        )
+        return False if beyond else None
+
+
 class _LookedAt:
     """Geometries that boxes lay over, kept for the next box: those used last, of all versions of a process together.
 
@@ -303,45 +354,71 @@ class _LookedAt:
 
     def __init__(self, positions_max: int) -> None:
         self._positions_max = positions_max
-        self._kept: OrderedDict[tuple[int, int], tuple[shapely.Geometry, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], _Look] = OrderedDict()
         self._positions = 0
         self._lock = threading.Lock()
 
     def intersect(self, features: Features, distinct: list[int], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
         """Return which of a version's distinct geometries intersect an area."""
         with self._lock:
-            found: npt.NDArray[np.bool_] = shapely.intersects(self._shapes(features, distinct), area)
-        return found
+            return _intersect([look.shape for look in self._looks(features, distinct)], area)
 
-    def _shapes(self, features: Features, distinct: list[int]) -> npt.NDArray[Any]:
-        shapes = np.empty(len(distinct), dtype=object)
-        missing = []
-        for place, geometry in enumerate(distinct):
+    def meet_box(self, features: Features, distinct: list[int], bbox: BBox) -> list[bool]:
+        """Return which of a version's distinct geometries meet a box; most are told by their tips."""
+        with self._lock:
+            looks = self._looks(features, distinct)
+            hits = [look.meets(bbox) for look in looks]
+            if None in hits:
+                unsure = [look.shape for look, hit in zip(looks, hits, strict=True) if hit is None]
+                found = iter(_intersect(unsure, shapely.box(*bbox)).tolist())
+                return [next(found) if hit is None else hit for hit in hits]
+            return [hit is True for hit in hits]
+
+    def _looks(self, features: Features, distinct: list[int]) -> list[_Look]:
+        looks: list[_Look] = []
+        for geometry in distinct:
             key = (features.number, geometry)
             kept = self._kept.get(key)
             if kept is None:
-                missing.append(place)
-            else:
-                self._kept.move_to_end(key)
-                shapes[place] = kept[0]
-        if missing:
-            made = features.few_shapes([distinct[place] for place in missing])
-            for place, shape in zip(missing, made, strict=True):
-                shapes[place] = shape
-                self._keep((features.number, distinct[place]), shape)
-        return shapes
+                return self._looks_anew(features, distinct)
+            self._kept.move_to_end(key)
+            looks.append(kept)
+        return looks
 
-    def _keep(self, key: tuple[int, int], shape: shapely.Geometry) -> None:
-        positions = int(shapely.get_num_coordinates(shape))
-        cost = positions + _KEPT_POSITIONS
-        if cost > self._positions_max:
+    def _looks_anew(self, features: Features, distinct: list[int]) -> list[_Look]:
+        """Return geometries of which some are not kept, and keep those."""
+        number = features.number
+        found = {geometry: self._kept.get((number, geometry)) for geometry in distinct}
+        missing = [geometry for geometry, kept in found.items() if kept is None]
+        for geometry, shape in zip(missing, features.few_shapes(missing), strict=True):
+            positions = shapely.get_coordinates(shape)
+            look = _Look(shape, _tips(positions), len(positions) + _KEPT_POSITIONS)
+            self._keep((number, geometry), look)
+            found[geometry] = look
+        return [look for look in found.values() if look is not None]
+
+    def _keep(self, key: tuple[int, int], look: _Look) -> None:
+        if look.cost > self._positions_max:
             return
-        if positions > LARGE:
-            shapely.prepare(shape)
-        self._kept[key] = shape, cost
-        self._positions += cost
+        if look.cost - _KEPT_POSITIONS > LARGE:
+            shapely.prepare(look.shape)
+        self._kept[key] = look
+        self._positions += look.cost
         while self._positions > self._positions_max:
-            self._positions -= self._kept.popitem(last=False)[1][1]
+            self._positions -= self._kept.popitem(last=False)[1].cost
+
+
+def _intersect(shapes: list[shapely.Geometry], area: shapely.Geometry) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = shapely.intersects(np.array(shapes, dtype=object), area)
+    return found
+
+
+def _tips(positions: npt.NDArray[np.float64]) -> bytes:
+    """Return the tips of a geometry as :data:`_TIPS` packs them, nothing where it has no position."""
+    if not len(positions):
+        return b""
+    up, down = positions[:, 0] + positions[:, 1], positions[:, 0] - positions[:, 1]
+    return positions[[up.argmax(), up.argmin(), down.argmax(), down.argmin()]].tobytes()
 
 
 _LOOKED_AT = _LookedAt(_KEPT_POSITIONS_MAX)
