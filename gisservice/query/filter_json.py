@@ -50,9 +50,11 @@ def _check_depth(text: str) -> None:
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) != len(members):
-        raise Refusal("each member of an object only once")
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise Refusal(f"each member of an object only once, and {name[:80]!r} is there twice")
+        found[name] = value
     return found
 
 

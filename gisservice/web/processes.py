@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -196,12 +197,37 @@ def _body(service: Service, request: Request) -> dict[str, Any]:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as exc:
         raise RequestError(f"The body is no JSON: {exc}.") from exc
+    _check_members(content)
     if not isinstance(body, dict):
         raise RequestError("The body is no JSON object; expected one with the member 'inputs'.")
     for name in body:
         if name not in _BODY_NAMES:
             raise UnknownParameter(name, _BODY_NAMES)
     return body
+
+
+def _check_members(content: bytes) -> None:
+    """Raise :class:`RequestError` where an object of this JSON has a member twice: readers differ in which they take.
+
+    Strings and braces are looked at alone, so what is long, positions, is passed over; depth and length do not matter.
+    """
+    open_objects: list[set[str]] = []
+    for match in _MEMBER_OR_BRACE.finditer(content):
+        token = match[0]
+        if token == b"{":
+            open_objects.append(set())
+        elif token == b"}":
+            open_objects.pop()
+        elif token.endswith(b":"):
+            name = orjson.loads(token[:-1])
+            if name in open_objects[-1]:
+                raise RequestError(
+                    f"The body has the member {name[:80]!r} twice in one object; expected each only once."
+                )
+            open_objects[-1].add(name)
+
+
+_MEMBER_OR_BRACE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"(?:[ \t\r\n]*:)?|[{}]', re.DOTALL)
 
 
 def read_body(request: Request, most: int) -> bytes:

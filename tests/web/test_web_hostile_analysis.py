@@ -161,6 +161,33 @@ def test_what_is_no_question(asked_city: AskedCity, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ('{"inputs": {}, "inputs": {"distance_ft": 1}}', "inputs"),
+        ('{"inputs": {"distance_ft": 1, "features": "addresses", "distance_ft" : 2}}', "distance_ft"),
+        ('{"inputs": {"distance_ft": 1, "d\\u0069stance_ft": 2}}', "distance_ft"),
+        ('{"inputs": {"origins": {"type": "Point", "coordinates": [0, 1], "coordinates": [2, 3]}}}', "coordinates"),
+        ('{"inputs": {"a": [{"op": "=", "args": [{"x{\\"": 1}], "op": "<"}]}}', "op"),
+    ],
+)
+def test_members_twice(asked_city: AskedCity, content: str, name: str) -> None:
+    answer = asked_city.client.post("/api/processes/within/execution", data=content, content_type="application/json")
+    problem(answer, 400, f"'{name}' twice")
+
+
+def test_members_alike_in_objects_of_their_own(asked_city: AskedCity) -> None:
+    content = (
+        '{"inputs": {"features": "addresses", "others": "parks", "distance_ft": 300, "filter": "note = \'{\\"a\\":\'"}}'
+    )
+    answer = asked_city.client.post("/api/processes/within/execution", data=content, content_type="application/json")
+    assert "twice" not in answer.text
+    square = [[0, 0], [1, 0], [1, 1], [0, 0]]
+    shapes = [{"type": "Polygon", "coordinates": [square]}, {"type": "Polygon", "coordinates": [square]}]
+    answer = asked_city.execute("within", features={"type": "GeometryCollection", "geometries": shapes})
+    assert "twice" not in answer.text
+
+
+@pytest.mark.parametrize(
     "geometry",
     [
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]},

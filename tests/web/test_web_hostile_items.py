@@ -94,6 +94,39 @@ def test_a09_times(feature_city: FeatureCity, text: str) -> None:
     refused(feature_city, "'datetime'", ask(feature_city, datetime=text))
 
 
+RECORDS = "/api/collections/catalog/items"
+
+BAD_SEARCHES = {
+    "bbox": ["1,2,3", "NaN,NaN,NaN,NaN", "inf,0,1,1", "", "0,10,1,5", "-181,0,1,1", "1;2;3;4", "9" * 5_000 + ",0,1,1"],
+    "datetime": ["../..", "9999-99-99", "2024-01-01", "now", "//", "", "x" * 7_000],
+    "filter": ["titles = 'x'", "title = ", "(" * 300, "title LIKE 1", "S_INTERSECTS(geometry,POINT(nan 1))", "1 OR 1=1",
+               "x'||pg_sleep(5)||'", "updated > 'now'", ""],
+    "sortby": ["titles", "", "-", "title,title"],
+    "limit": ["0", "-1", "", "1e3", "٣"],
+    "offset": ["-1", "", "9" * 400],
+    "f": ["xml", "csv", ""],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_SEARCHES)
+def test_searches_of_records_are_refused_by_name(feature_city: FeatureCity, name: str) -> None:
+    for text in BAD_SEARCHES[name]:
+        refused(feature_city, f"'{name}'", feature_city.get(RECORDS, query_string={name: text}))
+
+
+@pytest.mark.parametrize("query", ["Q=x", "q=x&q=y", "bbox-crss=x", "q[]=x", "token=x", "__proto__=1", "q=%ff"])
+def test_parameters_of_records_that_are_not_there_or_there_twice(feature_city: FeatureCity, query: str) -> None:
+    answer = feature_city.get(f"{RECORDS}?{query}")
+    assert answer.status_code == 400 and answer.content_type == "application/problem+json"
+
+
+def test_filters_of_records_with_a_member_twice(feature_city: FeatureCity) -> None:
+    text = '{"op": "=", "args": [{"property": "title"}, "x"], "op": "<>"}'
+    for address in (RECORDS, ITEMS):
+        answer = feature_city.get(address, query_string={"filter": text, "filter-lang": "cql2-json"})
+        refused(feature_city, "'op' is there twice", answer)
+
+
 INJECTIONS = (
     "' OR '1'='1", "'; DROP TABLE permits; --", "1 OR 1=1", "' UNION SELECT name FROM sqlite_master --",
     "x' AND SLEEP(5) AND 'x'='x", "x'||pg_sleep(5)||'", "\" OR \"\"=\"", "') or __import__('os').system('x')#", "$(id)",
@@ -111,6 +144,11 @@ def test_a10_a14_injections_are_values_or_refused(feature_city: FeatureCity, tex
     answer = ask(feature_city, filter=text)
     assert answer.status_code == 400 and "Set-Cookie" not in answer.headers
     assert feature_city.get(f"{ITEMS}/{text.replace('/', '%2F')}").status_code == 404
+    for name in ("q", "ids", "externalIds", "type", "filter"):
+        answer = feature_city.get(RECORDS, query_string={name: text})
+        assert answer.status_code in (200, 400) and "Set-Cookie" not in answer.headers
+        if answer.status_code == 200:
+            assert answer.get_json()["numberMatched"] == 0
 
 
 def test_a11_unknown_properties_are_never_all_rows(feature_city: FeatureCity) -> None:
