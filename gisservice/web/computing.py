@@ -290,10 +290,10 @@ class Computer:
         self._door: Door | None = None
         self._room: _Room | None = None
 
-    def share(self) -> Door:
-        """Return the door to the backroom, made now: processes that are forked from this one use the same."""
+    def share(self, door: Door | None = None) -> Door:
+        """Return the door to the backroom, another's or made now: processes forked from this one use the same."""
         if self._door is None:
-            self._door = Door(self._home)
+            self._door = door or Door(self._home)
         return self._door
 
     def prepare(self) -> None:

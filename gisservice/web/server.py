@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import socket
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
+from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -19,6 +21,7 @@ from gisservice.maps.sparing import keep_pandas_from_arrow
 from gisservice.settings import Settings
 from gisservice.web.allocating import keep_freed_memory
 from gisservice.web.app import create_app
+from gisservice.web.computing import Door
 from gisservice.web.fastpath import FastPath, WSGIApplication
 from gisservice.web.service import THREADS, Service
 from gisservice.web.tally import shared_file
@@ -36,8 +39,19 @@ def serve(settings: Settings) -> None:
     Raises :class:`SettingsError` before any process is started: for a registry with a mistake, for browser
     libraries that are not installed, for an address that cannot be listened on.
     """
-    _ = Service.open(settings).assets
-    _check_address(settings.host, settings.port)
+    with shared_file() as tally_file:
+        ready = _Ready(settings, tally_file)
+        _check_address(settings.host, settings.port)
+        keep_freed_memory()
+        keep_pandas_from_arrow()
+        with closing(ready.prepare()):
+            _run(settings, ready)
+
+
+def _run(settings: Settings, ready: _Ready) -> None:
+    # Most threads wait; Granian takes them all for busy ones, and would warn of their number at every start.
+    logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
+    os.register_at_fork(after_in_child=_stop_on_signals)
     server = Granian(
         "gisservice.web.wsgi:app",
         address=settings.host,
@@ -51,22 +65,58 @@ def serve(settings: Settings) -> None:
         websockets=False,
         log_level=LogLevels.warning,
     )
-    # Most threads wait; Granian takes them all for busy ones, and would warn of their number at every start.
-    logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
-    os.register_at_fork(after_in_child=_stop_on_signals)
-    with shared_file() as tally_file:
-        # The workers get these very settings; the target above is what the server is called in the process list.
-        server.serve(target_loader=partial(_worker, settings, tally_file), wrap_loader=False)
+    # The target is what the server is called in the process list; the workers get the application itself.
+    server.serve(target_loader=ready.application, wrap_loader=False)
 
 
-def _worker(settings: Settings, tally_file: Path | None) -> WSGIApplication:
-    """Return a worker's application, which answers at once; what the first who ask would wait for is made meanwhile."""
-    keep_freed_memory()
-    keep_pandas_from_arrow()
-    app = create_app(settings, tally_file)
-    service: Service = app.extensions["gisservice"]
-    Thread(target=service.prepare, daemon=True).start()
-    return FastPath(service, app)
+class _Ready:
+    """The application as the workers are forked with it: what they would each make is made once, and shared.
+
+    This process lets go of it with the last of them. A worker that replaces another makes its own: by then versions
+    may have changed, and those of the start are not to be kept open for as long as the server runs.
+    """
+
+    def __init__(self, settings: Settings, tally_file: Path) -> None:
+        """Raises :class:`SettingsError` for what cannot be served."""
+        self._settings, self._tally_file = settings, tally_file
+        self._unforked = settings.workers
+        self._app: Flask | None = create_app(settings, tally_file)
+        _ = self._service(self._app).assets
+        self._door: Door | None = None
+
+    def prepare(self) -> Door:
+        """Make what the first who ask would wait for, and return the door to the backroom, to be closed at the end."""
+        assert self._app is not None
+        service = self._service(self._app)
+        self._door = service.answering.computer.share()
+        service.prepare()
+        gc.collect()
+        gc.freeze()  # what a collector looks at it writes on, and then it is no longer shared
+        os.register_at_fork(after_in_parent=self._forked)
+        return self._door
+
+    def application(self) -> WSGIApplication:
+        """Return a worker's application; what takes long to make is made meanwhile."""
+        service_is_ready = self._app is not None
+        app = self._app or create_app(self._settings, self._tally_file)
+        service = self._service(app)
+        if not service_is_ready:
+            service.answering.computer.share(self._door)
+            service.prepare()
+        Thread(target=service.answering.prepare, daemon=True).start()
+        return FastPath(service, app)
+
+    def _forked(self) -> None:
+        self._unforked -= 1
+        if not self._unforked:
+            self._app = None
+            gc.unfreeze()
+            gc.collect()
+
+    @staticmethod
+    def _service(app: Flask) -> Service:
+        service: Service = app.extensions["gisservice"]
+        return service
 
 
 def _stop_on_signals() -> None:

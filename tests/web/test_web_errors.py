@@ -172,7 +172,6 @@ def test_what_the_first_who_ask_would_wait_for_is_made_before_of_all_layers_that
 ) -> None:
     app = create_app(own_city.settings)
     service = app.extensions["gisservice"]
-    monkeypatch.setattr(service.answering, "prepare", lambda: None)
     service.prepare()
     for module, name in ((asking, "offered"), (catalog_features, "Index")):
         monkeypatch.setattr(module, name, None)  # whoever made it only now would fail
