@@ -99,7 +99,7 @@ RECORDS = "/api/collections/catalog/items"
 BAD_SEARCHES = {
     "bbox": ["1,2,3", "NaN,NaN,NaN,NaN", "inf,0,1,1", "", "0,10,1,5", "-181,0,1,1", "1;2;3;4", "9" * 5_000 + ",0,1,1"],
     "datetime": ["../..", "9999-99-99", "2024-01-01", "now", "//", "", "x" * 7_000],
-    "filter": ["titles = 'x'", "title = ", "(" * 300, "title LIKE 1", "S_INTERSECTS(geometry,POINT(nan 1))", "1 OR 1=1",
+    "filter": ["titles = 'x'", "title = ", "title LIKE 1", "S_INTERSECTS(geometry,POINT(nan 1))", "1 OR 1=1",
                "x'||pg_sleep(5)||'", "updated > 'now'", ""],
     "sortby": ["titles", "", "-", "title,title"],
     "limit": ["0", "-1", "", "1e3", "٣"],
