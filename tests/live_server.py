@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +15,6 @@ import pytest
 from gisservice.settings import Settings
 
 PROGRAM = "from gisservice.settings import Settings; from gisservice.web import serve; serve(Settings.load())"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -44,6 +36,6 @@ def wait_until_ready(base: str, server: subprocess.Popen) -> None:
         try:
             urllib.request.urlopen(f"{base}/healthz", timeout=30).close()
             return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.1)
     pytest.fail("the server did not become ready")

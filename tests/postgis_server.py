@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,9 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from free_ports import free_port
 
 DATABASE = "gis"
-_START_SECONDS = 60
+_START_SECONDS = 180
 _STOP_SECONDS = 30
 
 # Nothing here has to survive a power cut, and several servers may run side by side on a small machine.
@@ -68,7 +68,7 @@ def postgis_server(*, loopback: bool = False, settings: Mapping[str, str] | None
             shutil.chown(folder, owner, owner)
         (folder / "password").write_text(password)
         _run(binaries / "initdb", folder, owner)
-        port = _free_port()
+        port = free_port()
         command = _command(binaries / "postgres", folder, port, loopback, {**_SETTINGS, **(settings or {})})
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, user=owner, group=owner)
@@ -99,13 +99,6 @@ def _command(postgres: Path, folder: Path, port: int, loopback: bool, settings: 
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     return command
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:

@@ -30,6 +30,7 @@ import pyogrio
 import pytest
 from asked_by_notebooks import listen, served
 from documented import check_examples
+from free_ports import free_port
 from pmtiles.reader import MmapSource, all_tiles
 
 from gisservice import to_geojson
@@ -75,12 +76,6 @@ class Demo:
         status, body = self.get(path)
         assert status == 200, body
         return json.loads(body)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from browser_city import build
 from chromium import chromium
-from live_server import free_port, serving
+from free_ports import free_port
+from live_server import serving
 from visits import DESKTOP, PHONE, Visits
 
 from gisservice.settings import Settings

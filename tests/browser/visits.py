@@ -13,6 +13,15 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 
 
+def at_rest(page, zoom: int) -> None:
+    """Wait until the map has come to a zoom, as its address says, and has drawn all of it."""
+    page.wait_for_function(
+        """(zoom) => location.hash.startsWith(`#${zoom}/`)
+          && document.getElementById("map_city").ariaBusy === "false" """,
+        arg=zoom,
+    )
+
+
 class Visits:
     """Pages opened by one test, with everything that must not happen on them.
 

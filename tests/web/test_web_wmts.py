@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import rasterio
-from live_server import free_port, serving
+from free_ports import free_port
+from live_server import serving
 from owslib.wmts import WebMapTileService
 from PIL import Image
 from web_city import City
