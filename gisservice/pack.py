@@ -17,9 +17,12 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, BinaryIO
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +34,30 @@ from gisservice.errors import CatalogError
 _MAGIC = b"GISPACK1"
 _TAIL = struct.Struct("<QQ8s")
 _ALIGNMENT = 64
+
+_maps: WeakSet[mmap.mmap] = WeakSet()
+_maps_lock = Lock()
+
+
+def mapped(path: Path) -> mmap.mmap:
+    """Map a file to be read. Raises OSError, and ValueError for an empty one."""
+    with open(path, "rb") as file:
+        found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with _maps_lock:
+        _maps.add(found)
+    return found
+
+
+def let_pages_go() -> None:
+    """Let go of all pages of mapped files that this process has looked at; what is read next comes back by itself.
+
+    They stay in the system's memory for as long as it has room, so reading them again is no reading from the disk.
+    """
+    with _maps_lock:
+        maps = list(_maps)
+    for one in maps:
+        with suppress(ValueError):  # closed meanwhile
+            one.madvise(mmap.MADV_DONTNEED)
 
 
 class PackWriter:
@@ -82,8 +109,7 @@ class Pack:
     def __init__(self, path: Path) -> None:
         self._name = path.name
         try:
-            with open(path, "rb") as file:
-                self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.map = mapped(path)
             self.about, self._sections = self._index()
         except OSError as exc:
             raise CatalogError(f"{self._name} cannot be read: {exc.strerror or exc}.") from exc

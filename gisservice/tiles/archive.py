@@ -9,7 +9,6 @@ and metadata always with gzip; equal input gives equal bytes.
 from __future__ import annotations
 
 import hashlib
-import mmap
 import struct
 import tempfile
 import zlib
@@ -29,6 +28,7 @@ from isal import isal_zlib
 
 from gisservice.errors import CatalogError
 from gisservice.model import BBox
+from gisservice.pack import mapped
 from gisservice.tiles.grid import TileCoord, tile_id
 
 TILES_FILE = "tiles.pmtiles"
@@ -307,8 +307,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._map = mapped(path)
         except (OSError, ValueError) as exc:
             raise CatalogError(f"The tile archive {path} cannot be read.") from exc
         self.header = Header.from_bytes(self._map[: _HEADER.size])

@@ -19,7 +19,7 @@ from granian.log import LogLevels
 from gisservice.errors import SettingsError
 from gisservice.maps.sparing import keep_pandas_from_arrow
 from gisservice.settings import Settings
-from gisservice.web.allocating import keep_freed_memory
+from gisservice.web.allocating import keep_freed_memory, keep_within_bounds
 from gisservice.web.app import create_app
 from gisservice.web.computing import Door
 from gisservice.web.fastpath import FastPath, WSGIApplication
@@ -104,6 +104,7 @@ class _Ready:
             service.answering.computer.share(self._door)
             service.prepare()
         Thread(target=service.answering.prepare, daemon=True).start()
+        Thread(target=keep_within_bounds, daemon=True).start()
         return FastPath(service, app)
 
     def _forked(self) -> None:

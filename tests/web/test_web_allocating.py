@@ -5,9 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from gisservice.pack import let_pages_go, mapped
+from gisservice.web.allocating import mapped_bytes
+
 PROGRAM = """
 import resource
 import sys
+
+from gisservice.pack import let_pages_go, mapped
+from gisservice.web.allocating import mapped_bytes
 import numpy as np
 from gisservice.web.allocating import keep_freed_memory
 if sys.argv[1] == "kept":
@@ -29,3 +35,14 @@ def faults(word: str) -> int:
 
 def test_arrays_of_a_tile_bring_no_new_pages():
     assert faults("kept") < 500 < faults("given back")
+
+
+def test_pages_of_mapped_files_are_let_go_and_come_back(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * (1 << 17))
+    held = mapped(path)
+    assert held[-1] == 255 and bytes(held).count(7) == 1 << 17
+    before = mapped_bytes()
+    let_pages_go()
+    assert before - mapped_bytes() > 30 << 20
+    assert bytes(held).count(7) == 1 << 17
