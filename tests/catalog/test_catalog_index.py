@@ -60,6 +60,26 @@ def test_search_finds_what_an_independent_tree_finds(count, seed, whole_box):
     assert set(np.flatnonzero(inside)) <= set(sure)
 
 
+def test_more_edges_than_ranks_and_one_of_them_far_away():
+    random = np.random.default_rng(5)
+    lower = np.concatenate([random.uniform(0, 0.1, (20_000, 2)), [[170.0, 80.0]]])
+    boxes = np.concatenate([lower, lower + random.uniform(0, 0.001, lower.shape)], axis=1)
+    boxes = boxes[np.argsort(hilbert_keys(((boxes[:, :2] + 1) * 2**24).astype(np.uint32)))]
+    index = Index(boxes, build_levels(boxes))
+    one, other = boxes[7], boxes[9_000]
+    lowest, highest = np.minimum(one, other), np.maximum(one, other)
+    for bbox in ((0.02, 0.03, 0.024, 0.035), (-200.0, -200.0, 400.0, 400.0), (0.05, 0.05, 0.05, 0.05),
+                 tuple(one.tolist()), (one[2], one[3], one[2] + 0.01, one[3] + 0.01),
+                 (lowest[0], lowest[1], highest[2], highest[3])):  # fmt: skip
+        runs, maybe = search(boxes, index, bbox)
+        meets = (
+            (boxes[:, 0] <= bbox[2]) & (boxes[:, 1] <= bbox[3]) & (boxes[:, 2] >= bbox[0]) & (boxes[:, 3] >= bbox[1])
+        )
+        assert sorted([*as_rows(runs), *maybe]) == np.flatnonzero(meets).tolist()
+        whole, rows, sure = index.search(bbox)
+        assert meets[as_rows(whole)].all() and meets[rows[sure]].all()
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_sure_rows_intersect_whatever_their_shape(seed):
     random = np.random.default_rng(seed)
