@@ -22,10 +22,10 @@ LARGE_BYTES = 2 << 20
 HEAPS_MAX = 4
 """Heaps of a process, which its threads share: what they keep is bounded, too, and few threads run at a time."""
 
-MAPPED_BYTES_MAX = 96 << 20
+MAPPED_BYTES_MAX = 80 << 20
 """Pages of files that a worker may have mapped, code included (50 to 70 MiB), before it lets go of them."""
 
-_LOOKS_SECONDS = 2.0
+_LOOKS_SECONDS = 1.0
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
