@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 
 from gisservice import crs
@@ -44,11 +42,7 @@ def rows_with(collection: Collection, only: Only | None) -> npt.NDArray[np.int64
     name, values = only
     if name not in features.attributes.column_names:
         return np.arange(0)
-    texts = features.attributes[name]
-    if not pa.types.is_dictionary(texts.type):  # numbers and days are none of these values
-        return np.arange(0)
-    passing = pc.is_in(texts, value_set=pa.array(values, texts.type.value_type))
-    return np.flatnonzero(passing.to_numpy())
+    return np.flatnonzero([value in values for value in features.attributes[name].to_pylist()])
 
 
 def nearest_rows(
