@@ -70,7 +70,8 @@ def _packed(positions: Ints) -> Ints:
 
 
 def _unpacked(packed: Ints) -> Ints:
-    return np.column_stack([packed >> 32, packed & _LOW_BITS])
+    # East of Greenwich a position takes the sign's bit, too.
+    return np.column_stack([packed >> 32 & _LOW_BITS, packed & _LOW_BITS])
 
 
 def edges_apart(*sides: tuple[Shapes, Ints]) -> tuple[Reals, Ints]:
