@@ -57,10 +57,6 @@ class FeatureServer:
         """Return the processor time that its living processes have taken so far."""
         return sum(measure.cpu_seconds(pid) for pid in self.processes())
 
-    def memory_mib(self) -> float:
-        """Return what its processes hold together, shared pages counted once."""
-        return sum(measure.proportional_kib(pid) for pid in self.processes()) / 1024
-
 
 @dataclass(frozen=True)
 class Peer:
@@ -297,8 +293,8 @@ def peer_versions() -> dict[str, str]:
     return dict(line.split("==") for line in lines if "==" in line)  # type: ignore[misc]
 
 
-def first_byte(base: str, path: str) -> tuple[float, float, int]:
-    """Ask once; return seconds to the first byte of the body, seconds to the last, and how many bytes there were."""
+def first_byte(base: str, path: str) -> tuple[float, float, bytes]:
+    """Ask once; return seconds to the first byte of the body, seconds to the last, and the body."""
     import http.client
     import time
     from urllib.parse import urlsplit
@@ -307,15 +303,15 @@ def first_byte(base: str, path: str) -> tuple[float, float, int]:
     started = time.perf_counter()
     connection.request("GET", path)
     answer = connection.getresponse()
-    size = len(answer.read(1))
+    pieces = [answer.read(1)]
     first = time.perf_counter() - started
     while piece := answer.read(1 << 20):
-        size += len(piece)
+        pieces.append(piece)
     seconds = time.perf_counter() - started
     connection.close()
     if answer.status != 200:
         raise RuntimeError(f"{base}{path}: {answer.status}")
-    return first, seconds, size
+    return first, seconds, b"".join(pieces)
 
 
 def counts(base: str, path: str) -> tuple[int, int]:
