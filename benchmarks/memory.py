@@ -95,9 +95,10 @@ def show(title: str, server: tiles_servers.Server) -> None:
     parent, *others = server.processes()
     backroom = [pid for pid in others if BACKROOM in Path(f"/proc/{pid}/cmdline").read_bytes()]
     workers = [pid for pid in others if pid not in backroom]
+    # Before anything else is looked at: a second later a worker may have given back what is too much.
+    largest = max(measure.resident_kib(pid) for pid in workers) / 1024
     each = ", ".join(sizes(pid) for pid in workers)
     aside = "".join(f";  backroom {sizes(pid)}" for pid in backroom)
-    largest = max(measure.resident_kib(pid) for pid in workers) / 1024
     verdict = "within" if largest < LIMIT_MIB else "over"
     print(
         f"{title:<28} {each};  process that started them {sizes(parent)}{aside};  {verdict} {LIMIT_MIB} MiB", flush=True
