@@ -223,7 +223,7 @@ class Features:
         whole, rows, sure = self._index.search(bbox)
         maybe = (~sure).nonzero()[0]
         if len(maybe):
-            sure[maybe] = self._meeting_box(self.record_geometry.take(rows.take(maybe)), bbox)
+            sure[maybe] = self.meeting_box(self.record_geometry.take(rows.take(maybe)), bbox)
             rows = rows[sure]
         return whole, rows
 
@@ -248,7 +248,7 @@ class Features:
         hit = set(compress(distinct, hits.tolist()))
         return np.array([geometry in hit for geometry in uses], dtype=np.bool_)
 
-    def _meeting_box(self, which: npt.NDArray[np.uint32], bbox: BBox) -> npt.ArrayLike:
+    def meeting_box(self, which: npt.NDArray[np.uint32], bbox: BBox) -> npt.ArrayLike:
         """Return what :meth:`meeting` returns for a box."""
         uses = which.tolist()
         distinct = list(dict.fromkeys(uses))

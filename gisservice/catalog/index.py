@@ -7,7 +7,7 @@ rows that need no look at all. (Packing along the curve: Kamel and Faloutsos 199
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,6 +36,9 @@ _GUARDS = np.array(_ONES << 15, dtype=np.uint64)
 """One, and the highest bit, in each of four lanes of 16 bits. Arrays without dimensions are combined with others at two
 thirds of what a row of one, or a number, costs.
 """
+
+_LANES = 0x0000FFFF0000FFFF, 0xFFFF0000FFFF0000
+"""Those of west and east, and those of south and north."""
 
 _THREE = np.array(3, dtype=np.uint8)
 
@@ -93,11 +96,12 @@ def level_sizes(count: int) -> list[int]:
 class Index:
     """The tree in ranks, for looks that cost microseconds: 16 bytes a row, in memory.
 
-    An edge is told by its rank: how many of some 32,000 cuts, taken evenly from all edges of an axis, it reaches. Ranks
-    keep the order, so one that is less belongs to an edge that surely is; of two alike nothing is known. The four of a
-    box share a word, 15 bits and a free one each, and are counted so that a box is the larger the smaller they are:
-    west, south, then what east and north lack of the highest rank. One subtraction then compares four edges: the free
-    bit of a lane stays where it did not have to be borrowed from.
+    An edge is told by its rank: how many of some 32,000 cuts, taken evenly from all edges of an axis, it reaches, to
+    the east and north how many it has left behind. Ranks keep the order, so one that is less belongs to an edge that
+    surely is; of two alike nothing is known, unless all edges are cuts. The four of a box share a word, 15 bits and a
+    free one each, and are counted so that a box is the larger the smaller they are: west, south, then what east and
+    north lack of the highest rank. One subtraction then compares four edges: the free bit of a lane stays where it did
+    not have to be borrowed from.
     """
 
     def __init__(self, boxes: Boxes, levels: Sequence[Boxes]) -> None:
@@ -106,6 +110,8 @@ class Index:
         height = next((h for h, level in enumerate(levels, start=1) if len(level) <= _FIRST_LOOK), 0)
         cuts = _cuts(boxes[:, 0::2]), _cuts(boxes[:, 1::2])
         self._cuts = cuts[0].data, cuts[1].data  # one by one they are read quickest as plain views
+        # Where each edge is a cut, ranks that are alike do not leave open which edge is less.
+        self._unsure = sum(_ONES & lanes for axis, lanes in zip(cuts, _LANES, strict=True) if len(axis) == _RANKS)
         self._levels = [_lanes(level, cuts) for level in levels[:height]]
         self._rows = _lanes(boxes, cuts)
         self._children = np.arange(self._rows.size, dtype=np.int64).reshape(-1, NODE_SIZE)
@@ -150,12 +156,12 @@ class Index:
         """
         x, y = self._cuts
         west, south, east, north = (
-            bisect_right(x, bbox[0]), bisect_right(y, bbox[1]), bisect_right(x, bbox[2]), bisect_right(y, bbox[3])
+            bisect_left(x, bbox[0]), bisect_left(y, bbox[1]), bisect_right(x, bbox[2]), bisect_right(y, bbox[3])
         )  # fmt: skip
         further = east | north << 16 | _RANKS - west << 32 | _RANKS - south << 48
         nearer = west | south << 16 | _RANKS - east << 32 | _RANKS - north << 48
         meets = further + (_ONES << 15)
-        sought = np.array([meets, meets - _ONES, (_ONES << 15) - _ONES - nearer], dtype=np.uint64)
+        sought = np.array([meets, meets - self._unsure, (_ONES << 15) - _ONES - nearer], dtype=np.uint64)
         return sought[0, ...], sought[1, ...], sought[2, ...]
 
 
@@ -220,7 +226,7 @@ def as_rows(runs: Rows) -> Rows:
 def _cuts(edges: Boxes) -> Boxes:
     """Return the values, ascending, that edges along an axis are compared with: all of them where they are few."""
     known = np.unique(edges[np.isfinite(edges)])
-    if len(known) <= _RANKS:
+    if len(known) < _RANKS:
         return known
     return known[np.linspace(0, len(known) - 1, _RANKS).astype(np.int64)]
 
@@ -231,7 +237,7 @@ def _lanes(boxes: Boxes, cuts: tuple[Boxes, Boxes]) -> Lanes:
     for lane in range(4):
         ranks = np.full(len(found), _NOWHERE, dtype=np.uint64)
         edges = boxes[:, lane]
-        reached = cuts[lane % 2].searchsorted(edges, side="right")
+        reached = cuts[lane % 2].searchsorted(edges, side="right" if lane < 2 else "left")
         ranks[: len(boxes)] = np.where(np.isfinite(edges), reached if lane < 2 else _RANKS - reached, _NOWHERE)
         found |= ranks << np.uint64(16 * lane)
     return found.reshape(-1, NODE_SIZE)

@@ -77,6 +77,10 @@ class RecordTable(Features):
         found: npt.NDArray[np.bool_] = shapely.intersects(self.distinct_shapes(which), area)
         return found
 
+    def meeting_box(self, which: npt.NDArray[np.uint32], bbox: BBox) -> npt.NDArray[np.bool_]:
+        """Return which boxes intersect a box."""
+        return self.meeting(which, shapely.box(*bbox))
+
     def row(self, item_id: str) -> int | None:
         """Return the row of the record with this id, or None."""
         return next((row for row, entry in enumerate(self.entries) if entry.id == item_id), None)

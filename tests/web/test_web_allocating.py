@@ -11,9 +11,6 @@ from gisservice.web.allocating import mapped_bytes
 PROGRAM = """
 import resource
 import sys
-
-from gisservice.pack import let_pages_go, mapped
-from gisservice.web.allocating import mapped_bytes
 import numpy as np
 from gisservice.web.allocating import keep_freed_memory
 if sys.argv[1] == "kept":
